@@ -1,0 +1,71 @@
+"""Normal variance-mean mixtures, fitted by EM.
+
+Names are loaded when first used: ``import nvmix`` loads NumPy only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np  # noqa: F401
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from nvmix._exceptions import ConvergenceWarning as ConvergenceWarning
+    from nvmix._statistics import SufficientStatistics as SufficientStatistics
+    from nvmix.distributions import GIG as GIG
+    from nvmix.distributions import Gamma as Gamma
+    from nvmix.distributions import GeneralizedHyperbolic as GeneralizedHyperbolic
+    from nvmix.distributions import Hyperbolic as Hyperbolic
+    from nvmix.distributions import InverseGamma as InverseGamma
+    from nvmix.distributions import InverseGaussian as InverseGaussian
+    from nvmix.distributions import NormalInverseGamma as NormalInverseGamma
+    from nvmix.distributions import NormalInverseGaussian as NormalInverseGaussian
+    from nvmix.distributions import NormalMixture as NormalMixture
+    from nvmix.distributions import VarianceGamma as VarianceGamma
+    from nvmix.fitting.em import BatchEMFitter as BatchEMFitter
+    from nvmix.fitting.em import EMResult as EMResult
+    from nvmix.fitting.rules import EWMAUpdate as EWMAUpdate
+    from nvmix.fitting.rules import IdentityUpdate as IdentityUpdate
+    from nvmix.fitting.status import Status as Status
+
+_MODULES = {
+    "nvmix._exceptions": ("ConvergenceWarning",),
+    "nvmix._statistics": ("SufficientStatistics",),
+    "nvmix.distributions": (
+        "GIG",
+        "Gamma",
+        "GeneralizedHyperbolic",
+        "Hyperbolic",
+        "InverseGamma",
+        "InverseGaussian",
+        "NormalInverseGamma",
+        "NormalInverseGaussian",
+        "NormalMixture",
+        "VarianceGamma",
+    ),
+    "nvmix.fitting.em": ("BatchEMFitter", "EMResult"),
+    "nvmix.fitting.rules": ("EWMAUpdate", "IdentityUpdate"),
+    "nvmix.fitting.status": ("Status",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_SUBMODULES = ("backends", "datasets", "distributions", "fitting", "special", "utils")
+
+__all__ = sorted([*_HOME, *_SUBMODULES])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module (PEP 562)."""
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"nvmix.{name}")
+    msg = f"module 'nvmix' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    """Public names."""
+    return __all__

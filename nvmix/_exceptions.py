@@ -1,0 +1,9 @@
+"""Warnings and errors of a fit."""
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit ended without converging; the message says how and what to try."""
+
+
+class DegenerateError(ValueError):
+    """Statistics from which no model can be made: a singular Sigma, or Y without spread."""

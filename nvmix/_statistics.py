@@ -1,0 +1,165 @@
+"""What an E-step hands to an M-step: additive sufficient statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+if TYPE_CHECKING:
+    from nvmix._typing import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class SufficientStatistics:
+    r"""Weighted sums of E[t(X, Y) | X], with the log-likelihood of the same pass.
+
+    Vectors and matrices are held in the frame :math:`w = L^{-1}(x - o)` of the model that made
+    them, so that neither the location nor the scale of the data costs digits. Statistics of
+    disjoint rows add; the ``E_*`` attributes are means in the coordinates of the data.
+
+    Parameters
+    ----------
+    weight : float
+        Sum of the weights of the observations (their number, when unweighted).
+    log_likelihood : float
+        Sum of the marginal log-densities.
+    log_y, inv_y, y : float
+        Sums of E[log Y], E[1/Y] and E[Y].
+    x, x_inv_y : (d,) array
+        Sums of w and of w E[1/Y].
+    xx_inv_y : (d, d) array
+        Sum of w w' E[1/Y].
+    origin : (d,) array
+        Origin o of the frame.
+    scale : (d, d) array
+        Lower-triangular scale L of the frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nvmix import VarianceGamma
+    >>> X = np.random.default_rng(0).standard_normal((100, 2))
+    >>> model = VarianceGamma.default_init(X)
+    >>> halves = model.e_step(X[:50]) + model.e_step(X[50:])
+    >>> bool(np.isclose(halves.E_Y, model.e_step(X).E_Y, rtol=1e-13))
+    True
+    """
+
+    weight: float
+    log_likelihood: float
+    log_y: float
+    inv_y: float
+    y: float
+    x: FloatArray
+    x_inv_y: FloatArray
+    xx_inv_y: FloatArray
+    origin: FloatArray
+    scale: FloatArray
+
+    @property
+    def d(self) -> int:
+        """Number of columns."""
+        return self.origin.size
+
+    @property
+    def mean_log_likelihood(self) -> float:
+        """Mean marginal log-density per observation."""
+        return self.log_likelihood / self.weight
+
+    @property
+    def E_log_Y(self) -> float:  # noqa: N802
+        """Mean of E[log Y | X]."""
+        return self.log_y / self.weight
+
+    @property
+    def E_inv_Y(self) -> float:  # noqa: N802
+        """Mean of E[1/Y | X]."""
+        return self.inv_y / self.weight
+
+    @property
+    def E_Y(self) -> float:  # noqa: N802
+        """Mean of E[Y | X]."""
+        return self.y / self.weight
+
+    @property
+    def E_X(self) -> FloatArray:  # noqa: N802
+        """Mean of X, shape (d,)."""
+        return self.origin + self.scale @ (self.x / self.weight)
+
+    @property
+    def E_X_inv_Y(self) -> FloatArray:  # noqa: N802
+        """Mean of X E[1/Y | X], shape (d,)."""
+        return self.origin * self.E_inv_Y + self.scale @ (self.x_inv_y / self.weight)
+
+    @property
+    def E_XXT_inv_Y(self) -> FloatArray:  # noqa: N802
+        """Mean of X X' E[1/Y | X], shape (d, d)."""
+        cross = np.outer(self.scale @ (self.x_inv_y / self.weight), self.origin)
+        scatter = self.scale @ (self.xx_inv_y / self.weight) @ self.scale.T
+        return scatter + cross + cross.T + self.E_inv_Y * np.outer(self.origin, self.origin)
+
+    def in_frame(self, origin: FloatArray, scale: FloatArray) -> SufficientStatistics:
+        """Express the same statistics in another frame.
+
+        Parameters
+        ----------
+        origin : (d,) array
+            New origin.
+        scale : (d, d) array
+            New lower-triangular scale.
+
+        Returns
+        -------
+        SufficientStatistics
+            Equal statistics in the new frame.
+        """
+        if np.array_equal(origin, self.origin) and np.array_equal(scale, self.scale):
+            return self
+        A = solve_triangular(scale, self.scale, lower=True)
+        c = solve_triangular(scale, self.origin - origin, lower=True)
+        x_inv_y = A @ self.x_inv_y
+        cross = np.outer(x_inv_y, c)
+        return replace(
+            self,
+            x=A @ self.x + self.weight * c,
+            x_inv_y=x_inv_y + self.inv_y * c,
+            xx_inv_y=A @ self.xx_inv_y @ A.T + cross + cross.T + self.inv_y * np.outer(c, c),
+            origin=origin,
+            scale=scale,
+        )
+
+    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
+        """Statistics of the rows of both, in the frame of the left operand."""
+        if not isinstance(other, SufficientStatistics):
+            return NotImplemented
+        that = other.in_frame(self.origin, self.scale)
+        return replace(
+            self,
+            weight=self.weight + that.weight,
+            log_likelihood=self.log_likelihood + that.log_likelihood,
+            log_y=self.log_y + that.log_y,
+            inv_y=self.inv_y + that.inv_y,
+            y=self.y + that.y,
+            x=self.x + that.x,
+            x_inv_y=self.x_inv_y + that.x_inv_y,
+            xx_inv_y=self.xx_inv_y + that.xx_inv_y,
+        )
+
+    def __mul__(self, factor: float) -> SufficientStatistics:
+        """Statistics with every row's weight multiplied by a factor."""
+        return replace(
+            self,
+            weight=self.weight * factor,
+            log_likelihood=self.log_likelihood * factor,
+            log_y=self.log_y * factor,
+            inv_y=self.inv_y * factor,
+            y=self.y * factor,
+            x=self.x * factor,
+            x_inv_y=self.x_inv_y * factor,
+            xx_inv_y=self.xx_inv_y * factor,
+        )
+
+    __rmul__ = __mul__

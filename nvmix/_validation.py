@@ -1,0 +1,210 @@
+"""The one place that raises on bad input: every message names the parameter and what it got."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nvmix._typing import FloatArray
+
+# A column whose spread beyond the other columns is below this share of its own is collinear:
+# rounding of the data leaves about 1e-16 per row.
+_COLLINEAR = 1e-13
+# A column is constant when its spread is rounding of its own size.
+_CONSTANT = 1e-14
+_SYMMETRIC = 1e-10
+
+
+class Data(NamedTuple):
+    """Observations (n, d) and the names of their columns, where they had any."""
+
+    values: FloatArray
+    columns: tuple[str, ...] | None
+
+
+def one_of(name: str, value: object, options: Iterable[str]) -> str:
+    """Return value if it is one of the options."""
+    options = tuple(options)
+    if not isinstance(value, str) or value not in options:
+        msg = f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}"
+        raise ValueError(msg)
+    return value
+
+
+def real(name: str, value: object) -> float:
+    """Return a finite float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        array = np.asarray(value)
+        if array.ndim != 0 or array.dtype.kind not in "iuf":
+            msg = f"{name} must be a real number, got {value!r}"
+            raise TypeError(msg)
+        value = array.item()
+    number = float(value)
+    if not np.isfinite(number):
+        msg = f"{name} must be finite, got {number}"
+        raise ValueError(msg)
+    return number
+
+
+def positive(name: str, value: object) -> float:
+    """Return a float > 0."""
+    number = real(name, value)
+    if not number > 0.0:
+        msg = f"{name} must be positive, got {number}"
+        raise ValueError(msg)
+    return number
+
+
+def nonnegative(name: str, value: object) -> float:
+    """Return a float >= 0."""
+    number = real(name, value)
+    if number < 0.0:
+        msg = f"{name} must not be negative, got {number}"
+        raise ValueError(msg)
+    return number
+
+
+def integer(name: str, value: object, minimum: int) -> int:
+    """Return an int >= minimum."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        msg = f"{name} must be an integer, got {value!r}"
+        raise TypeError(msg)
+    if value < minimum:
+        msg = f"{name} must be at least {minimum}, got {value}"
+        raise ValueError(msg)
+    return int(value)
+
+
+def array(name: str, value: Any) -> FloatArray:
+    """Return a float64 array of finite real numbers; never a view that is written to."""
+    raw = np.asarray(value)
+    if raw.dtype.kind == "O":
+        raw = _from_objects(name, value, raw)
+    if raw.dtype.kind not in "biuf":
+        msg = f"{name} must hold real numbers, got dtype {raw.dtype}"
+        raise TypeError(msg)
+    result = raw.astype(np.float64, copy=False)
+    if not np.isfinite(result).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
+        place = f" at index {where}" if where else ""
+        msg = f"{name} must be finite, got {result[where]}{place}"
+        raise ValueError(msg)
+    return result
+
+
+def _from_objects(name: str, value: Any, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Convert an object array of numbers; ragged lists and text end here."""
+    try:
+        return raw.astype(np.float64)
+    except (TypeError, ValueError):
+        msg = f"{name} must hold real numbers, got dtype object ({type(value).__name__})"
+        raise TypeError(msg) from None
+
+
+def vector(name: str, value: Any, d: int | None = None) -> FloatArray:
+    """Return a (d,) array."""
+    result = np.atleast_1d(array(name, value))
+    if result.ndim != 1 or result.size == 0 or (d is not None and result.size != d):
+        expected = "(d,)" if d is None else f"({d},)"
+        msg = f"{name} must have shape {expected}, got {np.shape(value)}"
+        raise ValueError(msg)
+    return result
+
+
+def cholesky(name: str, value: Any, d: int) -> FloatArray:
+    """Return the lower Cholesky factor of a (d, d) symmetric positive definite matrix."""
+    sigma = np.atleast_2d(array(name, value))
+    if sigma.shape != (d, d):
+        msg = f"{name} must have shape ({d}, {d}), got {np.shape(value)}"
+        raise ValueError(msg)
+    size = np.sqrt(np.abs(np.outer(np.diag(sigma), np.diag(sigma))))
+    if not (np.abs(sigma - sigma.T) <= _SYMMETRIC * size).all():
+        msg = f"{name} must be symmetric, got {sigma.tolist()}"
+        raise ValueError(msg)
+    try:
+        return np.linalg.cholesky(0.5 * (sigma + sigma.T))
+    except np.linalg.LinAlgError:
+        msg = f"{name} must be positive definite, got eigenvalues {np.linalg.eigvalsh(sigma)}"
+        raise ValueError(msg) from None
+
+
+def column_names(X: Any) -> tuple[str, ...] | None:
+    """Column names of a DataFrame, the name of a Series, else None."""
+    columns = getattr(X, "columns", None)
+    if columns is not None:
+        return tuple(str(column) for column in columns)
+    label = getattr(X, "name", None)
+    return (str(label),) if label is not None and np.ndim(X) == 1 else None
+
+
+def observations(X: Any, d: int | None = None) -> Data:
+    """Return (n, d) observations; a one-dimensional X is one column."""
+    values = array("X", X)
+    if values.ndim == 1 and d in (None, 1):
+        values = values[:, None]
+    if values.ndim != 2:
+        msg = f"X must have shape (n, d), got {np.shape(X)}"
+        raise ValueError(msg)
+    if values.size == 0:
+        msg = f"X must not be empty, got shape {np.shape(X)}"
+        raise ValueError(msg)
+    if d is not None and values.shape[1] != d:
+        msg = f"X must have {d} columns, as the model has, got shape {np.shape(X)}"
+        raise ValueError(msg)
+    return Data(values, column_names(X))
+
+
+def points(x: Any, d: int) -> tuple[FloatArray, bool]:
+    """Return (n, d) points and whether x was a single (d,) point (for d = 1, a scalar)."""
+    values = array("x", x)
+    single = values.ndim == 1 if d > 1 else values.ndim == 0
+    if d == 1 and values.ndim < 2:
+        values = values.reshape(-1, 1)
+    elif single:
+        values = values[None, :]
+    if values.ndim != 2 or values.shape[1] != d:
+        msg = f"x must have shape ({d},) or (n, {d}), got {np.shape(x)}"
+        raise ValueError(msg)
+    return values, single
+
+
+def sample(X: Any, d: int | None = None) -> Data:
+    """Return observations from which a d-variate law can be estimated."""
+    data = observations(X, d)
+    n, d = data.values.shape
+    names = data.columns or tuple(str(j) for j in range(d))
+    if n <= d:
+        msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
+        raise ValueError(msg)
+    centre = data.values.mean(axis=0)
+    # Shares of each column's own largest value: no overflow, no underflow, any unit.
+    size = np.abs(data.values).max(axis=0)
+    spread = (data.values - centre).std(axis=0)
+    for name, s, m in zip(names, spread, size, strict=True):
+        if s <= _CONSTANT * m:
+            msg = f"X must not have a constant column, got column {name} with spread {s:.3g}"
+            raise ValueError(msg)
+    correlation = np.atleast_2d(np.corrcoef((data.values - centre) / spread, rowvar=False))
+    pivots = _pivots(correlation)
+    if pivots.min() <= _COLLINEAR:
+        name = names[int(np.argmin(pivots))]
+        msg = f"X must not have collinear columns, got column {name} a combination of those before"
+        raise ValueError(msg)
+    return data
+
+
+def _pivots(correlation: FloatArray) -> FloatArray:
+    """Residual variance of each column given the columns before it."""
+    A = correlation.copy()
+    pivots = np.ones(len(A))
+    for j in range(len(A)):
+        pivots[j] = A[j, j]
+        if pivots[j] <= _COLLINEAR:
+            break
+        A[j + 1 :, j + 1 :] -= np.outer(A[j + 1 :, j], A[j, j + 1 :]) / A[j, j]
+    return pivots

@@ -1,0 +1,54 @@
+"""Numerical backends behind one protocol, loaded when first asked for."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING, Final, cast
+
+from nvmix._validation import one_of
+
+if TYPE_CHECKING:
+    from nvmix.backends._protocol import Backend
+
+_BACKENDS: Final = {"cpu": ("nvmix.backends.cpu", "CPUBackend"), "jax": ("nvmix.backends.jax", "JAXBackend")}
+BACKENDS: Final = tuple(_BACKENDS)
+M_STEP_METHODS: Final = ("newton", "lbfgs", "bfgs")
+
+__all__ = ["BACKENDS", "M_STEP_METHODS", "get_backend"]
+
+
+def get_backend(name: str = "cpu") -> Backend:
+    """Load a backend.
+
+    Parameters
+    ----------
+    name : {"cpu", "jax"}
+        "cpu" runs numba kernels, "jax" the JAX backend (extra ``nvmix[jax]``).
+
+    Returns
+    -------
+    Backend
+        The one instance of that backend.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not a backend.
+    ImportError
+        When JAX is asked for and not installed.
+
+    Examples
+    --------
+    >>> from nvmix.backends import get_backend
+    >>> get_backend("cpu").name
+    'cpu'
+    """
+    return _load(one_of("backend", name, BACKENDS))
+
+
+@cache
+def _load(name: str) -> Backend:
+    """Import a backend's module and make its instance."""
+    module, factory = _BACKENDS[name]
+    return cast("Backend", getattr(importlib.import_module(module), factory)())

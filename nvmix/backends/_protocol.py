@@ -1,0 +1,95 @@
+"""What a backend must do: a few coarse, fused operations on plain arrays."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from nvmix._statistics import SufficientStatistics
+    from nvmix._typing import FloatArray
+
+GIGParameters: TypeAlias = tuple[float, float, float]
+
+
+class Fixed(NamedTuple):
+    """Coordinates of GIG(p, a, b) that a family holds fixed; None is free.
+
+    Gamma is ``Fixed(b=0.0)``, inverse gamma ``Fixed(a=0.0)``, inverse Gaussian ``Fixed(p=-0.5)``.
+    """
+
+    p: float | None = None
+    a: float | None = None
+    b: float | None = None
+
+
+class GIGStatus(IntEnum):
+    """How a GIG eta -> theta solve ended."""
+
+    INTERIOR = 0
+    GAMMA = 1
+    INVERSE_GAMMA = 2
+    DEGENERATE = 3
+    INFEASIBLE = 4
+    NOT_CONVERGED = 5
+
+
+class Gaussian(NamedTuple):
+    """The normal block of a mixture: X | Y ~ N(mu + gamma Y, L L' Y).
+
+    Attributes
+    ----------
+    mu : (d,) array
+    gamma : (d,) array
+    L : (d, d) array
+        Lower triangular.
+    """
+
+    mu: FloatArray
+    gamma: FloatArray
+    L: FloatArray
+
+
+class Backend(Protocol):
+    """Operations that a numerical backend provides.
+
+    Arguments are float64 arrays that the caller has validated; results are NumPy arrays. The
+    GIG(p, a, b) density is proportional to y^(p-1) exp(-(a y + b / y) / 2), with a = 0 or b = 0
+    standing for the inverse-gamma and gamma limits.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that `get_backend` knows."""
+
+    def place(self, X: FloatArray) -> Any:
+        """Put (n, d) observations where this backend works on them."""
+
+    def log_bessel(
+        self, v: FloatArray, z: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(log K_v(z), K_{v+1}(z) / K_v(z), d log K_v(z) / dv), elementwise on equal shapes."""
+
+    def gig_moments(
+        self, p: FloatArray, a: FloatArray, b: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise on equal shapes."""
+
+    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
+        """(3, 3) covariance of (log Y, 1/Y, Y): the Fisher information of natural parameters."""
+
+    def gig_fit(
+        self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
+    ) -> tuple[GIGParameters, GIGStatus]:
+        """Solve (E log Y, E 1/Y, E Y) = eta for (p, a, b) over the free coordinates.
+
+        The maximum-likelihood equations of the family: where eta lies outside the image of the
+        interior, the boundary law that maximises theta . eta - A(theta). A statistic that belongs
+        to a coordinate fixed at zero is ignored and may be nan.
+        """
+
+    def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
+        """(n,) log-densities of placed (n, d) observations."""
+
+    def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over placed (n, d) observations, in the block's frame."""

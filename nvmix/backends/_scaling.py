@@ -1,0 +1,37 @@
+"""Rescaled GIG solves shared by the quasi-Newton methods of the backends."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nvmix.backends._protocol import GIGParameters
+
+
+class ScaledEta(NamedTuple):
+    """A GIG eta of T = Y / s: E[T] = E[1/T] = m and E[log T] = log_t."""
+
+    s: float
+    m: float
+    log_t: float
+
+
+def scale_eta(eta: GIGParameters) -> ScaledEta:
+    """Rescale (E log Y, E 1/Y, E Y) so that E[T] = E[1/T]."""
+    log_y, inv_y, y = eta
+    s = math.sqrt(y / inv_y)
+    return ScaledEta(s, math.sqrt(y * inv_y), log_y - math.log(s))
+
+
+def log_start(
+    eta: ScaledEta, p: float | None, start: GIGParameters | None
+) -> tuple[float, float, float]:
+    """(p, log a, log b) to start from, for T: `start` where interior, else an inverse Gaussian."""
+    if start is not None and start[1] > 0.0 and start[2] > 0.0:
+        return start[0] if p is None else p, math.log(start[1] * eta.s), math.log(start[2] / eta.s)
+    lam = eta.m / (eta.m * eta.m - 1.0)
+    small, large = math.log(lam / (eta.m * eta.m)), math.log(lam)
+    if (p is None and eta.log_t <= 0.0) or (p is not None and p <= 0.0):
+        return -0.5 if p is None else p, small, large
+    return 0.5 if p is None else p, large, small

@@ -1,0 +1,133 @@
+"""The CPU backend: numba kernels behind the Backend protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from nvmix._statistics import SufficientStatistics
+from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
+from nvmix.backends.cpu import _loops
+from nvmix.backends.cpu._minimize import fit_gamma_shape, fit_gig
+
+if TYPE_CHECKING:
+    from nvmix._typing import FloatArray
+
+_LOG_2PI = float(np.log(2.0 * np.pi))
+_NO_START = (np.nan, np.nan, np.nan)
+
+
+def canonical(x: FloatArray) -> FloatArray:
+    """The one array type the loops are compiled for: float64, C-ordered, writeable."""
+    return np.require(x, np.float64, ["C", "W"])
+
+
+class CPUBackend:
+    """Numba kernels on one core."""
+
+    name = "cpu"
+
+    def place(self, X: FloatArray) -> FloatArray:
+        """Return X as the loops take it, without a copy where it already is."""
+        return canonical(X)
+
+    def log_bessel(
+        self, v: FloatArray, z: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(log K, ratio, order derivative), elementwise."""
+        out = tuple(np.empty(v.shape) for _ in range(3))
+        _loops.log_bessel_loop(
+            canonical(v).ravel(), canonical(z).ravel(), *(part.ravel() for part in out)
+        )
+        return out[0], out[1], out[2]
+
+    def gig_moments(
+        self, p: FloatArray, a: FloatArray, b: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
+        out = np.empty((p.size, 4))
+        _loops.gig_moments_loop(*(canonical(x).ravel() for x in (p, a, b)), out)
+        columns = [np.ascontiguousarray(column).reshape(p.shape) for column in out.T]
+        return columns[0], columns[1], columns[2], columns[3]
+
+    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
+        """(3, 3) covariance of (log Y, 1/Y, Y)."""
+        ll, li, ly, ii, iy, yy = _loops.gig_covariance_entry(*map(float, theta))
+        return np.array([[ll, li, ly], [li, ii, iy], [ly, iy, yy]])
+
+    def gig_fit(
+        self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
+    ) -> tuple[GIGParameters, GIGStatus]:
+        """Solve eta -> theta; see `Backend.gig_fit`."""
+        log_y, inv_y, y = map(float, eta)
+        if fixed.b == 0.0:
+            return _fit_gamma(log_y, y, method)
+        if fixed.a == 0.0:
+            (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
+            return (-p, 0.0, a), status
+        fixed_p = np.nan if fixed.p is None else float(fixed.p)
+        if method == "newton":
+            p, a, b, code = _loops.gig_solve_entry(
+                log_y, inv_y, y, fixed_p, _NO_START if start is None else start
+            )
+        else:
+            p, a, b, code = _loops.gig_boundary_entry(log_y, inv_y, y, fixed_p)
+            if code == GIGStatus.INTERIOR:
+                return fit_gig((log_y, inv_y, y), fixed.p, method, start)
+        return (p, a, b), GIGStatus(code)
+
+    def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
+        """(n,) log-densities."""
+        out = np.empty(len(X))
+        _loops.log_prob_loop(X, *self._posterior(block, theta), out)
+        return out
+
+    def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over the rows of X."""
+        scalars, x, x_inv_y, lower = _loops.e_step_loop(X, *self._posterior(block, theta))
+        log_likelihood, log_y, inv_y, y = map(float, scalars)
+        return SufficientStatistics(
+            weight=float(len(X)),
+            log_likelihood=log_likelihood,
+            log_y=log_y,
+            inv_y=inv_y,
+            y=y,
+            x=x,
+            x_inv_y=x_inv_y,
+            xx_inv_y=lower + np.tril(lower, -1).T,
+            origin=block.mu,
+            scale=block.L,
+        )
+
+    def _posterior(
+        self, block: Gaussian, theta: GIGParameters
+    ) -> tuple[FloatArray, FloatArray, FloatArray, GIGParameters, float]:
+        """Arguments shared by the row loops: mu, L^-1, L^-1 gamma, posterior (p, a, b), constant."""
+        p, a, b = map(float, theta)
+        d = block.mu.size
+        inverse = solve_triangular(block.L, np.eye(d), lower=True)
+        g = inverse @ block.gamma
+        log_norm = self.gig_moments(*(np.array([x]) for x in (p, a, b)))[0][0]
+        log_det = float(np.log(np.diag(block.L)).sum())
+        return (
+            canonical(block.mu),
+            canonical(inverse),
+            canonical(g),
+            (p - 0.5 * d, a + float(g @ g), b),
+            -0.5 * d * _LOG_2PI - log_det - float(log_norm),
+        )
+
+
+def _fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:
+    """Gamma law with the given E log Y and E Y."""
+    c = float(np.log(y)) - log_y if y > 0.0 else np.nan
+    if not c > 0.0:
+        status = GIGStatus.DEGENERATE if c == 0.0 else GIGStatus.INFEASIBLE
+        return (np.nan, np.nan, 0.0), status
+    if method == "newton":
+        p, status = _loops.gamma_shape_entry(c), GIGStatus.INTERIOR
+    else:
+        p, status = fit_gamma_shape(c, method)
+    return (p, 2.0 * p / y, 0.0), status

@@ -1,0 +1,327 @@
+"""Batch EM: the loop of E-steps and M-steps, and the record of a fit."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from nvmix._exceptions import ConvergenceWarning, DegenerateError
+from nvmix._validation import Data, integer, one_of, positive, sample
+from nvmix.backends import BACKENDS, M_STEP_METHODS, get_backend
+from nvmix.fitting.progress import Progress
+from nvmix.fitting.regularization import REGULARIZATIONS, check_gauge, in_gauge
+from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
+from nvmix.fitting.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nvmix._statistics import SufficientStatistics
+    from nvmix._typing import FloatArray
+    from nvmix.distributions.mixture import NormalMixture
+
+__all__ = ["BatchEMFitter", "EMResult"]
+
+# Rows within twice the least distance to mu that carry half of all E[1/Y]: a singular fit.
+_DOMINANT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class EMResult:
+    """Record of a fit.
+
+    Parameters
+    ----------
+    model : NormalMixture
+        The fitted model.
+    log_likelihoods : (n_iter,) array
+        Mean log-likelihood of the model that each iteration started from, from its E-step's pass.
+    param_changes : (n_iter,) array
+        Largest relative change of mu, gamma and Sigma in each iteration; see `BatchEMFitter`.
+    n_iter : int
+        Iterations done.
+    converged : bool
+        Whether the parameters settled within tol.
+    elapsed_time : float
+        Seconds.
+    status : Status
+        How the fit ended; ``status.message`` is a sentence with advice.
+    """
+
+    model: NormalMixture
+    log_likelihoods: FloatArray
+    param_changes: FloatArray
+    n_iter: int
+    converged: bool
+    elapsed_time: float
+    status: Status
+
+
+class BatchEMFitter:
+    r"""Fit a normal mixture by EM over the whole data in each iteration.
+
+    The E-step takes the conditional expectations of the sufficient statistics, the M-step inverts
+    them. An iteration's parameter change is the largest of
+
+    .. math::
+
+        \lVert\Delta\mu\rVert, \quad \lVert\Delta\gamma\rVert, \quad
+        \lVert\Delta\Sigma\rVert_F / \lVert\Sigma\rVert_F,
+
+    in coordinates in which the current Sigma is the identity and with Y scaled to E[log Y] = 0,
+    so that units, shifts, rotations and gauges change nothing.
+
+    Parameters
+    ----------
+    max_iter : int
+        Most iterations, at least 1.
+    tol : float
+        The fit has converged when the parameter change is below this.
+    verbose : int
+        0 prints nothing, 1 a start and an end line, 2 a row per iteration too.
+    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
+        Gauge of the scale shared by Sigma and Y: free, \|Sigma\| = 1, \|Sigma\| as in the starting
+        model, or a GIG with a = b. The law of X is the same in each.
+    e_step_backend, m_step_backend : {"cpu", "jax"}
+        Where each step runs.
+    m_step_method : {"newton", "lbfgs", "bfgs"}
+        How the subordinator's eta -> theta is solved where it has no closed form.
+    eta_update : EtaUpdate or None
+        Rule that combines each E-step's statistics with those before; None is `IdentityUpdate`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is outside its domain.
+
+    References
+    ----------
+    A. P. Dempster, N. M. Laird and D. B. Rubin, Maximum likelihood from incomplete data via the
+    EM algorithm, Journal of the Royal Statistical Society B 39 (1977), 1-38.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nvmix import VarianceGamma
+    >>> from nvmix.fitting.em import BatchEMFitter
+    >>> true = VarianceGamma.from_classical(
+    ...     mu=[0.0], gamma=[0.5], sigma=[[1.0]], alpha=2.0, beta=2.0)
+    >>> X = true.rvs(3000, seed=1)
+    >>> result = BatchEMFitter(tol=1e-5).fit(VarianceGamma.default_init(X), X)
+    >>> result.status.name
+    'CONVERGED'
+    >>> bool(np.all(np.diff(result.log_likelihoods) > 0))
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        verbose: int = 0,
+        regularization: str = "none",
+        e_step_backend: str = "cpu",
+        m_step_backend: str = "cpu",
+        m_step_method: str = "newton",
+        eta_update: EtaUpdate | None = None,
+    ) -> None:
+        self.max_iter = integer("max_iter", max_iter, 1)
+        self.tol = positive("tol", tol)
+        self.verbose = integer("verbose", verbose, 0)
+        self.regularization = one_of("regularization", regularization, REGULARIZATIONS)
+        self.e_step_backend = one_of("e_step_backend", e_step_backend, BACKENDS)
+        self.m_step_backend = one_of("m_step_backend", m_step_backend, BACKENDS)
+        self.m_step_method = one_of("m_step_method", m_step_method, M_STEP_METHODS)
+        if not (eta_update is None or callable(eta_update)):
+            msg = f"eta_update must be a rule (previous, batch, step), got {eta_update!r}"
+            raise TypeError(msg)
+        self.eta_update = eta_update
+
+    def fit(self, model: NormalMixture, X: Any) -> EMResult:
+        """Fit from a starting model.
+
+        Parameters
+        ----------
+        model : NormalMixture
+            Where to start; the fit stays in its family.
+        X : (n, d) array_like
+            Observations; never modified. The names of a DataFrame's columns go to the model.
+
+        Returns
+        -------
+        EMResult
+            The fitted model and the record of the fit.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X cannot be fitted, or the family has no such gauge.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ends without converging; the message says how and what to try.
+        """
+        result = self.run(model, sample(X, model.d))
+        if not result.converged:
+            warnings.warn(result.status.message, ConvergenceWarning, stacklevel=2)
+        return result
+
+    def run(self, model: NormalMixture, data: Data) -> EMResult:
+        """Fit to validated observations without warning.
+
+        Parameters
+        ----------
+        model : NormalMixture
+            Where to start.
+        data : Data
+            Validated observations.
+
+        Returns
+        -------
+        EMResult
+            The fitted model and the record of the fit.
+        """
+        check_gauge(model, self.regularization)
+        begin = time.perf_counter()
+        if data.columns is not None:
+            model = replace(model, columns=data.columns)
+        X = get_backend(self.e_step_backend).place(data.values)
+        progress = Progress(self.verbose)
+        progress.start(model, len(data.values), self.tol)
+        log_det_start = model.log_det_sigma()
+        steps: list[_Step] = []
+        status = Status.MAX_ITER
+        for i in range(self.max_iter):
+            current = steps[-1].model if steps else model
+            step = self._step(current, steps[-1].eta if steps else None, X, i, log_det_start)
+            if isinstance(step, Status):
+                status = step
+                break
+            steps.append(step)
+            progress.iteration(i + 1, step.log_likelihood, step.change)
+            if step.change < self.tol:
+                status = _status_at_rest(step.model, data.values)
+                break
+        result = EMResult(
+            model=_last_finite(model, steps, status),
+            log_likelihoods=np.array([step.log_likelihood for step in steps]),
+            param_changes=np.array([step.change for step in steps]),
+            n_iter=len(steps),
+            converged=status.converged,
+            elapsed_time=time.perf_counter() - begin,
+            status=status,
+        )
+        progress.end(result)
+        return result
+
+    def _step(
+        self,
+        model: NormalMixture,
+        eta: SufficientStatistics | None,
+        X: Any,
+        i: int,
+        log_det_start: float,
+    ) -> _Step | Status:
+        """One E-step and one M-step, or the status that ends the fit."""
+        batch = get_backend(self.e_step_backend).e_step(X, model.block, model.subordinator.gig)
+        log_likelihood = batch.mean_log_likelihood
+        if not np.isfinite(log_likelihood):
+            return Status.UNBOUNDED if log_likelihood == np.inf else Status.NON_FINITE
+        eta = (self.eta_update or IdentityUpdate())(eta, batch, i)
+        try:
+            proposal = model.m_step(eta, self.m_step_backend, self.m_step_method)
+        except DegenerateError:
+            return Status.DEGENERATE
+        gauged = in_gauge(proposal, self.regularization, log_det_start)
+        if gauged is None:
+            return Status.NO_GAUGE
+        return _Step(gauged, eta, log_likelihood, parameter_change(model, gauged))
+
+
+class _Step(NamedTuple):
+    """One iteration: the new model, and the likelihood of the one it started from."""
+
+    model: NormalMixture
+    eta: SufficientStatistics
+    log_likelihood: float
+    change: float
+
+
+def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
+    """Largest relative change of mu, gamma and Sigma; see `BatchEMFitter`.
+
+    Parameters
+    ----------
+    old, new : NormalMixture
+        Models of one family, in any gauge.
+
+    Returns
+    -------
+    float
+        The change.
+    """
+    s, t = old.subordinator.geometric_mean(), new.subordinator.geometric_mean()
+    shifts = np.column_stack([new.mu - old.mu, new.gamma * t - old.gamma * s, new.L_sigma])
+    w = solve_triangular(old.L_sigma, shifts, lower=True)
+    sigma = w[:, 2:] @ w[:, 2:].T * (t / s)
+    return max(
+        float(np.linalg.norm(w[:, 0])) / np.sqrt(s),
+        float(np.linalg.norm(w[:, 1])) / np.sqrt(s),
+        float(np.linalg.norm(sigma - np.eye(old.d))) / np.sqrt(old.d),
+    )
+
+
+def best_fit(starts: Sequence[NormalMixture], X: FloatArray) -> NormalMixture:
+    """Fit from every start with default settings and return the likeliest model.
+
+    Parameters
+    ----------
+    starts : sequence of NormalMixture
+        Starting models, of any families.
+    X : (n, d) array
+        Validated observations.
+
+    Returns
+    -------
+    NormalMixture
+        The fitted model of highest finite likelihood, those at a singularity left out.
+    """
+    data = Data(X, None)
+    results = [BatchEMFitter().run(start, data) for start in starts]
+    usable = [r.model for r in results if r.converged or r.status is Status.MAX_ITER]
+    return max(usable or [starts[0]], key=lambda model: model.marginal_log_likelihood(X))
+
+
+def _last_finite(start: NormalMixture, steps: Sequence[_Step], status: Status) -> NormalMixture:
+    """The last model whose likelihood is finite: a step back when the E-step found it is not."""
+    models = [start, *(step.model for step in steps)]
+    return models[-1] if status not in {Status.NON_FINITE, Status.UNBOUNDED} else models[-2:][0]
+
+
+def _status_at_rest(model: NormalMixture, X: FloatArray) -> Status:
+    """What it means that the parameters have settled."""
+    p, a, b = model.subordinator.gig
+    fixed = model.subordinator.fixed
+    if b == 0.0 and p <= 0.5 * model.d and _is_singular(model, X):
+        return Status.UNBOUNDED
+    if (a == 0.0 and fixed.a is None) or (b == 0.0 and fixed.b is None):
+        return Status.BOUNDARY
+    return Status.CONVERGED
+
+
+def _is_singular(model: NormalMixture, X: FloatArray) -> bool:
+    """Whether the rows nearest to mu carry most of all E[1/Y], where the density has a pole."""
+    p, a, _ = model.subordinator.gig
+    g = solve_triangular(model.L_sigma, model.gamma, lower=True)
+    q = np.square(solve_triangular(model.L_sigma, (X - model.mu).T, lower=True)).sum(axis=0)
+    order, rate = np.full_like(q, p - 0.5 * model.d), np.full_like(q, a + g @ g)
+    inverse = get_backend().gig_moments(order, rate, q)[2]
+    near = inverse[q <= 4.0 * q.min()].sum()
+    return not near <= _DOMINANT * inverse.sum()
