@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
 _LOG_2PI = float(np.log(2.0 * np.pi))
+# Order whose solve is in closed form.
+_INVERSE_GAUSSIAN = -0.5
 _NO_START = (np.nan, np.nan, np.nan)
 
 
@@ -68,7 +70,7 @@ class CPUBackend:
             (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
             return (-p, 0.0, a), status
         fixed_p = np.nan if fixed.p is None else float(fixed.p)
-        if method == "newton":
+        if method == "newton" or fixed.p == _INVERSE_GAUSSIAN:
             p, a, b, code = _loops.gig_solve_entry(
                 log_y, inv_y, y, fixed_p, _NO_START if start is None else start
             )

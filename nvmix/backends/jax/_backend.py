@@ -1,0 +1,215 @@
+"""The JAX backend: jitted functions behind the Backend protocol, in float64 by scope."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import solve_triangular
+
+from nvmix._statistics import SufficientStatistics
+from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
+from nvmix.backends._scaling import ScaledEta, log_start, scale_eta
+from nvmix.backends.jax import _gig, _solve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nvmix._typing import FloatArray
+
+# As in the CPU kernels.
+_NO_SPREAD: Final = 1e-14
+_ROUNDED: Final = 1e-8
+# A line search stops at the rounding of the objective; beyond this gradient it has failed.
+_STATIONARY: Final = 1e-5
+
+_moments = jax.jit(_gig.gig_moments)
+_covariance = jax.jit(_gig.gig_covariance)
+_bessel = jax.jit(_gig.log_bessel)
+
+
+def _x64(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Run in float64 whatever the user's global setting, which stays as it is."""
+
+    def wrapped(*arguments: Any) -> Any:
+        with jax.enable_x64(True):
+            return function(*arguments)
+
+    return wrapped
+
+
+def _rows(
+    X: Any, mu: Any, gamma: Any, L: Any, theta: Any
+) -> tuple[Any, tuple[Any, Any, Any], Any]:
+    """Whitened rows w, their posterior (p, a, b) and log f less lnZ of the posterior."""
+    d = mu.size
+    w = solve_triangular(L, (X - mu).T, lower=True).T
+    g = solve_triangular(L, gamma, lower=True)
+    p, a, b = theta
+    q = jnp.sum(w * w, axis=1)
+    posterior = (jnp.full_like(q, p - 0.5 * d), jnp.full_like(q, a + g @ g), b + q)
+    prior = _gig.gig_moments(p, a, b)[0]
+    constant = -0.5 * d * jnp.log(2.0 * jnp.pi) - jnp.sum(jnp.log(jnp.diag(L))) - prior
+    return w, posterior, constant + w @ g
+
+
+@jax.jit
+def _log_prob(X: Any, mu: Any, gamma: Any, L: Any, theta: Any) -> Any:
+    """(n,) log-densities."""
+    _, posterior, rest = _rows(X, mu, gamma, L, theta)
+    return rest + _gig.log_norm(*posterior)
+
+
+@jax.jit
+def _e_step(X: Any, mu: Any, gamma: Any, L: Any, theta: Any) -> tuple[Any, ...]:
+    """Sums over rows, in the frame w = L^-1 (x - mu)."""
+    w, posterior, rest = _rows(X, mu, gamma, L, theta)
+    log_z, log_y, inv_y, y = _gig.gig_moments(*posterior)
+    weighted = w * inv_y[:, None]
+    scalars = [jnp.sum(x) for x in (rest + log_z, log_y, inv_y, y)]
+    return (*scalars, jnp.sum(w, axis=0), jnp.sum(weighted, axis=0), weighted.T @ w)
+
+
+class JAXBackend:
+    """JAX on its default device."""
+
+    name = "jax"
+
+    @_x64
+    def place(self, X: FloatArray) -> Any:
+        """Put the rows on the default device, in float64."""
+        return jnp.asarray(X, jnp.float64)
+
+    @_x64
+    def log_bessel(
+        self, v: FloatArray, z: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(log K, ratio, order derivative), elementwise."""
+        log_k, ratio, slope = map(np.asarray, _bessel(jnp.asarray(v), jnp.asarray(z)))
+        return log_k, ratio, slope
+
+    @_x64
+    def gig_moments(
+        self, p: FloatArray, a: FloatArray, b: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
+        log_z, log_y, inv_y, y = map(np.asarray, _moments(*map(jnp.asarray, (p, a, b))))
+        return log_z, log_y, inv_y, y
+
+    @_x64
+    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
+        """(3, 3) covariance of (log Y, 1/Y, Y), a and b positive."""
+        return np.asarray(_covariance(*map(float, theta)))
+
+    @_x64
+    def gig_fit(
+        self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
+    ) -> tuple[GIGParameters, GIGStatus]:
+        """Solve eta -> theta; see `Backend.gig_fit`."""
+        log_y, inv_y, y = map(float, eta)
+        if fixed.b == 0.0:
+            return _fit_gamma(log_y, y, method)
+        if fixed.a == 0.0:
+            (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
+            return (-p, 0.0, a), status
+        limit = _boundary(log_y, inv_y, y, fixed.p)
+        if limit is not None:
+            return limit
+        if fixed.p == -0.5:
+            spread = y * inv_y - 1.0
+            return (-0.5, 1.0 / (y * spread), y / spread), GIGStatus.INTERIOR
+        solve = _fit_newton if method == "newton" else partial(_fit_quasi_newton, method=method)
+        target = scale_eta((log_y, inv_y, y))
+        (p, a, b), status = solve(target, fixed.p, log_start(target, fixed.p, start))
+        return (p, a / target.s, b * target.s), status
+
+    @_x64
+    def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
+        """(n,) log-densities."""
+        return np.asarray(_log_prob(X, *block, theta))
+
+    @_x64
+    def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over the rows of X."""
+        log_likelihood, log_y, inv_y, y, x, x_inv_y, xx_inv_y = jax.device_get(
+            _e_step(X, *block, theta)
+        )
+        return SufficientStatistics(
+            weight=float(len(X)),
+            log_likelihood=float(log_likelihood),
+            log_y=float(log_y),
+            inv_y=float(inv_y),
+            y=float(y),
+            x=x,
+            x_inv_y=x_inv_y,
+            xx_inv_y=xx_inv_y,
+            origin=block.mu,
+            scale=block.L,
+        )
+
+
+def _fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:
+    """Gamma law with the given E log Y and E Y."""
+    c = math.log(y) - log_y if y > 0.0 else math.nan
+    if not c > 0.0:
+        status = GIGStatus.DEGENERATE if c == 0.0 else GIGStatus.INFEASIBLE
+        return (math.nan, math.nan, 0.0), status
+    status = GIGStatus.INTERIOR
+    if method == "newton":
+        p = float(_solve.gamma_shape(c))
+    else:
+        x, gradient = _solve.quasi_newton_gamma(np.array([-math.log(2.0 * c)]), c, method)
+        p = math.exp(float(x[0]))
+        status = GIGStatus.INTERIOR if gradient <= _STATIONARY else GIGStatus.NOT_CONVERGED
+    return (p, 2.0 * p / y, 0.0), status
+
+
+def _boundary(
+    log_y: float, inv_y: float, y: float, fixed_p: float | None
+) -> tuple[GIGParameters, GIGStatus] | None:
+    """The boundary law or the failure of a GIG eta; None inside."""
+    nothing = (math.nan, math.nan, math.nan)
+    spread = y * inv_y - 1.0
+    if not (y > 0.0 and inv_y > 0.0 and spread >= -_NO_SPREAD):
+        return nothing, GIGStatus.INFEASIBLE
+    gaps = (math.log(y) - log_y, math.log(inv_y) + log_y) if fixed_p is None else (spread, spread)
+    if not min(gaps) > -_NO_SPREAD:
+        return nothing, GIGStatus.INFEASIBLE
+    if min(spread, *gaps) <= _NO_SPREAD:
+        return nothing, GIGStatus.DEGENERATE
+    p = float(_solve.gamma_shape(gaps[0])) if fixed_p is None else fixed_p
+    if p > 1.0 and spread * (p - 1.0) >= 1.0:
+        return (p, 2.0 * p / y, 0.0), GIGStatus.GAMMA
+    p = -float(_solve.gamma_shape(gaps[1])) if fixed_p is None else fixed_p
+    if p < -1.0 and spread * (-p - 1.0) >= 1.0:
+        return (p, 0.0, -2.0 * p / inv_y), GIGStatus.INVERSE_GAMMA
+    return None
+
+
+def _fit_newton(
+    target: ScaledEta, fixed_p: float | None, start: GIGParameters
+) -> tuple[GIGParameters, GIGStatus]:
+    """Interior solve for T by Newton."""
+    p, log_a, log_b = start
+    centred = 0.0 if fixed_p is not None else target.log_t
+    excess = target.m - 1.0
+    tau = np.array([centred, excess - centred, excess + centred])
+    theta0 = np.array([p, math.exp(log_a), math.exp(log_b)])
+    theta, residual = _solve.newton(tau, theta0, fixed_p is not None)
+    p, a, b = map(float, theta)
+    return (p, a, b), GIGStatus.INTERIOR if residual <= _ROUNDED else GIGStatus.NOT_CONVERGED
+
+
+def _fit_quasi_newton(
+    target: ScaledEta, fixed_p: float | None, start: GIGParameters, method: str
+) -> tuple[GIGParameters, GIGStatus]:
+    """Interior solve for T by a quasi-Newton method."""
+    eta = np.array([math.nan if fixed_p is None else fixed_p, target.log_t, target.m])
+    x, gradient = _solve.quasi_newton(np.array(start), eta, method)
+    p, a, b = float(x[0]), math.exp(float(x[1])), math.exp(float(x[2]))
+    status = GIGStatus.INTERIOR if gradient <= _STATIONARY else GIGStatus.NOT_CONVERGED
+    return (p if fixed_p is None else fixed_p, a, b), status

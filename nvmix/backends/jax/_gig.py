@@ -1,0 +1,101 @@
+"""Log-norm, moments and covariances of GIG(p, a, b) on JAX arrays, limits included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import digamma, gammaln
+
+from nvmix.backends.jax._quadrature import covariances, means
+
+# Below this a b is zero to every digit of the Gamma limits and e^u could overflow.
+VANISHING = 1e-280
+
+
+def log_mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
+    """r = sqrt(p^2 + a b), alpha = r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
+    root = jnp.sqrt(a) * jnp.sqrt(b)
+    r = jnp.hypot(p, root)
+    alpha = root * (root / (r + jnp.abs(p)))
+    return r, alpha, jnp.where(p >= 0.0, jnp.log((r + p) / a), jnp.log(b / (r - p)))
+
+
+def _gamma_limit(p: Any, rate: Any) -> tuple[Any, Any, Any, Any]:
+    """(lnZ, E log Y, E 1/Y, E Y) of Gamma(p, rate); lnZ is inf unless p > 0 and rate > 0."""
+    proper = (p > 0.0) & (rate > 0.0)
+    p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
+    inverse = jnp.where(p > 1.0, rate / jnp.where(p > 1.0, p - 1.0, 1.0), jnp.inf)
+    return (
+        jnp.where(proper, gammaln(p) - p * jnp.log(rate), jnp.inf),
+        jnp.where(proper, digamma(p) - jnp.log(rate), jnp.nan),
+        jnp.where(proper, inverse, jnp.nan),
+        jnp.where(proper, p / rate, jnp.nan),
+    )
+
+
+def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any, Any]:
+    """(lnZ, E log Y, E 1/Y, E Y) on equal shapes; a, b >= 0."""
+    interior = a * b >= VANISHING
+    # Lanes of the limits run the quadrature on a harmless law, and are overwritten.
+    p1, a1, b1 = (jnp.where(interior, x, 1.0) for x in (p, a, b))
+    r, alpha, log_mode = log_mode_terms(p1, a1, b1)
+    log_integral, up, down, u = means(alpha, p1)
+    mode = jnp.exp(log_mode)
+    inner = (p1 * log_mode - r + log_integral, log_mode + u, (1.0 + down) / mode, (1.0 + up) * mode)
+    gamma = _gamma_limit(p, 0.5 * a)
+    log_z, log_y, y, inverse = _gamma_limit(-p, 0.5 * b)
+    limit = [
+        jnp.where(p > 0.0, x, z) for x, z in zip(gamma, (log_z, -log_y, inverse, y), strict=True)
+    ]
+    valid = (a >= 0.0) & (b >= 0.0)
+    log_z, log_y, inverse, y = (
+        jnp.where(valid, jnp.where(interior, x, z), jnp.nan)
+        for x, z in zip(inner, limit, strict=True)
+    )
+    return log_z, log_y, inverse, y
+
+
+@jax.custom_jvp
+def log_norm(p: Any, a: Any, b: Any) -> Any:
+    """lnZ(p, a, b), differentiable: its gradient is (E log Y, -E Y / 2, -E 1/Y / 2)."""
+    return gig_moments(p, a, b)[0]
+
+
+@log_norm.defjvp
+def _log_norm_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    log_z, log_y, inverse, y = gig_moments(*primals)
+    dp, da, db = tangents
+    return log_z, log_y * dp - 0.5 * (y * da + inverse * db)
+
+
+def gig_covariance(p: Any, a: Any, b: Any) -> Any:
+    """(3, 3) covariance of (log Y, 1/Y, Y) for scalars a, b > 0."""
+    _, alpha, log_mode = log_mode_terms(p, a, b)
+    _, c = covariances(alpha, p)
+    y = jnp.exp(log_mode)
+    # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y for the basis (u, up, down).
+    to_statistics = jnp.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    scale = jnp.stack([jnp.ones_like(y), 1.0 / y, y])
+    return (to_statistics @ c @ to_statistics.T) * scale[:, None] * scale[None, :]
+
+
+def log_bessel(v: Any, z: Any) -> tuple[Any, Any, Any]:
+    """(log K_v(z), K_{v+1}(z) / K_v(z), d log K_v(z) / dv) by DLMF 10.32.9, on equal shapes."""
+    positive = z > 0.0
+    z1 = jnp.where(positive, z, 1.0)
+    w = jnp.abs(v)
+    r = jnp.hypot(w, z1)
+    log_integral, up, down, u = means(z1 * (z1 / (r + w)), w)
+    log_mode = jnp.arcsinh(w / z1)
+    mode = (w + r) / z1
+    at_zero = jnp.where(z == 0.0, jnp.inf, jnp.nan)
+    log_k = w * log_mode - r + log_integral - jnp.log(2.0)
+    ratio = jnp.where(v < 0.0, (1.0 + down) / mode, (1.0 + up) * mode)
+    slope = jnp.sign(v) * (log_mode + u)
+    return (
+        jnp.where(positive, log_k, at_zero),
+        jnp.where(positive, ratio, at_zero),
+        jnp.where(positive, slope, jnp.where(v == 0.0, at_zero * 0.0, jnp.sign(v) * at_zero)),
+    )
