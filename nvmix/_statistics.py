@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import solve_triangular
+
+from nvmix._linalg import inverse_lower
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -118,8 +119,8 @@ class SufficientStatistics:
         """
         if np.array_equal(origin, self.origin) and np.array_equal(scale, self.scale):
             return self
-        A = solve_triangular(scale, self.scale, lower=True)
-        c = solve_triangular(scale, self.origin - origin, lower=True)
+        inverse = inverse_lower(scale)
+        A, c = inverse @ self.scale, inverse @ (self.origin - origin)
         x_inv_y = A @ self.x_inv_y
         cross = np.outer(x_inv_y, c)
         return replace(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ _COLLINEAR = 1e-13
 # A column is constant when its spread is rounding of its own size.
 _CONSTANT = 1e-14
 _SYMMETRIC = 1e-10
+
+
+T = TypeVar("T")
 
 
 class Data(NamedTuple):
@@ -38,13 +41,11 @@ def one_of(name: str, value: object, options: Iterable[str]) -> str:
 
 def real(name: str, value: object) -> float:
     """Return a finite float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        array = np.asarray(value)
-        if array.ndim != 0 or array.dtype.kind not in "iuf":
-            msg = f"{name} must be a real number, got {value!r}"
-            raise TypeError(msg)
-        value = array.item()
-    number = float(value)
+    scalar = np.asarray(value)
+    if scalar.ndim != 0 or scalar.dtype.kind not in "iuf":
+        msg = f"{name} must be a real number, got {value!r}"
+        raise TypeError(msg)
+    number = float(scalar)
     if not np.isfinite(number):
         msg = f"{name} must be finite, got {number}"
         raise ValueError(msg)
@@ -80,21 +81,46 @@ def integer(name: str, value: object, minimum: int) -> int:
     return int(value)
 
 
-def array(name: str, value: Any) -> FloatArray:
-    """Return a float64 array of finite real numbers; never a view that is written to."""
-    raw = np.asarray(value)
+def optional_callable(name: str, value: T) -> T:
+    """Return a callable or None."""
+    if value is not None and not callable(value):
+        msg = f"{name} must be callable or None, got {value!r}"
+        raise TypeError(msg)
+    return value
+
+
+def real_or_nan(name: str, value: Any) -> FloatArray:
+    """Return a float64 array of real numbers, inf and nan included."""
+    raw = _as_array(name, value)
     if raw.dtype.kind == "O":
         raw = _from_objects(name, value, raw)
     if raw.dtype.kind not in "biuf":
         msg = f"{name} must hold real numbers, got dtype {raw.dtype}"
         raise TypeError(msg)
-    result = raw.astype(np.float64, copy=False)
+    return raw.astype(np.float64, copy=False)
+
+
+def array(name: str, value: Any) -> FloatArray:
+    """Return a float64 array of finite real numbers; never a view that is written to."""
+    result = real_or_nan(name, value)
     if not np.isfinite(result).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
         place = f" at index {where}" if where else ""
         msg = f"{name} must be finite, got {result[where]}{place}"
         raise ValueError(msg)
     return result
+
+
+def _as_array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """np.asarray, with ragged nesting and None named."""
+    if value is None:
+        msg = f"{name} must hold real numbers, got None"
+        raise TypeError(msg)
+    try:
+        return np.asarray(value)
+    except ValueError:
+        msg = f"{name} must be a rectangular array, got rows of different lengths"
+        raise ValueError(msg) from None
 
 
 def _from_objects(name: str, value: Any, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -127,7 +153,7 @@ def cholesky(name: str, value: Any, d: int) -> FloatArray:
         msg = f"{name} must be symmetric, got {sigma.tolist()}"
         raise ValueError(msg)
     try:
-        return np.linalg.cholesky(0.5 * (sigma + sigma.T))
+        return np.asarray(np.linalg.cholesky(0.5 * (sigma + sigma.T)), np.float64)
     except np.linalg.LinAlgError:
         msg = f"{name} must be positive definite, got eigenvalues {np.linalg.eigvalsh(sigma)}"
         raise ValueError(msg) from None
@@ -173,9 +199,11 @@ def points(x: Any, d: int) -> tuple[FloatArray, bool]:
     return values, single
 
 
-def sample(X: Any, d: int | None = None) -> Data:
-    """Return observations from which a d-variate law can be estimated."""
+def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None) -> Data:
+    """Return observations from which a d-variate law can be estimated; columns name them."""
     data = observations(X, d)
+    if columns is not None:
+        data = Data(data.values, columns)
     n, d = data.values.shape
     names = data.columns or tuple(str(j) for j in range(d))
     if n <= d:

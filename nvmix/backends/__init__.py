@@ -11,7 +11,10 @@ from nvmix._validation import one_of
 if TYPE_CHECKING:
     from nvmix.backends._protocol import Backend
 
-_BACKENDS: Final = {"cpu": ("nvmix.backends.cpu", "CPUBackend"), "jax": ("nvmix.backends.jax", "JAXBackend")}
+_BACKENDS: Final = {
+    "cpu": ("nvmix.backends.cpu", "CPUBackend"),
+    "jax": ("nvmix.backends.jax", "JAXBackend"),
+}
 BACKENDS: Final = tuple(_BACKENDS)
 M_STEP_METHODS: Final = ("newton", "lbfgs", "bfgs")
 

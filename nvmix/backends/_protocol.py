@@ -65,9 +65,7 @@ class Backend(Protocol):
     def place(self, X: FloatArray) -> Any:
         """Put (n, d) observations where this backend works on them."""
 
-    def log_bessel(
-        self, v: FloatArray, z: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """(log K_v(z), K_{v+1}(z) / K_v(z), d log K_v(z) / dv), elementwise on equal shapes."""
 
     def gig_moments(

@@ -37,7 +37,8 @@ class VarianceGamma(NormalMixture):
     Examples
     --------
     >>> from nvmix import VarianceGamma
-    >>> model = VarianceGamma.from_classical(mu=[0.0], gamma=[0.2], sigma=[[1.0]], alpha=2.0, beta=2.0)
+    >>> model = VarianceGamma.from_classical(
+    ...     mu=[0.0], gamma=[0.2], sigma=[[1.0]], alpha=2.0, beta=2.0)
     >>> model.mean()
     array([0.2])
     """
@@ -230,7 +231,7 @@ class GeneralizedHyperbolic(NormalMixture):
     ...     mu=[0.1, -0.2, 0.3], gamma=[0.3, -0.2, 0.1],
     ...     sigma=[[1.0, 0.5, 0.3], [0.5, 1.0, 0.4], [0.3, 0.4, 1.0]], p=0.5, a=1.5, b=1.5)
     >>> round(model.log_prob([0.0, 0.0, 0.0]), 12)
-    -2.877494610870
+    -2.87749461087
     """
 
     _subordinator_type: ClassVar[type[Subordinator]] = GIG

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from nvmix._exceptions import DegenerateError
+from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
 from nvmix._validation import cholesky, integer, observations, one_of, points, sample, vector
 from nvmix.backends import M_STEP_METHODS, get_backend
@@ -151,16 +151,13 @@ class NormalMixture(ABC):
 
     def mean(self) -> FloatArray:
         """E[X] = mu + gamma E[Y], shape (d,); infinite where E[Y] is and gamma is not 0."""
-        expected = self.subordinator.mean()
-        shift = np.multiply(self.gamma, expected, where=self.gamma != 0.0, out=np.zeros(self.d))
-        return self.mu + shift
+        return self.mu + _times(self.gamma, self.subordinator.mean())
 
     def cov(self) -> FloatArray:
         """Cov[X] = Sigma E[Y] + gamma gamma' Var[Y], shape (d, d)."""
-        outer = np.outer(self.gamma, self.gamma)
-        spread = np.zeros_like(outer)
-        np.multiply(outer, self.subordinator.var(), where=outer != 0.0, out=spread)
-        return self.sigma() * self.subordinator.mean() + spread
+        skewness = np.outer(self.gamma, self.gamma)
+        mean, variance = self.subordinator.mean(), self.subordinator.var()
+        return _times(self.sigma(), mean) + _times(skewness, variance)
 
     def log_prob(self, x: Any) -> Any:
         """Log-density of the mixture.
@@ -333,7 +330,7 @@ class NormalMixture(ABC):
             With weight 1; its log-likelihood, an entropy, is nan. E[1/Y] may be inf.
         """
         log_y, inv_y, y = GIG(*self.subordinator.gig).expectation_params()
-        g = solve_triangular(self.L_sigma, self.gamma, lower=True)
+        g = inverse_lower(self.L_sigma) @ self.gamma
         return SufficientStatistics(
             weight=1.0,
             log_likelihood=np.nan,
@@ -389,8 +386,15 @@ class NormalMixture(ABC):
         shown = {"mu": self.mu, "gamma": self.gamma, "sigma": self.sigma()}
         lines = [f"    {name}={np.array2string(x, prefix=' ' * (len(name) + 5), separator=', ')},"
                  for name, x in shown.items()]  # fmt: skip
-        law = ", ".join(f"{name}={value:.6g}" for name, value in self.subordinator.parameters.items())
+        law = ", ".join(
+            f"{name}={value:.6g}" for name, value in self.subordinator.parameters.items()
+        )
         return "\n".join([f"{type(self).__name__}(", *lines, f"    {law},", ")"])
+
+
+def _times(x: FloatArray, factor: float) -> FloatArray:
+    """Product with a factor that may be inf, in which 0 stays 0."""
+    return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
 
 
 def _normal_block(eta: SufficientStatistics) -> Gaussian:

@@ -330,7 +330,7 @@ class Gamma(Subordinator):
 
 @dataclass(frozen=True)
 class InverseGamma(Subordinator):
-    """Inverse gamma law, density proportional to y^(-alpha-1) exp(-beta / y): GIG(-alpha, 0, 2 beta).
+    """Inverse gamma law, density prop. to y^(-alpha-1) exp(-beta / y): GIG(-alpha, 0, 2 beta).
 
     Parameters
     ----------

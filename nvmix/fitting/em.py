@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from nvmix._exceptions import ConvergenceWarning, DegenerateError
-from nvmix._validation import Data, integer, one_of, positive, sample
+from nvmix._linalg import inverse_lower
+from nvmix._validation import Data, integer, one_of, optional_callable, positive, sample
 from nvmix.backends import BACKENDS, M_STEP_METHODS, get_backend
 from nvmix.fitting.progress import Progress
 from nvmix.fitting.regularization import REGULARIZATIONS, check_gauge, in_gauge
@@ -138,10 +138,7 @@ class BatchEMFitter:
         self.e_step_backend = one_of("e_step_backend", e_step_backend, BACKENDS)
         self.m_step_backend = one_of("m_step_backend", m_step_backend, BACKENDS)
         self.m_step_method = one_of("m_step_method", m_step_method, M_STEP_METHODS)
-        if not (eta_update is None or callable(eta_update)):
-            msg = f"eta_update must be a rule (previous, batch, step), got {eta_update!r}"
-            raise TypeError(msg)
-        self.eta_update = eta_update
+        self.eta_update = optional_callable("eta_update", eta_update)
 
     def fit(self, model: NormalMixture, X: Any) -> EMResult:
         """Fit from a starting model.
@@ -269,12 +266,12 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
     """
     s, t = old.subordinator.geometric_mean(), new.subordinator.geometric_mean()
     shifts = np.column_stack([new.mu - old.mu, new.gamma * t - old.gamma * s, new.L_sigma])
-    w = solve_triangular(old.L_sigma, shifts, lower=True)
+    w = inverse_lower(old.L_sigma) @ shifts
     sigma = w[:, 2:] @ w[:, 2:].T * (t / s)
     return max(
-        float(np.linalg.norm(w[:, 0])) / np.sqrt(s),
-        float(np.linalg.norm(w[:, 1])) / np.sqrt(s),
-        float(np.linalg.norm(sigma - np.eye(old.d))) / np.sqrt(old.d),
+        float(np.linalg.norm(w[:, 0]) / np.sqrt(s)),
+        float(np.linalg.norm(w[:, 1]) / np.sqrt(s)),
+        float(np.linalg.norm(sigma - np.eye(old.d)) / np.sqrt(old.d)),
     )
 
 
@@ -319,9 +316,10 @@ def _status_at_rest(model: NormalMixture, X: FloatArray) -> Status:
 def _is_singular(model: NormalMixture, X: FloatArray) -> bool:
     """Whether the rows nearest to mu carry most of all E[1/Y], where the density has a pole."""
     p, a, _ = model.subordinator.gig
-    g = solve_triangular(model.L_sigma, model.gamma, lower=True)
-    q = np.square(solve_triangular(model.L_sigma, (X - model.mu).T, lower=True)).sum(axis=0)
+    inverse = inverse_lower(model.L_sigma)
+    g = inverse @ model.gamma
+    q = np.square(inverse @ (X - model.mu).T).sum(axis=0)
     order, rate = np.full_like(q, p - 0.5 * model.d), np.full_like(q, a + g @ g)
-    inverse = get_backend().gig_moments(order, rate, q)[2]
-    near = inverse[q <= 4.0 * q.min()].sum()
-    return not near <= _DOMINANT * inverse.sum()
+    inv_y = get_backend().gig_moments(order, rate, q)[2]
+    near = inv_y[q <= 4.0 * q.min()].sum()
+    return not near <= _DOMINANT * inv_y.sum()

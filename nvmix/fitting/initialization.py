@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
+
+from nvmix._linalg import inverse_lower
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -20,7 +21,7 @@ _MOST_SKEWNESS: Final = 0.5
 
 
 class SampleMoments(NamedTuple):
-    """Location, skewness, scale and Var[Y] of the mixture with E[Y] = 1 that the moments suggest."""
+    """Location, skewness, scale and Var[Y] of the mixture with E[Y] = 1 of given moments."""
 
     mu: FloatArray
     gamma: FloatArray
@@ -54,7 +55,7 @@ def match_moments(X: FloatArray) -> SampleMoments:
     size = np.abs(X - mean).max(axis=0)
     centred = (X - mean) / size
     L = np.linalg.cholesky(np.atleast_2d(np.cov(centred, rowvar=False)))
-    w = solve_triangular(L, centred.T, lower=True)
+    w = inverse_lower(L) @ centred.T
     squares = np.square(w).sum(axis=0)
     kurtosis = float(np.mean(np.square(squares)))
     c = float(np.clip(kurtosis / (d * (d + 2)) - 1.0, _LEAST_MIXING, _MOST_MIXING))

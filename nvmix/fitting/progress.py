@@ -19,12 +19,12 @@ class Progress:
         """Announce the fit."""
         if self._verbose >= 1:
             self._line(f"EM: {type(model).__name__}, {n} rows, {model.d} columns, tol {tol:g}")
-        if self._verbose >= 2:  # noqa: PLR2004
+        if self._verbose >= 2:
             self._line(f"{'iteration':>9}  {'mean log-likelihood':>20}  {'change':>9}")
 
     def iteration(self, i: int, log_likelihood: float, change: float) -> None:
         """Show one iteration."""
-        if self._verbose >= 2:  # noqa: PLR2004
+        if self._verbose >= 2:
             self._line(f"{i:>9}  {log_likelihood:>20.10f}  {change:>9.2e}")
 
     def end(self, result: EMResult) -> None:

@@ -30,8 +30,8 @@ def check_gauge(model: NormalMixture, regularization: str) -> None:
     family = model.subordinator
     if regularization == "a_eq_b" and 0.0 in (family.fixed.a, family.fixed.b):
         msg = (
-            f"regularization 'a_eq_b' has no meaning for {type(model).__name__}, whose subordinator "
-            "has a = 0 or b = 0; use 'det_sigma_one', 'det_sigma_x' or 'none'"
+            f"regularization 'a_eq_b' has no meaning for {type(model).__name__}, whose "
+            "subordinator has a = 0 or b = 0; use 'det_sigma_one', 'det_sigma_x' or 'none'"
         )
         raise ValueError(msg)
 

@@ -17,8 +17,8 @@ class Status(Enum):
 
     CONVERGED = "Converged: the last iteration changed the parameters by less than tol."
     BOUNDARY = (
-        "Converged on the boundary of the family, where the subordinator's a or b is 0: the limiting "
-        "VarianceGamma (b = 0) or NormalInverseGamma (a = 0) is the simpler model of the same fit."
+        "Converged on the boundary of the family, where the subordinator's a or b is 0: the "
+        "limiting VarianceGamma (b = 0) or NormalInverseGamma (a = 0) is the same law, and simpler."
     )
     MAX_ITER = (
         "Stopped at max_iter before the parameters settled: raise max_iter, or tol; fit again from "
@@ -29,12 +29,12 @@ class Status(Enum):
         "or collinear data; result.model is the last valid model."
     )
     NON_FINITE = (
-        "Stopped: the likelihood or its statistics became infinite or nan; result.model is the last "
-        "finite model."
+        "Stopped: the likelihood or its statistics became infinite or nan; result.model is the "
+        "last finite model."
     )
     UNBOUNDED = (
-        "Stopped: the likelihood is unbounded, growing without limit as mu meets repeated or single "
-        "rows of the data; fit NormalInverseGaussian, or remove the repeated rows."
+        "Stopped: the likelihood is unbounded, growing without limit as mu meets a row of the "
+        "data, repeated or single; fit NormalInverseGaussian, or remove repeated rows."
     )
     NO_GAUGE = (
         "Stopped: the subordinator reached a = 0 or b = 0, where regularization='a_eq_b' has no "

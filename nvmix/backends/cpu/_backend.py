@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
+from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
 from nvmix.backends.cpu import _loops
@@ -35,9 +35,7 @@ class CPUBackend:
         """Return X as the loops take it, without a copy where it already is."""
         return canonical(X)
 
-    def log_bessel(
-        self, v: FloatArray, z: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """(log K, ratio, order derivative), elementwise."""
         out = tuple(np.empty(v.shape) for _ in range(3))
         _loops.log_bessel_loop(
@@ -50,7 +48,8 @@ class CPUBackend:
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
         out = np.empty((p.size, 4))
-        _loops.gig_moments_loop(*(canonical(x).ravel() for x in (p, a, b)), out)
+        flat = [canonical(x).ravel() for x in (p, a, b)]
+        _loops.gig_moments_loop(flat[0], flat[1], flat[2], out)
         columns = [np.ascontiguousarray(column).reshape(p.shape) for column in out.T]
         return columns[0], columns[1], columns[2], columns[3]
 
@@ -106,10 +105,10 @@ class CPUBackend:
     def _posterior(
         self, block: Gaussian, theta: GIGParameters
     ) -> tuple[FloatArray, FloatArray, FloatArray, GIGParameters, float]:
-        """Arguments shared by the row loops: mu, L^-1, L^-1 gamma, posterior (p, a, b), constant."""
+        """Arguments of the row loops: mu, L^-1, L^-1 gamma, posterior (p, a, b), constant."""
         p, a, b = map(float, theta)
         d = block.mu.size
-        inverse = solve_triangular(block.L, np.eye(d), lower=True)
+        inverse = inverse_lower(block.L)
         g = inverse @ block.gamma
         log_norm = self.gig_moments(*(np.array([x]) for x in (p, a, b)))[0][0]
         log_det = float(np.log(np.diag(block.L)).sum())

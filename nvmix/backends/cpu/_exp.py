@@ -45,4 +45,5 @@ def simd_exp(x: float) -> float:
     t = t * r + 1.0 / 24.0
     t = t * r + 1.0 / 6.0
     t = t * r + 0.5
-    return (1.0 + (r + r * r * t)) * _power_of_two(np.int64(n))
+    scale: float = _power_of_two(np.int64(n))
+    return (1.0 + (r + r * r * t)) * scale

@@ -20,7 +20,7 @@ VANISHING: Final = 1e-280
 
 @device
 def log_mode_terms(p: float, a: float, b: float) -> tuple[float, float, float]:
-    """r = sqrt(p^2 + a b), alpha = r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
+    """r = sqrt(p^2 + a b), r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
     root = math.sqrt(a) * math.sqrt(b)
     r = math.hypot(p, root)
     alpha = root * (root / (r + abs(p)))
@@ -30,7 +30,7 @@ def log_mode_terms(p: float, a: float, b: float) -> tuple[float, float, float]:
 
 @device
 def _gamma_limit(p: float, a: float) -> tuple[float, float, float, float]:
-    """(lnZ, E log Y, E 1/Y, E Y) of Gamma(p, a / 2); improper (lnZ = inf) unless p > 0 and a > 0."""
+    """(lnZ, E log Y, E 1/Y, E Y) of Gamma(p, a / 2); lnZ = inf unless p > 0 and a > 0."""
     if not (p > 0.0 and a > 0.0):
         return np.inf, np.nan, np.nan, np.nan
     rate = 0.5 * a
@@ -93,7 +93,7 @@ def _gamma_covariance(p: float, a: float) -> tuple[float, ...]:
 
 @device
 def log_bessel(v: float, z: float) -> tuple[float, float, float]:
-    """(log K_v(z), K_{v+1}(z) / K_v(z), d log K_v(z) / dv) by DLMF 10.32.9; 1e-140 <= z <= 1e300."""
+    """(log K_v, K_{v+1} / K_v, d log K_v / dv) at z by DLMF 10.32.9; 1e-140 <= z <= 1e300."""
     if not z > 0.0:
         if z == 0.0:
             return np.inf, np.inf, np.inf if v > 0.0 else (-np.inf if v < 0.0 else 0.0)

@@ -19,7 +19,7 @@ def device(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def reducing_device(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a kernel whose sums may be reordered into SIMD lanes; inf and nan keep their meaning."""
+    """Compile a kernel whose sums may be reordered into SIMD lanes; inf and nan keep meaning."""
     flags = {"reassoc", "contract", "nsz"}
     return cast("Callable[P, R]", numba.njit(error_model="numpy", fastmath=flags)(function))
 

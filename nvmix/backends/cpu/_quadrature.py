@@ -16,13 +16,15 @@ Each level k of the tables holds cosh u - 1, e^u - 1 - u and e^-u - 1 + u at u =
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from nvmix.backends.cpu._exp import simd_exp
 from nvmix.backends.cpu._jit import device, reducing_device
-from nvmix._typing import FloatArray
+
+if TYPE_CHECKING:
+    from nvmix._typing import FloatArray
 
 _LEVELS: Final = 16
 _NODES: Final = 64
@@ -67,7 +69,7 @@ def node(u: float) -> tuple[float, float, float]:
 @device
 def _step(r: float) -> tuple[int, float]:
     """Level k of the tables and step h_k that serve r = sqrt(p^2 + a b)."""
-    k = int(math.ceil(math.log2(1.0 + _GROWTH * r)))
+    k = math.ceil(math.log2(1.0 + _GROWTH * r))
     return k, math.sqrt(2.0**-k / _BASE)
 
 
@@ -86,7 +88,7 @@ def _count(k: int, h: float, alpha: float, v: float, slope: FloatArray) -> int:
 
 @reducing_device
 def _side_sums(alpha: float, v: float, right: bool) -> tuple[float, float, float, float]:
-    """Sums over u = j h > 0 of w (1, e^u - 1, e^-u - 1, u) on the right side or the left, u = |u|."""
+    """Sums over u = j h > 0 of w (1, e^u - 1, e^-u - 1, u), right of the mode or mirrored."""
     k, h = _step(alpha + v)
     slope = _UP if right else _DOWN
     stop = _count(k, h, alpha, v, slope) if k < _LEVELS else 1
@@ -117,7 +119,7 @@ def _side_sums(alpha: float, v: float, right: bool) -> tuple[float, float, float
 
 @device
 def means(alpha: float, p: float) -> tuple[float, float, float, float]:
-    """log of the integral of w, and the means of e^u - 1, e^-u - 1 and u; error 4e-15 relative."""
+    """Log of the integral of w, and the means of e^u - 1, e^-u - 1 and u; error 4e-15 relative."""
     v = abs(p)
     r0, r_up, r_down, r_u = _side_sums(alpha, v, True)
     l0, l_up, l_down, l_u = _side_sums(alpha, v, False)
@@ -131,7 +133,7 @@ def means(alpha: float, p: float) -> tuple[float, float, float, float]:
 
 @device
 def covariances(alpha: float, p: float) -> tuple[float, ...]:
-    """log of the integral of w, means and covariances of (u, e^u - 1 - u, e^-u - 1 + u).
+    """Log of the integral of w, means and covariances of (u, e^u - 1 - u, e^-u - 1 + u).
 
     Returned as (log, m1, m2, m3, c11, c12, c13, c22, c23, c33); error 1e-13 relative.
     """

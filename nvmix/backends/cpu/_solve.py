@@ -47,7 +47,7 @@ _MAX_HALVINGS: Final = 40
 
 @device
 def gamma_shape(c: float) -> float:
-    """alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
+    """Alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
     alpha = (3.0 - c + math.sqrt((c - 3.0) ** 2 + 24.0 * c)) / (12.0 * c)
     for _ in range(50):
         f = log_minus_digamma(alpha) - c
@@ -69,7 +69,7 @@ def gig_boundary(
     b = 0 is optimal when the gamma law fitted to the other statistics has E[1/Y] <= inv_y.
     """
     spread = y * inv_y - 1.0
-    if not (y > 0.0 and inv_y > 0.0 and spread >= -_NO_SPREAD):
+    if not (y > 0.0 and inv_y > 0.0 and -_NO_SPREAD <= spread < np.inf):
         return np.nan, np.nan, np.nan, _INFEASIBLE
     free = math.isnan(fixed_p)
     c_gamma, c_inverse = math.log(y) - log_y, math.log(inv_y) + log_y
@@ -102,9 +102,7 @@ def _objective(p: float, a: float, b: float, tau: tuple[float, float, float]) ->
     t, up, down = _basis(mode)
     k = p - 0.5 * (a - b)
     log_integral = means(alpha, p)[0]
-    return (
-        k * (tau[0] - t) - 0.5 * a * (tau[1] - up) - 0.5 * b * (tau[2] - down) - log_integral
-    )
+    return k * (tau[0] - t) - 0.5 * a * (tau[1] - up) - 0.5 * b * (tau[2] - down) - log_integral
 
 
 @device
@@ -241,7 +239,9 @@ def _gig_interior(
         last = decrement
         p, a, b, value = _ascent((p, a, b), (dp, da, db), tau, value, decrement, wide)
         if a * b < VANISHING:
-            return (p, 2.0 * p / m, 0.0, _GAMMA) if a > b else (p, 0.0, -2.0 * p / m, _INVERSE_GAMMA)
+            return (
+                (p, 2.0 * p / m, 0.0, _GAMMA) if a > b else (p, 0.0, -2.0 * p / m, _INVERSE_GAMMA)
+            )
     return p, a, b, _INTERIOR if residual <= _ROUNDED else _NOT_CONVERGED
 
 

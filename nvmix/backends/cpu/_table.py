@@ -9,16 +9,18 @@ Rows elsewhere, and all rows of small data, are computed directly.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from nvmix._typing import FloatArray
 from nvmix.backends.cpu._gig import gig_moments
 from nvmix.backends.cpu._jit import device
+
+if TYPE_CHECKING:
+    from nvmix._typing import FloatArray
 
 _DEGREE: Final = 9
 _SHIFT: Final = 49

@@ -42,9 +42,7 @@ def _x64(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _rows(
-    X: Any, mu: Any, gamma: Any, L: Any, theta: Any
-) -> tuple[Any, tuple[Any, Any, Any], Any]:
+def _rows(X: Any, mu: Any, gamma: Any, L: Any, theta: Any) -> tuple[Any, tuple[Any, Any, Any], Any]:
     """Whitened rows w, their posterior (p, a, b) and log f less lnZ of the posterior."""
     d = mu.size
     w = solve_triangular(L, (X - mu).T, lower=True).T
@@ -85,9 +83,7 @@ class JAXBackend:
         return jnp.asarray(X, jnp.float64)
 
     @_x64
-    def log_bessel(
-        self, v: FloatArray, z: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """(log K, ratio, order derivative), elementwise."""
         log_k, ratio, slope = map(np.asarray, _bessel(jnp.asarray(v), jnp.asarray(z)))
         return log_k, ratio, slope
@@ -174,7 +170,7 @@ def _boundary(
     """The boundary law or the failure of a GIG eta; None inside."""
     nothing = (math.nan, math.nan, math.nan)
     spread = y * inv_y - 1.0
-    if not (y > 0.0 and inv_y > 0.0 and spread >= -_NO_SPREAD):
+    if not (y > 0.0 and inv_y > 0.0 and -_NO_SPREAD <= spread < math.inf):
         return nothing, GIGStatus.INFEASIBLE
     gaps = (math.log(y) - log_y, math.log(inv_y) + log_y) if fixed_p is None else (spread, spread)
     if not min(gaps) > -_NO_SPREAD:

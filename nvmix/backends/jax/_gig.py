@@ -15,7 +15,7 @@ VANISHING = 1e-280
 
 
 def log_mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
-    """r = sqrt(p^2 + a b), alpha = r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
+    """r = sqrt(p^2 + a b), r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
     root = jnp.sqrt(a) * jnp.sqrt(b)
     r = jnp.hypot(p, root)
     alpha = root * (root / (r + jnp.abs(p)))
@@ -97,5 +97,5 @@ def log_bessel(v: Any, z: Any) -> tuple[Any, Any, Any]:
     return (
         jnp.where(positive, log_k, at_zero),
         jnp.where(positive, ratio, at_zero),
-        jnp.where(positive, slope, jnp.where(v == 0.0, at_zero * 0.0, jnp.sign(v) * at_zero)),
+        jnp.where(positive, slope, jnp.where((v == 0.0) & (z == 0.0), 0.0, jnp.sign(v) * at_zero)),
     )

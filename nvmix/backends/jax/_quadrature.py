@@ -57,7 +57,11 @@ def _weighted_sums(alpha: Any, p: Any, integrands: Any, slack: float) -> tuple[A
         size = j * h
         right_kept, right = term(size, True)
         left_kept, left = term(size, False)
-        return j + 1, jnp.any(right_kept | left_kept) & jnp.any(size < _FARTHEST), sums + right + left
+        return (
+            j + 1,
+            jnp.any(right_kept | left_kept) & jnp.any(size < _FARTHEST),
+            sums + right + left,
+        )
 
     zero = jnp.zeros_like(alpha + p)
     start = jnp.stack([value + zero for value in integrands(zero, zero, zero)])
@@ -66,7 +70,7 @@ def _weighted_sums(alpha: Any, p: Any, integrands: Any, slack: float) -> tuple[A
 
 
 def means(alpha: Any, p: Any) -> tuple[Any, Any, Any, Any]:
-    """log of the integral of w, and the means of e^u - 1, e^-u - 1 and u; error 4e-15 relative."""
+    """Log of the integral of w, and the means of e^u - 1, e^-u - 1 and u; error 4e-15 relative."""
     h, (s0, up, down, u) = _weighted_sums(
         alpha, p, lambda u, up, down: (jnp.ones_like(u), up + u, down - u, u), 1.0
     )

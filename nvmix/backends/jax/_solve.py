@@ -33,7 +33,7 @@ _QUASI_NEWTON_STEPS = 2000
 
 @jax.jit
 def gamma_shape(c: Any) -> Any:
-    """alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
+    """Alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
     start = (3.0 - c + jnp.sqrt((c - 3.0) ** 2 + 24.0 * c)) / (12.0 * c)
 
     def body(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
@@ -106,7 +106,7 @@ def _newton_step(theta: Any, tau: Any, fixed: bool, damped: Any) -> tuple[Any, A
 
 
 def _moved(theta: Any, step: Any, wide: Any) -> Any:
-    """theta + step, a and b moved in the logarithm where they shrink or the law is wide."""
+    """Theta + step, a and b moved in the logarithm where they shrink or the law is wide."""
     p, ab = theta[0] + step[0], theta[1:]
     log_moved = ab * jnp.exp(jnp.clip(step[1:] / ab, -5.0, 5.0))
     moved = jnp.where((step[1:] > 0.0) & ~wide, ab + step[1:], log_moved)

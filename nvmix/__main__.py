@@ -1,0 +1,7 @@
+"""``python -m nvmix``."""
+
+import sys
+
+from nvmix.cli import main
+
+sys.exit(main())

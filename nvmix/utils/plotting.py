@@ -1,0 +1,81 @@
+"""Plots of fits; needs the extra nvmix[plot]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+try:
+    import matplotlib.pyplot as plt
+except ImportError as error:
+    message = "plots need matplotlib: pip install 'nvmix[plot]'"
+    raise ImportError(message) from error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from nvmix.fitting.em import EMResult
+
+__all__ = ["plot_convergence", "set_theme"]
+
+_THEME = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
+
+
+def set_theme() -> None:
+    """Set matplotlib's defaults to a quiet theme: light grid, no top and right frame.
+
+    Examples
+    --------
+    >>> from nvmix.utils.plotting import set_theme
+    >>> set_theme()
+    """
+    plt.rcParams.update(_THEME)
+
+
+def plot_convergence(result: EMResult, tol: float | None = None) -> Figure:
+    """Draw the likelihood and the parameter change of a fit, iteration by iteration.
+
+    Parameters
+    ----------
+    result : EMResult
+        A fit.
+    tol : float or None
+        Tolerance to mark in the panel of changes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels: mean log-likelihood, and parameter change on a logarithmic scale.
+
+    Examples
+    --------
+    >>> from nvmix import NormalInverseGaussian
+    >>> from nvmix.datasets import load_crude_oil
+    >>> from nvmix.utils.plotting import plot_convergence
+    >>> X, _ = load_crude_oil()
+    >>> figure = plot_convergence(NormalInverseGaussian.default_init(X).fit(X), tol=1e-4)
+    >>> [axes.get_title() for axes in figure.axes]
+    ['Log-likelihood ascent', 'Parameter change']
+    """
+    figure: Figure
+    figure, (ascent, change) = plt.subplots(1, 2, figsize=(12, 4.4))
+    iterations = np.arange(1, result.n_iter + 1)
+    ascent.plot(iterations, result.log_likelihoods)
+    ascent.set(xlabel="iteration", ylabel="mean log-likelihood", title="Log-likelihood ascent")
+    change.semilogy(iterations, result.param_changes)
+    change.set(xlabel="iteration", ylabel="max relative param change", title="Parameter change")
+    if tol is not None:
+        change.axhline(tol, color="0.5", linestyle="--", linewidth=1, label="tol")
+        change.legend()
+    return figure

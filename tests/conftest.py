@@ -1,0 +1,79 @@
+"""Shared fixtures: families, backends, data, and a numba cache named by the kernels' hash."""
+
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+
+_SOURCES = Path(__file__).parents[1] / "nvmix" / "backends" / "cpu" / "_linked_sources.py"
+
+
+def _kernel_hash():
+    spec = importlib.util.spec_from_file_location("_linked_sources", _SOURCES)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.linked_sources().removeprefix("sha256:")
+
+
+if _SOURCES.exists():
+    # Machine code of other kernels, left by an earlier checkout, must not be found.
+    os.environ.setdefault(
+        "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"nvmix-numba-{_kernel_hash()}")
+    )
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from nvmix import (  # noqa: E402
+    GeneralizedHyperbolic,
+    Hyperbolic,
+    NormalInverseGamma,
+    NormalInverseGaussian,
+    VarianceGamma,
+)
+from nvmix.backends import get_backend  # noqa: E402
+
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.load_profile("ci")
+
+FAMILIES = {
+    VarianceGamma: {"alpha": 2.5, "beta": 2.0},
+    NormalInverseGamma: {"alpha": 3.0, "beta": 2.5},
+    NormalInverseGaussian: {"mu_ig": 1.2, "lam": 1.5},
+    Hyperbolic: {"a": 1.3, "b": 0.7},
+    GeneralizedHyperbolic: {"p": 0.4, "a": 1.3, "b": 0.7},
+}
+HAS_JAX = importlib.util.find_spec("jax") is not None
+needs_jax = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
+
+
+def normal_block(d):
+    """mu, gamma and sigma of a skewed d-variate model."""
+    i = np.arange(d)
+    return {
+        "mu": 0.1 * (i + 1.0),
+        "gamma": 0.4 * (-1.0) ** i / (i + 1.0),
+        "sigma": 0.3 ** np.abs(i[:, None] - i[None, :]) * np.sqrt(np.outer(i + 1.0, i + 1.0)),
+    }
+
+
+def make(family, d=2):
+    """A model of the family in d dimensions."""
+    return family.from_classical(**normal_block(d), **FAMILIES[family])
+
+
+@pytest.fixture(params=FAMILIES, ids=lambda family: family.__name__)
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def model(family):
+    return make(family)
+
+
+@pytest.fixture(params=["cpu", pytest.param("jax", marks=needs_jax)])
+def backend(request):
+    return get_backend(request.param)

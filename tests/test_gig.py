@@ -1,0 +1,225 @@
+"""GIG moments and eta -> theta on every backend."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import cumulative_trapezoid, quad
+from scipy.stats import kstest
+
+from nvmix import GIG, Gamma, InverseGamma, InverseGaussian
+from nvmix.backends import get_backend
+from nvmix.backends._protocol import Fixed, GIGStatus
+
+FREE = Fixed()
+logs = st.floats(-4.0, 4.0).map(lambda x: 10.0**x)
+
+
+def moments(backend, p, a, b):
+    columns = backend.gig_moments(*(np.array([float(x)]) for x in (p, a, b)))
+    return tuple(float(column[0]) for column in columns)
+
+
+def integral(p, a, b, weight):
+    """Integral of weight(y) y^(p-1) exp(-(a y + b / y) / 2) by mpmath's own quadrature."""
+    with mp.workdps(30):
+        centre = (p + mp.sqrt(p * p + a * b)) / a
+        limits = [mp.mpf(0), centre / 100, centre / 3, centre, 3 * centre, 100 * centre, mp.inf]
+        return mp.quad(lambda y: weight(y) * y ** (p - 1) * mp.exp(-(a * y + b / y) / 2), limits)
+
+
+@pytest.mark.parametrize(
+    ("p", "a", "b"), [(-0.5, 1.5, 1.5), (1.0, 0.3, 2.0), (-3.3, 2.0, 5.0), (7.0, 4.0, 0.1)]
+)
+def test_moments_by_quadrature(backend, p, a, b):
+    norm = integral(p, a, b, lambda _: mp.mpf(1))
+    expected = (
+        mp.log(norm),
+        integral(p, a, b, mp.log) / norm,
+        integral(p, a, b, lambda y: 1 / y) / norm,
+        integral(p, a, b, lambda y: y) / norm,
+    )
+    assert moments(backend, p, a, b) == pytest.approx([float(x) for x in expected], rel=2e-14)
+
+
+@pytest.mark.parametrize("p", [0.3, 1.5, 20.0])
+def test_no_jump_at_the_gamma_limits(backend, p):
+    exact = moments(backend, p, 2.0, 0.0)
+    near = moments(backend, p, 2.0, 1e-120)
+    assert near[0] == pytest.approx(exact[0], abs=1e-13 if p >= 1.0 else 1e-12)
+    assert near[1] == pytest.approx(exact[1], rel=1e-12)
+    assert near[3] == pytest.approx(exact[3], rel=1e-12)
+    mirrored = moments(backend, -p, 0.0, 2.0)
+    assert mirrored[1] == pytest.approx(-exact[1], rel=1e-14)
+    assert mirrored[2] == pytest.approx(exact[3], rel=1e-14)
+
+
+def test_improper_laws_have_no_norm(backend):
+    assert moments(backend, -1.0, 1.0, 0.0)[0] == np.inf
+    assert moments(backend, 0.0, 0.0, 1.0)[0] == np.inf
+    assert np.isnan(moments(backend, 1.0, -1.0, 1.0)[0])
+
+
+@given(st.floats(-30.0, 30.0), logs, logs)
+def test_moments_obey_jensen_and_scaling(p, a, b):
+    cpu = get_backend("cpu")
+    log_z, log_y, inv_y, y = moments(cpu, p, a, b)
+    assert y * inv_y >= 1.0
+    assert -np.log(inv_y) <= log_y <= np.log(y)
+    # a E[Y] - b E[1/Y] = 2 p, by parts
+    assert a * y - b * inv_y == pytest.approx(2.0 * p, rel=1e-12, abs=1e-12 * (a * y + b * inv_y))
+    scaled = moments(cpu, p, a / 7.0, b * 7.0)
+    assert scaled[0] == pytest.approx(log_z + p * np.log(7.0), rel=1e-12, abs=1e-12)
+    assert scaled[3] == pytest.approx(7.0 * y, rel=1e-13)
+
+
+@given(st.floats(-15.0, 15.0), logs, logs)
+def test_fit_inverts_moments(p, a, b):
+    cpu = get_backend("cpu")
+    eta = moments(cpu, p, a, b)[1:]
+    theta, status = cpu.gig_fit(eta, FREE, "newton", None)
+    assert status <= GIGStatus.INVERSE_GAMMA
+    again = moments(cpu, *theta)[1:]
+    assert again[0] == pytest.approx(eta[0], rel=1e-9, abs=1e-9)
+    assert again[1:] == pytest.approx(eta[1:], rel=1e-8)
+
+
+@given(st.floats(-8.0, 6.0), st.floats(-0.999, 0.999), st.floats(-3.0, 3.0))
+def test_any_feasible_eta_is_solved_or_lands_on_its_boundary(log_spread, share, log_scale):
+    spread, s = 10.0**log_spread, 10.0**log_scale
+    m = np.sqrt(1.0 + spread)
+    eta = (share * np.log(m) + np.log(s), m / s, m * s)
+    cpu = get_backend("cpu")
+    theta, status = cpu.gig_fit(eta, FREE, "newton", None)
+    assert status in {GIGStatus.INTERIOR, GIGStatus.GAMMA, GIGStatus.INVERSE_GAMMA}
+    _, log_y, inv_y, y = moments(cpu, *theta)
+    assert log_y == pytest.approx(eta[0], rel=1e-9, abs=1e-9)
+    # On a boundary the multiplier of the missing coordinate has the right sign.
+    if status != GIGStatus.INVERSE_GAMMA:
+        assert y == pytest.approx(eta[2], rel=1e-8)
+        assert inv_y <= eta[1] * (1.0 + 1e-8)
+    if status != GIGStatus.GAMMA:
+        assert inv_y == pytest.approx(eta[1], rel=1e-8)
+        assert y <= eta[2] * (1.0 + 1e-8)
+
+
+@pytest.mark.parametrize("method", ["newton", "lbfgs", "bfgs"])
+@pytest.mark.parametrize(
+    "fixed", [Fixed(), Fixed(p=1.5), Fixed(p=-0.5), Fixed(b=0.0), Fixed(a=0.0)]
+)
+@pytest.mark.parametrize("theta", [(0.4, 1.3, 0.7), (-1.7, 0.4, 3.0)])
+def test_methods_and_backends_agree(backend, method, fixed, theta):
+    eta = moments(backend, *theta)[1:]
+    expected, _ = get_backend("cpu").gig_fit(eta, fixed, "newton", None)
+    found, status = backend.gig_fit(eta, fixed, method, None)
+    assert status <= GIGStatus.INVERSE_GAMMA
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("p", [2.0, -3.0])
+def test_fixed_order_beyond_its_limit_lands_on_the_boundary(backend, p):
+    theta, status = backend.gig_fit((np.nan, 3.0, 1.5), Fixed(p=p), "newton", None)
+    assert status == (GIGStatus.GAMMA if p > 0.0 else GIGStatus.INVERSE_GAMMA)
+    assert theta[2 if p > 0.0 else 1] == 0.0
+    assert theta[0] == p
+
+
+@pytest.mark.parametrize(
+    ("eta", "status"),
+    [
+        ((0.0, 0.5, 1.0), GIGStatus.INFEASIBLE),
+        ((1.0, 2.0, 1.5), GIGStatus.INFEASIBLE),
+        ((0.0, 1.0, 1.0), GIGStatus.DEGENERATE),
+        ((0.0, np.inf, 1.0), GIGStatus.INFEASIBLE),
+        ((np.nan, 2.0, 1.0), GIGStatus.INFEASIBLE),
+    ],
+)
+def test_infeasible_expectations_have_a_status(backend, eta, status):
+    assert backend.gig_fit(eta, FREE, "newton", None)[1] == status
+    if np.isfinite(eta).all():
+        with pytest.raises(ValueError, match="eta must be the expectations of a GIG"):
+            GIG.from_expectation(eta)
+
+
+def test_backends_agree_on_covariances(backend):
+    for theta in [(0.4, 1.3, 0.7), (-5.0, 2.0, 30.0), (12.0, 1.0, 1e-3)]:
+        found = backend.gig_covariance(theta)
+        np.testing.assert_allclose(found, get_backend("cpu").gig_covariance(theta), rtol=1e-11)
+
+
+LAWS = [
+    GIG(0.4, 1.3, 0.7),
+    GIG(-2.0, 0.5, 3.0),
+    Gamma(2.5, 1.5),
+    InverseGamma(4.5, 2.0),
+    InverseGaussian(1.3, 0.8),
+]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=repr)
+class TestExponentialFamily:
+    def test_maps_invert(self, law):
+        natural = type(law).from_natural(law.natural_params())
+        assert natural.gig == pytest.approx(law.gig, rel=1e-14)
+        expected = type(law).from_expectation(law.expectation_params())
+        assert expected.gig == pytest.approx(law.gig, rel=1e-8)
+
+    def test_gradient_and_hessian_of_the_log_partition(self, law):
+        theta = law.natural_params()
+        for i, step in enumerate(1e-5 * np.maximum(1.0, np.abs(theta))):
+            shift = np.zeros_like(theta)
+            shift[i] = step
+            up, down = (type(law).from_natural(theta + s * shift) for s in (1, -1))
+            slope = (up.log_partition() - down.log_partition()) / (2.0 * step)
+            assert slope == pytest.approx(law.expectation_params()[i], rel=1e-8)
+            rise = (up.expectation_params() - down.expectation_params()) / (2.0 * step)
+            np.testing.assert_allclose(law.fisher_information()[i], rise, rtol=1e-7)
+
+    def test_density_integrates_to_one(self, law):
+        total, _ = quad(lambda t: np.exp(law.log_prob(np.exp(t)) + t), -40.0, 12.0, limit=200)
+        assert total == pytest.approx(1.0, abs=1e-9)
+        first, _ = quad(lambda t: np.exp(law.log_prob(np.exp(t)) + 2.0 * t), -40.0, 15.0, limit=200)
+        assert first == pytest.approx(law.mean(), rel=1e-7)
+        assert law.log_prob([-1.0, 0.0]).tolist() == [-np.inf, -np.inf]
+
+    def test_variates_follow_the_law(self, law):
+        grid = np.linspace(-25.0, 12.0, 20001)
+        density = np.exp(law.log_prob(np.exp(grid)) + grid)
+        cdf = cumulative_trapezoid(density, grid, initial=0.0)
+        y = law.rvs(20000, seed=3)
+        assert kstest(np.log(y), lambda t: np.interp(t, grid, cdf)).pvalue > 1e-3
+        np.testing.assert_array_equal(y, law.rvs(20000, seed=np.random.default_rng(3)))
+
+    def test_scaling(self, law):
+        assert law.scaled(3.0).mean() == pytest.approx(3.0 * law.mean(), rel=1e-13)
+        assert law.scaled(3.0).var() == pytest.approx(9.0 * law.var(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("p", "a", "b"), [(0.0, 1e-8, 1e-8), (0.01, 1.0, 1e-12), (30.0, 1e4, 1e4)])
+def test_variates_at_extremes(p, a, b):
+    law = GIG(p, a, b)
+    t = np.log(law.rvs(20000, seed=0))
+    mean, spread = law.expectation_params()[0], np.sqrt(law.fisher_information()[0, 0])
+    assert abs(t.mean() - mean) < 4.0 * spread / np.sqrt(t.size)
+    assert t.std() == pytest.approx(spread, rel=0.05)
+
+
+def test_infinite_moments_are_infinite():
+    assert InverseGamma(0.8, 1.0).mean() == np.inf
+    assert InverseGamma(1.8, 1.0).var() == np.inf
+    assert Gamma(0.8, 1.0).expectation_params()[1] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ((0.5, -1.0, 1.0), "a must not be negative, got -1.0"),
+        ((-0.5, 1.0, 0.0), "b must be positive unless"),
+        ((0.5, 0.0, 1.0), "a must be positive unless"),
+        ((np.nan, 1.0, 1.0), "p must be finite, got nan"),
+    ],
+)
+def test_gig_domain(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        GIG(*arguments)
