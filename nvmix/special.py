@@ -33,7 +33,7 @@ def log_kv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Parameters
     ----------
     v : array_like
-        Real order.
+        Real, finite order.
     z : array_like
         Argument; broadcast against v. 0 gives inf, negative or nan gives nan.
     backend : {"cpu", "jax"}
@@ -68,7 +68,7 @@ def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Parameters
     ----------
     v : array_like
-        Real order.
+        Real, finite order.
     z : array_like
         Argument; broadcast against v. 0 gives inf, negative or nan gives nan.
     backend : {"cpu", "jax"}
@@ -98,7 +98,7 @@ def log_kv_dv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Parameters
     ----------
     v : array_like
-        Real order.
+        Real, finite order.
     z : array_like
         Argument; broadcast against v. 0 gives inf with the sign of v (0 at v = 0), negative or
         nan gives nan.
@@ -130,7 +130,7 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Parameters
     ----------
     v : array_like
-        Real order.
+        Real, finite order.
     z : array_like
         Argument; broadcast against v. 0 gives -inf, negative or nan gives nan.
     backend : {"cpu", "jax"}

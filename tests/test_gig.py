@@ -59,6 +59,8 @@ def test_improper_laws_have_no_norm(backend):
     assert moments(backend, -1.0, 1.0, 0.0)[0] == np.inf
     assert moments(backend, 0.0, 0.0, 1.0)[0] == np.inf
     assert np.isnan(moments(backend, 1.0, -1.0, 1.0)[0])
+    for p, a, b in [(np.nan, 1.0, 1.0), (1.0, np.nan, 1.0), (1.0, 1.0, np.nan)]:
+        assert np.isnan(moments(backend, p, a, b)[0])
 
 
 @given(st.floats(-30.0, 30.0), logs, logs)

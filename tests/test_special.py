@@ -106,6 +106,10 @@ def test_ends_of_the_domain(backend):
     np.testing.assert_array_equal(log_kv_dv(0.0, z, backend=backend), [0.0, np.nan, np.nan])
     np.testing.assert_array_equal(log_kv_dv(-1.0, z, backend=backend), [-np.inf, np.nan, np.nan])
     np.testing.assert_array_equal(log_kv_dz(1.0, z, backend=backend), [-np.inf, np.nan, np.nan])
+    z = np.array([np.inf, 1.0, 1.0])
+    v = np.array([1.0, np.nan, np.inf])
+    np.testing.assert_array_equal(log_kv(v, z, backend=backend), [-np.inf, np.nan, np.nan])
+    np.testing.assert_array_equal(kv_ratio(v, z, backend=backend), [1.0, np.nan, np.nan])
     extreme = log_kv(np.array([0.0, 5.0, 1e5]), np.array([1e-140, 1e300, 1e-100]), backend=backend)
     assert np.isfinite(extreme).all()
 

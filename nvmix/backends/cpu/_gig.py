@@ -94,10 +94,12 @@ def _gamma_covariance(p: float, a: float) -> tuple[float, ...]:
 @device
 def log_bessel(v: float, z: float) -> tuple[float, float, float]:
     """(log K_v, K_{v+1} / K_v, d log K_v / dv) at z by DLMF 10.32.9; 1e-140 <= z <= 1e300."""
-    if not z > 0.0:
-        if z == 0.0:
+    if not (z > 0.0 and abs(v) < np.inf):
+        if z == 0.0 and abs(v) < np.inf:
             return np.inf, np.inf, np.inf if v > 0.0 else (-np.inf if v < 0.0 else 0.0)
         return np.nan, np.nan, np.nan
+    if z == np.inf:
+        return -np.inf, 1.0, 0.0
     w = abs(v)
     r = math.hypot(w, z)
     log_integral, up, down, u = means(z * (z / (r + w)), w)

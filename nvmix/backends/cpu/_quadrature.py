@@ -68,7 +68,9 @@ def node(u: float) -> tuple[float, float, float]:
 
 @device
 def _step(r: float) -> tuple[int, float]:
-    """Level k of the tables and step h_k that serve r = sqrt(p^2 + a b)."""
+    """Level k of the tables and step h_k that serve r = sqrt(p^2 + a b); nan where r is."""
+    if not r < np.inf:
+        return _LEVELS, np.nan
     k = math.ceil(math.log2(1.0 + _GROWTH * r))
     return k, math.sqrt(2.0**-k / _BASE)
 

@@ -83,19 +83,27 @@ def gig_covariance(p: Any, a: Any, b: Any) -> Any:
 
 def log_bessel(v: Any, z: Any) -> tuple[Any, Any, Any]:
     """(log K_v(z), K_{v+1}(z) / K_v(z), d log K_v(z) / dv) by DLMF 10.32.9, on equal shapes."""
-    positive = z > 0.0
+    positive = (z > 0.0) & (z < jnp.inf) & (jnp.abs(v) < jnp.inf)
     z1 = jnp.where(positive, z, 1.0)
-    w = jnp.abs(v)
+    w = jnp.where(positive, jnp.abs(v), 1.0)
     r = jnp.hypot(w, z1)
     log_integral, up, down, u = means(z1 * (z1 / (r + w)), w)
     log_mode = jnp.arcsinh(w / z1)
     mode = (w + r) / z1
-    at_zero = jnp.where(z == 0.0, jnp.inf, jnp.nan)
+    finite = jnp.abs(v) < jnp.inf
+    at_zero = jnp.where((z == 0.0) & finite, jnp.inf, jnp.nan)
+    at_infinity = (z == jnp.inf) & finite
     log_k = w * log_mode - r + log_integral - jnp.log(2.0)
     ratio = jnp.where(v < 0.0, (1.0 + down) / mode, (1.0 + up) * mode)
     slope = jnp.sign(v) * (log_mode + u)
-    return (
-        jnp.where(positive, log_k, at_zero),
-        jnp.where(positive, ratio, at_zero),
-        jnp.where(positive, slope, jnp.where((v == 0.0) & (z == 0.0), 0.0, jnp.sign(v) * at_zero)),
+    slope_at_zero = jnp.where((v == 0.0) & (z == 0.0), 0.0, jnp.sign(v) * at_zero)
+    ends = (
+        jnp.where(at_infinity, -jnp.inf, at_zero),
+        jnp.where(at_infinity, 1.0, at_zero),
+        jnp.where(at_infinity, 0.0, slope_at_zero),
     )
+    log_k, ratio, slope = (
+        jnp.where(positive, inside, end)
+        for inside, end in zip((log_k, ratio, slope), ends, strict=True)
+    )
+    return log_k, ratio, slope
