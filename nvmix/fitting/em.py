@@ -204,8 +204,10 @@ class BatchEMFitter:
             steps.append(step)
             progress.iteration(i + 1, step.log_likelihood, step.change)
             if step.change < self.tol:
-                status = _status_at_rest(step.model, data.values)
+                status = _status_at_rest(step.model)
                 break
+        if _is_singular(steps[-1].model if steps else model, data.values):
+            status = Status.UNBOUNDED
         result = EMResult(
             model=_last_finite(model, steps, status),
             log_likelihoods=np.array([step.log_likelihood for step in steps]),
@@ -302,20 +304,20 @@ def _last_finite(start: NormalMixture, steps: Sequence[_Step], status: Status) -
     return models[-1] if status not in {Status.NON_FINITE, Status.UNBOUNDED} else models[-2:][0]
 
 
-def _status_at_rest(model: NormalMixture, X: FloatArray) -> Status:
+def _status_at_rest(model: NormalMixture) -> Status:
     """What it means that the parameters have settled."""
-    p, a, b = model.subordinator.gig
+    _, a, b = model.subordinator.gig
     fixed = model.subordinator.fixed
-    if b == 0.0 and p <= 0.5 * model.d and _is_singular(model, X):
-        return Status.UNBOUNDED
     if (a == 0.0 and fixed.a is None) or (b == 0.0 and fixed.b is None):
         return Status.BOUNDARY
     return Status.CONVERGED
 
 
 def _is_singular(model: NormalMixture, X: FloatArray) -> bool:
-    """Whether the rows nearest to mu carry most of all E[1/Y], where the density has a pole."""
-    p, a, _ = model.subordinator.gig
+    """Whether the density has a pole at mu and the rows nearest to it carry most of all E[1/Y]."""
+    p, a, b = model.subordinator.gig
+    if b > 0.0 or p > 0.5 * model.d:
+        return False
     inverse = inverse_lower(model.L_sigma)
     g = inverse @ model.gamma
     q = np.square(inverse @ (X - model.mu).T).sum(axis=0)

@@ -9,8 +9,9 @@ import numpy as np
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
-from nvmix.backends.cpu import _loops
+from nvmix.backends.cpu import _loops, _wide
 from nvmix.backends.cpu._minimize import fit_gamma_shape, fit_gig
+from nvmix.backends.cpu._threads import over_groups, table_of_order
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -81,13 +82,31 @@ class CPUBackend:
 
     def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
         """(n,) log-densities."""
+        arguments = self._posterior(block, theta)
         out = np.empty(len(X))
-        _loops.log_prob_loop(X, *self._posterior(block, theta), out)
+        wide = block.mu.size >= _wide.LEAST_COLUMNS
+        run = _wide.log_prob if wide else _loops.log_prob_loop
+
+        def fill(rows: slice) -> None:
+            run(X[rows], *arguments, table_of_order(arguments[3][0], len(X)), out[rows])
+
+        if wide:
+            fill(slice(None))
+        else:
+            over_groups(fill, len(X))
         return out
 
     def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over the rows of X."""
-        scalars, x, x_inv_y, lower = _loops.e_step_loop(X, *self._posterior(block, theta))
+        arguments = self._posterior(block, theta)
+        wide = block.mu.size >= _wide.LEAST_COLUMNS
+        run = _wide.e_step if wide else _loops.e_step_loop
+
+        def sums(rows: slice) -> tuple[FloatArray, ...]:
+            return run(X[rows], *arguments, table_of_order(arguments[3][0], len(X)))
+
+        parts = [sums(slice(None))] if wide else over_groups(sums, len(X))
+        scalars, x, x_inv_y, lower = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
         log_likelihood, log_y, inv_y, y = map(float, scalars)
         return SufficientStatistics(
             weight=float(len(X)),

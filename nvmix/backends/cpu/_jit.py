@@ -24,6 +24,13 @@ def reducing_device(function: Callable[P, R]) -> Callable[P, R]:
     return cast("Callable[P, R]", numba.njit(error_model="numpy", fastmath=flags)(function))
 
 
+def inlined_device(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a reducing device that LLVM must inline into its loop."""
+    flags = {"reassoc", "contract", "nsz"}
+    decorated = numba.njit(error_model="numpy", fastmath=flags, forceinline=True)(function)
+    return cast("Callable[P, R]", decorated)
+
+
 def loop(function: Callable[P, R]) -> Callable[P, R]:
     """Compile an entry point over arrays; machine code is cached on disk, the GIL is released."""
     return cast("Callable[P, R]", numba.njit(error_model="numpy", cache=True, nogil=True)(function))

@@ -1,0 +1,87 @@
+"""Threads over fixed groups of rows: the same groups, and so the same bits, for any number."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numba
+
+from nvmix.backends.cpu._table import new_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nvmix._typing import FloatArray
+
+R = TypeVar("R")
+
+# Rows that are worth a task of their own, and the most tasks.
+_GROUP_ROWS: Final = 8192
+_MOST_GROUPS: Final = 64
+_TABLES: Final = 4
+
+
+def _default_threads() -> int:
+    """numba's own default: NUMBA_NUM_THREADS, or the processors this process may use."""
+    return int(numba.config.NUMBA_NUM_THREADS)
+
+
+class _Pool:
+    """A thread pool made when first needed, and again in a forked child."""
+
+    def __init__(self) -> None:
+        self.threads = _default_threads()
+        self.executor: ThreadPoolExecutor | None = None
+
+    def resize(self, threads: int) -> None:
+        """Use that many threads from now on."""
+        self.threads, self.executor = threads, None
+
+    def map(self, function: Callable[[Any], R], items: list[Any]) -> list[R]:
+        """Apply in order, in threads where there is more than one of each."""
+        if len(items) == 1 or self.threads == 1:
+            return [function(item) for item in items]
+        if self.executor is None:
+            self.executor = ThreadPoolExecutor(self.threads, "nvmix")
+        return list(self.executor.map(function, items))
+
+
+_pool = _Pool()
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=lambda: _pool.resize(_pool.threads))
+_local = threading.local()
+
+
+def get_num_threads() -> int:
+    """Number of threads that the CPU backend works with."""
+    return _pool.threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Set the number of threads that the CPU backend works with."""
+    _pool.resize(threads)
+
+
+def over_groups(function: Callable[[slice], R], rows: int) -> list[R]:
+    """Results of a function of each fixed group of rows, in order."""
+    groups = max(1, min(_MOST_GROUPS, rows // _GROUP_ROWS))
+    bounds = [rows * k // groups for k in range(groups + 1)]
+    return _pool.map(function, [slice(*pair) for pair in pairwise(bounds)])
+
+
+def table_of_order(p: float, rows: int) -> FloatArray:
+    """Table of the calling thread for the order p: what one pass builds serves the next."""
+    empty = new_table(rows)
+    if not len(empty):
+        return empty
+    tables: dict[float, FloatArray] = _local.__dict__.setdefault("tables", {})
+    table = tables.pop(p, empty)
+    tables[p] = table
+    while len(tables) > _TABLES:
+        del tables[next(iter(tables))]
+    return table
