@@ -7,3 +7,7 @@ class ConvergenceWarning(UserWarning):
 
 class DegenerateError(ValueError):
     """Statistics from which no model can be made: a singular Sigma, or Y without spread."""
+
+
+class SolveError(ValueError):
+    """A subordinator's eta -> theta that did not converge."""

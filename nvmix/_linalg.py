@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def inverse_lower(L: FloatArray) -> FloatArray:
-    """Inverse of a lower-triangular matrix with a positive diagonal.
+    """Inverse of a lower-triangular matrix with a positive diagonal, C-ordered.
 
     LAPACK is called directly: scipy's solve_triangular wakes a pool of threads for a 3 x 3 matrix,
     which costs milliseconds on a busy machine.
     """
     inverse, _ = dtrtri(L, lower=1)
-    return np.ascontiguousarray(inverse)
+    return np.tril(inverse)

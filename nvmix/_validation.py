@@ -18,6 +18,8 @@ _COLLINEAR = 1e-13
 # A column is constant when its spread is rounding of its own size.
 _CONSTANT = 1e-14
 _SYMMETRIC = 1e-10
+# Beyond this, or all below its inverse, squares leave the range of doubles.
+_LARGEST = 1e150
 
 
 T = TypeVar("T")
@@ -72,13 +74,29 @@ def nonnegative(name: str, value: object) -> float:
 
 def integer(name: str, value: object, minimum: int) -> int:
     """Return an int >= minimum."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not isinstance(value, Integral):
         msg = f"{name} must be an integer, got {value!r}"
         raise TypeError(msg)
     if value < minimum:
         msg = f"{name} must be at least {minimum}, got {value}"
         raise ValueError(msg)
     return int(value)
+
+
+def instance(name: str, value: object, kind: type) -> None:
+    """Check that value is an instance of a class."""
+    if not isinstance(value, kind):
+        msg = f"{name} must be a {kind.__name__}, got {type(value).__name__}"
+        raise TypeError(msg)
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """Return the random generator that a seed stands for."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        msg = f"seed must be None, a nonnegative integer or a Generator, got {seed!r}"
+        raise type(error)(msg) from None
 
 
 def optional_callable(name: str, value: T) -> T:
@@ -116,6 +134,9 @@ def _as_array(name: str, value: Any) -> np.ndarray[Any, Any]:
     if value is None:
         msg = f"{name} must hold real numbers, got None"
         raise TypeError(msg)
+    if np.ma.is_masked(value):
+        msg = f"{name} must not have masked values; drop those rows first"
+        raise ValueError(msg)
     try:
         return np.asarray(value)
     except ValueError:
@@ -124,7 +145,11 @@ def _as_array(name: str, value: Any) -> np.ndarray[Any, Any]:
 
 
 def _from_objects(name: str, value: Any, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Convert an object array of numbers; ragged lists and text end here."""
+    """Convert an object array of numbers; text, even of numbers, and other objects end here."""
+    text = next((x for x in raw.ravel() if isinstance(x, (str, bytes))), None)
+    if text is not None:
+        msg = f"{name} must hold real numbers, got text such as {text!r}"
+        raise TypeError(msg)
     try:
         return raw.astype(np.float64)
     except (TypeError, ValueError):
@@ -159,6 +184,18 @@ def cholesky(name: str, value: Any, d: int) -> FloatArray:
         raise ValueError(msg) from None
 
 
+def lower_factor(name: str, value: Any, d: int) -> FloatArray:
+    """Return a (d, d) lower-triangular array with a positive diagonal."""
+    L = array(name, value)
+    if L.shape != (d, d):
+        msg = f"{name} must have shape ({d}, {d}), got {np.shape(value)}"
+        raise ValueError(msg)
+    if np.any(np.triu(L, 1)) or not (np.diag(L) > 0.0).all():
+        msg = f"{name} must be lower triangular with a positive diagonal, got {L.tolist()}"
+        raise ValueError(msg)
+    return L
+
+
 def column_names(X: Any) -> tuple[str, ...] | None:
     """Column names of a DataFrame, the name of a Series, else None."""
     columns = getattr(X, "columns", None)
@@ -168,9 +205,26 @@ def column_names(X: Any) -> tuple[str, ...] | None:
     return (str(label),) if label is not None and np.ndim(X) == 1 else None
 
 
-def observations(X: Any, d: int | None = None) -> Data:
+def _same_columns(name: str, x: Any, expected: tuple[str, ...] | None) -> None:
+    """Check that named columns are those of the model, in their order."""
+    found = column_names(x)
+    if None not in (found, expected) and found != expected:
+        msg = f"{name} must have the columns of the model, {expected}, got {found}"
+        raise ValueError(msg)
+
+
+def _in_range(name: str, values: FloatArray) -> None:
+    """Check that squares neither overflow nor all underflow."""
+    largest = np.abs(values).max(initial=0.0)
+    if largest > _LARGEST or 0.0 < largest < 1.0 / _LARGEST:
+        msg = f"{name} must have its largest value within 1e-150 and 1e150, got {largest:.3g}"
+        raise ValueError(msg)
+
+
+def observations(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None) -> Data:
     """Return (n, d) observations; a one-dimensional X is one column."""
     values = array("X", X)
+    _in_range("X", values)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
@@ -182,12 +236,16 @@ def observations(X: Any, d: int | None = None) -> Data:
     if d is not None and values.shape[1] != d:
         msg = f"X must have {d} columns, as the model has, got shape {np.shape(X)}"
         raise ValueError(msg)
+    _same_columns("X", X, columns)
     return Data(values, column_names(X))
 
 
-def points(x: Any, d: int) -> tuple[FloatArray, bool]:
+def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[FloatArray, bool]:
     """Return (n, d) points and whether x was a single (d,) point (for d = 1, a scalar)."""
     values = array("x", x)
+    if values.size and np.abs(values).max() > _LARGEST:
+        msg = f"x must not exceed 1e150, got {np.abs(values).max():.3g}"
+        raise ValueError(msg)
     single = values.ndim == 1 if d > 1 else values.ndim == 0
     if d == 1 and values.ndim < 2:
         values = values.reshape(-1, 1)
@@ -196,14 +254,15 @@ def points(x: Any, d: int) -> tuple[FloatArray, bool]:
     if values.ndim != 2 or values.shape[1] != d:
         msg = f"x must have shape ({d},) or (n, {d}), got {np.shape(x)}"
         raise ValueError(msg)
+    if not single:
+        _same_columns("x", x, columns)
     return values, single
 
 
 def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None) -> Data:
-    """Return observations from which a d-variate law can be estimated; columns name them."""
-    data = observations(X, d)
-    if columns is not None:
-        data = Data(data.values, columns)
+    """Return observations from which a d-variate law can be estimated, of the given columns."""
+    data = observations(X, d, columns)
+    data = Data(data.values, data.columns or columns)
     n, d = data.values.shape
     names = data.columns or tuple(str(j) for j in range(d))
     if n <= d:

@@ -87,7 +87,7 @@ def test_classical_parameters(change, error, match):
         ({"max_iter": 0}, ValueError, "max_iter must be at least 1, got 0"),
         ({"max_iter": 2.5}, TypeError, "max_iter must be an integer, got 2.5"),
         ({"tol": np.nan}, ValueError, "tol must be finite, got nan"),
-        ({"tol": 0.0}, ValueError, "tol must be positive, got 0.0"),
+        ({"tol": -1.0}, ValueError, "tol must not be negative, got -1.0"),
         ({"tol": "small"}, TypeError, "tol must be a real number, got 'small'"),
         ({"verbose": -1}, ValueError, "verbose must be at least 0, got -1"),
         ({"eta_update": 3}, TypeError, "eta_update must be callable or None, got 3"),

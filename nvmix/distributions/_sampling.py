@@ -78,7 +78,8 @@ def gig_variates(p: float, a: float, b: float, n: int, rng: np.random.Generator)
     if b == 0.0:
         return rng.standard_gamma(p, n) * (2.0 / a)
     if a == 0.0:
-        return 0.5 * b / rng.standard_gamma(-p, n)
+        with np.errstate(divide="ignore"):
+            return 0.5 * b / rng.standard_gamma(-p, n)
     v, omega = abs(p), np.sqrt(a) * np.sqrt(b)
     r = np.hypot(v, omega)
     alpha = float(omega * (omega / (r + v)))

@@ -17,11 +17,14 @@ from nvmix.distributions.subordinators import (
     InverseGaussian,
     Subordinator,
 )
-from nvmix.fitting.em import best_fit
+from nvmix.fitting.em import BatchEMFitter, best_fit
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import GIGParameters
     from nvmix.fitting.initialization import SampleMoments
+
+# Iterations of the generalized hyperbolic that starts a variance gamma.
+_SMOOTHING_STEPS = 10
 
 
 class VarianceGamma(NormalMixture):
@@ -71,10 +74,35 @@ class VarianceGamma(NormalMixture):
         return cls._make(mu, gamma, sigma, Gamma(alpha, beta))
 
     @classmethod
-    def _moment_start(cls, moments: SampleMoments, d: int) -> GIGParameters:
-        # Beyond alpha = d / 2 the likelihood is bounded where the fit starts.
-        alpha = max(1.0 / moments.mixing, 0.5 * d + 0.5)
-        return alpha, 2.0 * alpha, 0.0
+    def default_init(cls, X: Any) -> Self:
+        """Starting model: a short generalized hyperbolic fit with its Y made a gamma law.
+
+        Where alpha < d / 2 + 1 every row of the data near mu holds mu fast. The generalized
+        hyperbolic, which has no such cusps, first takes mu to where it belongs.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+            Observations; the names of a DataFrame's columns are kept.
+
+        Returns
+        -------
+        VarianceGamma
+            A model to start a fit from.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not an array of n > d finite real rows, or has constant or collinear columns.
+        """
+        data = sample(X)
+        start = NormalInverseGaussian.default_init(X)
+        law = GIG(*start.subordinator.gig)
+        smooth = GeneralizedHyperbolic(start.mu, start.gamma, start.L_sigma, law)
+        smooth = BatchEMFitter(max_iter=_SMOOTHING_STEPS).run(smooth, data).model
+        log_y, _, y = GIG(*smooth.subordinator.gig).expectation_params()
+        law = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
+        return cls(smooth.mu, smooth.gamma, smooth.L_sigma, law, data.columns)
 
     @property
     def alpha(self) -> float:

@@ -8,23 +8,33 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from nvmix._exceptions import DegenerateError
+from nvmix._exceptions import DegenerateError, SolveError
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
-from nvmix._validation import cholesky, integer, observations, one_of, points, sample, vector
+from nvmix._validation import (
+    cholesky,
+    generator,
+    instance,
+    integer,
+    lower_factor,
+    observations,
+    one_of,
+    points,
+    positive,
+    sample,
+    vector,
+)
 from nvmix.backends import M_STEP_METHODS, get_backend
 from nvmix.backends._protocol import Gaussian, GIGStatus
+from nvmix.distributions._normal_block import normal_block
 from nvmix.distributions.subordinators import GIG, Subordinator
-from nvmix.fitting.em import BatchEMFitter
+from nvmix.fitting.em import BatchEMFitter, warn_unless_converged
 from nvmix.fitting.initialization import SampleMoments, match_moments
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.backends._protocol import Fixed, GIGParameters
     from nvmix.fitting.em import EMResult
-
-# E[Y] E[1/Y] - 1 below this leaves no digit to tell mu from gamma: the Gaussian limit.
-_NO_MIXING = 1e-13
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,14 +79,29 @@ class NormalMixture(ABC):
     _subordinator_type: ClassVar[type[Subordinator]]
 
     def __post_init__(self) -> None:
-        """Freeze the arrays."""
-        for array in (self.mu, self.gamma, self.L_sigma):
-            array.setflags(write=False)
+        """Validate, and keep read-only copies of the arrays."""
+        mu = vector("mu", self.mu)
+        L = lower_factor("L_sigma", self.L_sigma, mu.size)
+        self._freeze(mu=mu, gamma=vector("gamma", self.gamma, mu.size), L_sigma=L)
+        instance("subordinator", self.subordinator, self._subordinator_type)
+        for name, fixed, value in zip(
+            "pab", self._fixed(self.d), self.subordinator.gig, strict=True
+        ):
+            if fixed not in (None, value):
+                msg = f"{name} of the subordinator must be {fixed}, got {self.subordinator}"
+                raise ValueError(msg)
+
+    def _freeze(self, **arrays: FloatArray) -> None:
+        """Set attributes to read-only copies."""
+        for name, array in arrays.items():
+            copy = array.copy()
+            copy.setflags(write=False)
+            object.__setattr__(self, name, copy)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Unpickle, with the arrays frozen again."""
         self.__dict__.update(state)
-        self.__post_init__()
+        self._freeze(mu=self.mu, gamma=self.gamma, L_sigma=self.L_sigma)
 
     @classmethod
     def _fixed(cls, d: int) -> Fixed:  # noqa: ARG003
@@ -88,7 +113,7 @@ class NormalMixture(ABC):
         """Validate the normal block and build."""
         mu = vector("mu", mu)
         gamma = vector("gamma", gamma, mu.size)
-        return cls(mu.copy(), gamma.copy(), cholesky("sigma", sigma, mu.size), subordinator)
+        return cls(mu, gamma, cholesky("sigma", sigma, mu.size), subordinator)
 
     @classmethod
     def default_init(cls, X: Any) -> Self:
@@ -121,9 +146,10 @@ class NormalMixture(ABC):
         )
 
     @classmethod
-    def _moment_start(cls, moments: SampleMoments, d: int) -> GIGParameters:
+    def _moment_start(cls, moments: SampleMoments, d: int) -> GIGParameters:  # noqa: ARG003
         """(p, a, b) with E[Y] = 1 and Var[Y] near the excess kurtosis of the data."""
-        raise NotImplementedError
+        msg = f"{cls.__name__} is not a family: use NormalInverseGaussian or another"
+        raise TypeError(msg)
 
     @property
     def d(self) -> int:
@@ -154,10 +180,11 @@ class NormalMixture(ABC):
         return self.mu + _times(self.gamma, self.subordinator.mean())
 
     def cov(self) -> FloatArray:
-        """Cov[X] = Sigma E[Y] + gamma gamma' Var[Y], shape (d, d)."""
+        """Cov[X] = Sigma E[Y] + gamma gamma' Var[Y], shape (d, d); inf or nan where undefined."""
         skewness = np.outer(self.gamma, self.gamma)
         mean, variance = self.subordinator.mean(), self.subordinator.var()
-        return _times(self.sigma(), mean) + _times(skewness, variance)
+        with np.errstate(invalid="ignore"):
+            return _times(self.sigma(), mean) + _times(skewness, variance)
 
     def log_prob(self, x: Any) -> Any:
         """Log-density of the mixture.
@@ -177,7 +204,7 @@ class NormalMixture(ABC):
         TypeError, ValueError
             If x is not finite real numbers of these shapes.
         """
-        values, single = points(x, self.d)
+        values, single = points(x, self.d, self.columns)
         backend = get_backend()
         result = backend.log_prob(backend.place(values), self.block, self.subordinator.gig)
         return float(result[0]) if single else result
@@ -211,7 +238,8 @@ class NormalMixture(ABC):
         float
             Mean of ``log_prob(X)``.
         """
-        return float(np.mean(self.log_prob(observations(X, self.d).values)))
+        values = observations(X, self.d, self.columns).values
+        return float(np.mean(self.log_prob(values)))
 
     def rvs(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:
         """Draw observations.
@@ -228,7 +256,7 @@ class NormalMixture(ABC):
         (n, d) array
             Independent rows.
         """
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         y = self.subordinator.rvs(n, rng)[:, None]
         noise = rng.standard_normal((integer("n", n, 0), self.d)) @ self.L_sigma.T
         return self.mu + y * self.gamma + np.sqrt(y) * noise
@@ -249,7 +277,7 @@ class NormalMixture(ABC):
             Sums over rows of E[t(X, Y) | X] under this model.
         """
         chosen = get_backend(backend)
-        placed = chosen.place(observations(X, self.d).values)
+        placed = chosen.place(observations(X, self.d, self.columns).values)
         return chosen.e_step(placed, self.block, self.subordinator.gig)
 
     def m_step(
@@ -276,6 +304,10 @@ class NormalMixture(ABC):
         ValueError
             If no model has these statistics: Sigma singular, or Y without spread.
         """
+        instance("eta", eta, SufficientStatistics)
+        if eta.d != self.d:
+            msg = f"eta must be statistics of {self.d} columns, as the model has, got {eta.d}"
+            raise ValueError(msg)
         model = self._from_statistics(eta, backend, method, self.subordinator.gig)
         return replace(model, columns=self.columns)
 
@@ -311,15 +343,23 @@ class NormalMixture(ABC):
         cls, eta: SufficientStatistics, backend: str, method: str, start: GIGParameters | None
     ) -> Self:
         """Solve both blocks of the M-step, which are separate."""
+        instance("eta", eta, SufficientStatistics)
         one_of("method", method, M_STEP_METHODS)
-        block = _normal_block(eta)
+        block = normal_block(eta)
         theta, status = get_backend(backend).gig_fit(
             (eta.E_log_Y, eta.E_inv_Y, eta.E_Y), cls._fixed(eta.d), method, start
         )
+        if status is GIGStatus.NOT_CONVERGED:
+            msg = f"method {method!r} did not converge for the subordinator; try another method"
+            raise SolveError(msg)
         if status > GIGStatus.INVERSE_GAMMA:
             msg = f"no {cls.__name__} subordinator has these expectations ({status.name})"
             raise DegenerateError(msg)
-        return cls(*block, cls._subordinator_type.from_gig(*theta))
+        try:
+            return cls(*block, cls._subordinator_type.from_gig(*theta))
+        except ValueError as error:
+            msg = f"the statistics lead out of {cls.__name__}: {error}"
+            raise DegenerateError(msg) from error
 
     def expectation_params(self) -> SufficientStatistics:
         """Expected sufficient statistics of one observation of the model itself.
@@ -357,6 +397,7 @@ class NormalMixture(ABC):
         NormalMixture
             The same distribution in another gauge.
         """
+        c = positive("c", c)
         return replace(
             self,
             gamma=self.gamma / c,
@@ -379,7 +420,9 @@ class NormalMixture(ABC):
         EMResult
             The fitted model and the record of the fit.
         """
-        return BatchEMFitter(**keywords).fit(self, X)
+        result = BatchEMFitter(**keywords).run(self, sample(X, self.d, self.columns))
+        warn_unless_converged(result, stacklevel=3)
+        return result
 
     def __repr__(self) -> str:
         """Parameters by name, one a line."""
@@ -395,27 +438,3 @@ class NormalMixture(ABC):
 def _times(x: FloatArray, factor: float) -> FloatArray:
     """Product with a factor that may be inf, in which 0 stays 0."""
     return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
-
-
-def _normal_block(eta: SufficientStatistics) -> Gaussian:
-    """mu, gamma and L of the M-step, solved in the frame of the statistics.
-
-    mu = (E[Y] E[X/Y] - E[X]) / D and gamma = (E[1/Y] E[X] - E[X/Y]) / D, D = E[Y] E[1/Y] - 1.
-    """
-    y, inv_y = eta.E_Y, eta.E_inv_Y
-    x, x_inv_y = eta.x / eta.weight, eta.x_inv_y / eta.weight
-    D = y * inv_y - 1.0
-    if not _NO_MIXING < D < np.inf:
-        msg = f"E[Y] E[1/Y] - 1 = {D:.3g} does not separate mu from gamma"
-        raise DegenerateError(msg)
-    mu = (y * x_inv_y - x) / D
-    gamma = (inv_y * x - x_inv_y) / D
-    cross = np.outer(x_inv_y, mu)
-    sigma = eta.xx_inv_y / eta.weight - cross - cross.T
-    sigma += inv_y * np.outer(mu, mu) - y * np.outer(gamma, gamma)
-    try:
-        L = np.linalg.cholesky(sigma)
-    except np.linalg.LinAlgError:
-        msg = "Sigma is not positive definite"
-        raise DegenerateError(msg) from None
-    return Gaussian(eta.origin + eta.scale @ mu, eta.scale @ gamma, eta.scale @ L)

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from nvmix._validation import array, integer, nonnegative, positive, real, vector
-from nvmix.backends import get_backend
+from nvmix._validation import (
+    generator,
+    integer,
+    nonnegative,
+    one_of,
+    positive,
+    real,
+    real_or_nan,
+    vector,
+)
+from nvmix.backends import M_STEP_METHODS, get_backend
 from nvmix.backends._protocol import Fixed, GIGStatus
 from nvmix.distributions._sampling import gig_variates
 
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
     from nvmix.backends._protocol import GIGParameters
 
 _STATISTICS = ("log_y", "inv_y", "y")
+# Below this product of a and b the moments of a GIG leave the range of doubles.
+_LEAST_PRODUCT = 1e-300
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,11 @@ class Subordinator(ABC):
         full = np.zeros(3)
         full[cls._index()] = theta
         p = full[0] + 1.0 if cls.fixed.p is None else cls.fixed.p
-        return cls.from_gig(p, -2.0 * full[2], -2.0 * full[1])
+        try:
+            return cls.from_gig(p, -2.0 * full[2], -2.0 * full[1])
+        except ValueError as error:
+            msg = f"theta must be natural parameters of a {cls.__name__}, got {theta}: {error}"
+            raise ValueError(msg) from None
 
     @classmethod
     def from_expectation(cls, eta: Any, *, backend: str = "cpu", method: str = "newton") -> Self:
@@ -158,12 +173,16 @@ class Subordinator(ABC):
             If no law of positive spread has these expectations (Jensen's inequality violated).
         """
         eta = vector("eta", eta, len(cls.statistics))
+        one_of("method", method, M_STEP_METHODS)
         full = [np.nan] * 3
         for i, value in zip(cls._index(), eta, strict=True):
             full[i] = float(value)
         theta, status = get_backend(backend).gig_fit(
             (full[0], full[1], full[2]), cls.fixed, method, None
         )
+        if status is GIGStatus.NOT_CONVERGED:
+            msg = f"method {method!r} did not converge for eta = {eta}; try another method"
+            raise ValueError(msg)
         if status > GIGStatus.INVERSE_GAMMA:
             msg = f"eta must be the expectations of a {cls.__name__}, got {eta} ({status.name})"
             raise ValueError(msg)
@@ -175,25 +194,25 @@ class Subordinator(ABC):
         Parameters
         ----------
         y : array_like
-            Points of any shape; the density is 0 where y <= 0.
+            Points of any shape; the density is 0 where y <= 0 or y is inf.
 
         Returns
         -------
-        array of the shape of y
-            Log-densities.
+        array or float
+            Log-densities, of the shape of y.
         """
-        y = array("y", y)
+        y = real_or_nan("y", y)
         p, a, b = self.gig
         with np.errstate(divide="ignore", invalid="ignore"):
             value = (p - 1.0) * np.log(y) - 0.5 * (a * y + b / y) - self.log_partition()
-        return np.asarray(np.where(y > 0.0, value, -np.inf))
+        return np.where((y <= 0.0) | (y == np.inf), -np.inf, value)[()]
 
     def mean(self) -> float:
         """E[Y], possibly inf."""
         return float(self._moments()[3])
 
     def geometric_mean(self) -> float:
-        """exp(E[log Y]), finite for every law."""
+        """exp(E[log Y]), which is finite for every law."""
         return float(np.exp(self._moments()[1]))
 
     def var(self) -> float:
@@ -215,7 +234,7 @@ class Subordinator(ABC):
         (n,) array
             Independent draws.
         """
-        return gig_variates(*self.gig, integer("n", n, 0), np.random.default_rng(seed))
+        return gig_variates(*self.gig, integer("n", n, 0), generator(seed))
 
     def scaled(self, c: float) -> Self:
         """Law of c Y.
@@ -231,6 +250,7 @@ class Subordinator(ABC):
             GIG(p, a / c, b c), in the same family.
         """
         p, a, b = self.gig
+        c = positive("c", c)
         return self.from_gig(p, a / c, b * c)
 
     def _set(self, name: str, value: float) -> None:
@@ -247,7 +267,8 @@ class GIG(Subordinator):
     p : float
         Order.
     a, b : float
-        Nonnegative; a = 0 needs p < 0 (inverse gamma), b = 0 needs p > 0 (gamma).
+        Nonnegative; a = 0 needs p < 0 (inverse gamma), b = 0 needs p > 0 (gamma). A positive
+        product is at least 1e-300.
 
     References
     ----------
@@ -276,6 +297,9 @@ class GIG(Subordinator):
             raise ValueError(msg)
         if self.b == 0.0 and not self.p > 0.0:
             msg = f"b must be positive unless p > 0 and a > 0, got {self}"
+            raise ValueError(msg)
+        if self.a > 0.0 and self.b > 0.0 and self.a * self.b < _LEAST_PRODUCT:
+            msg = f"a b must be 0 or at least {_LEAST_PRODUCT}, got {self}"
             raise ValueError(msg)
 
     @property

@@ -1,1 +1,5 @@
 """Fitting by EM."""
+
+from nvmix.fitting.em import BatchEMFitter, EMResult
+
+__all__ = ["BatchEMFitter", "EMResult"]

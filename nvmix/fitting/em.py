@@ -5,13 +5,21 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from nvmix._exceptions import ConvergenceWarning, DegenerateError
+from nvmix._exceptions import ConvergenceWarning, DegenerateError, SolveError
 from nvmix._linalg import inverse_lower
-from nvmix._validation import Data, integer, one_of, optional_callable, positive, sample
+from nvmix._validation import (
+    Data,
+    instance,
+    integer,
+    nonnegative,
+    one_of,
+    optional_callable,
+    sample,
+)
 from nvmix.backends import BACKENDS, M_STEP_METHODS, get_backend
 from nvmix.fitting.progress import Progress
 from nvmix.fitting.regularization import REGULARIZATIONS, check_gauge, in_gauge
@@ -23,12 +31,31 @@ if TYPE_CHECKING:
 
     from nvmix._statistics import SufficientStatistics
     from nvmix._typing import FloatArray
+    from nvmix.backends._protocol import Gaussian
     from nvmix.distributions.mixture import NormalMixture
 
 __all__ = ["BatchEMFitter", "EMResult"]
 
-# Rows within twice the least distance to mu that carry half of all E[1/Y]: a singular fit.
+# Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step.
 _DOMINANT = 0.5
+# Share of the median distance below which b no longer rounds off the density at mu.
+_NEGLIGIBLE = 1e-6
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What EM needs of a model; every `NormalMixture` has it."""
+
+    @property
+    def block(self) -> Gaussian:
+        """mu, gamma and L."""
+
+    @property
+    def subordinator(self) -> Any:
+        """Law of Y."""
+
+    def m_step(self, eta: SufficientStatistics, backend: str, method: str) -> Any:
+        """Return the model of the next iteration."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +159,7 @@ class BatchEMFitter:
         eta_update: EtaUpdate | None = None,
     ) -> None:
         self.max_iter = integer("max_iter", max_iter, 1)
-        self.tol = positive("tol", tol)
+        self.tol = nonnegative("tol", tol)
         self.verbose = integer("verbose", verbose, 0)
         self.regularization = one_of("regularization", regularization, REGULARIZATIONS)
         self.e_step_backend = one_of("e_step_backend", e_step_backend, BACKENDS)
@@ -165,10 +192,14 @@ class BatchEMFitter:
         ConvergenceWarning
             If the fit ends without converging; the message says how and what to try.
         """
-        result = self.run(model, sample(X, model.d))
-        if not result.converged:
-            warnings.warn(result.status.message, ConvergenceWarning, stacklevel=2)
+        instance("model", model, Model)
+        result = self.run(model, sample(X, model.d, model.columns))
+        warn_unless_converged(result, stacklevel=3)
         return result
+
+    def __repr__(self) -> str:
+        """Settings by name."""
+        return f"BatchEMFitter({', '.join(f'{name}={x!r}' for name, x in vars(self).items())})"
 
     def run(self, model: NormalMixture, data: Data) -> EMResult:
         """Fit to validated observations without warning.
@@ -193,6 +224,8 @@ class BatchEMFitter:
         progress = Progress(self.verbose)
         progress.start(model, len(data.values), self.tol)
         log_det_start = model.log_det_sigma()
+        start = in_gauge(model, self.regularization, log_det_start)
+        model = model if start is None else start
         steps: list[_Step] = []
         status = Status.MAX_ITER
         for i in range(self.max_iter):
@@ -206,8 +239,7 @@ class BatchEMFitter:
             if step.change < self.tol:
                 status = _status_at_rest(step.model)
                 break
-        if _is_singular(steps[-1].model if steps else model, data.values):
-            status = Status.UNBOUNDED
+        status = _status_at_pole(status, steps[-1].model if steps else model, data.values)
         result = EMResult(
             model=_last_finite(model, steps, status),
             log_likelihoods=np.array([step.log_likelihood for step in steps]),
@@ -236,12 +268,28 @@ class BatchEMFitter:
         eta = (self.eta_update or IdentityUpdate())(eta, batch, i)
         try:
             proposal = model.m_step(eta, self.m_step_backend, self.m_step_method)
+            gauged = in_gauge(proposal, self.regularization, log_det_start)
         except DegenerateError:
             return Status.DEGENERATE
-        gauged = in_gauge(proposal, self.regularization, log_det_start)
+        except SolveError:
+            return Status.NO_SOLUTION
         if gauged is None:
             return Status.NO_GAUGE
         return _Step(gauged, eta, log_likelihood, parameter_change(model, gauged))
+
+
+def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
+    """Issue a `ConvergenceWarning` with the advice of a fit that did not converge.
+
+    Parameters
+    ----------
+    result : EMResult
+        A fit.
+    stacklevel : int
+        As of `warnings.warn`, counted from this function.
+    """
+    if not result.converged:
+        warnings.warn(result.status.message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 class _Step(NamedTuple):
@@ -270,11 +318,12 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
     shifts = np.column_stack([new.mu - old.mu, new.gamma * t - old.gamma * s, new.L_sigma])
     w = inverse_lower(old.L_sigma) @ shifts
     sigma = w[:, 2:] @ w[:, 2:].T * (t / s)
-    return max(
-        float(np.linalg.norm(w[:, 0]) / np.sqrt(s)),
-        float(np.linalg.norm(w[:, 1]) / np.sqrt(s)),
-        float(np.linalg.norm(sigma - np.eye(old.d)) / np.sqrt(old.d)),
-    )
+    changes = [
+        np.linalg.norm(w[:, 0]) / np.sqrt(s),
+        np.linalg.norm(w[:, 1]) / np.sqrt(s),
+        np.linalg.norm(sigma - np.eye(old.d)) / np.sqrt(old.d),
+    ]
+    return float(np.max(changes))
 
 
 def best_fit(starts: Sequence[NormalMixture], X: FloatArray) -> NormalMixture:
@@ -295,7 +344,9 @@ def best_fit(starts: Sequence[NormalMixture], X: FloatArray) -> NormalMixture:
     data = Data(X, None)
     results = [BatchEMFitter().run(start, data) for start in starts]
     usable = [r.model for r in results if r.converged or r.status is Status.MAX_ITER]
-    return max(usable or [starts[0]], key=lambda model: model.marginal_log_likelihood(X))
+    likelihoods = [model.marginal_log_likelihood(X) for model in usable]
+    finite = [i for i, value in enumerate(likelihoods) if np.isfinite(value)]
+    return usable[max(finite, key=likelihoods.__getitem__)] if finite else starts[0]
 
 
 def _last_finite(start: NormalMixture, steps: Sequence[_Step], status: Status) -> NormalMixture:
@@ -313,15 +364,29 @@ def _status_at_rest(model: NormalMixture) -> Status:
     return Status.CONVERGED
 
 
-def _is_singular(model: NormalMixture, X: FloatArray) -> bool:
-    """Whether the density has a pole at mu and the rows nearest to it carry most of all E[1/Y]."""
+def _status_at_pole(status: Status, model: NormalMixture, X: FloatArray) -> Status:
+    """What the status means where mu has met rows of the data that rule the M-step.
+
+    At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] is for p <= d/2 + 1.
+    """
+    order = model.subordinator.gig[0] - 0.5 * model.d
+    if order >= 1.0 or not _rows_rule(model, X):
+        return status
+    if order <= 0.0:
+        return Status.UNBOUNDED
+    return {Status.DEGENERATE: Status.SINGULAR}.get(
+        status, Status.CUSP if status.converged else status
+    )
+
+
+def _rows_rule(model: NormalMixture, X: FloatArray) -> bool:
+    """Whether b is negligible and the rows nearest to mu carry half of all E[1/Y]."""
     p, a, b = model.subordinator.gig
-    if b > 0.0 or p > 0.5 * model.d:
-        return False
     inverse = inverse_lower(model.L_sigma)
     g = inverse @ model.gamma
     q = np.square(inverse @ (X - model.mu).T).sum(axis=0)
+    if b > _NEGLIGIBLE * float(np.median(q)):
+        return False
     order, rate = np.full_like(q, p - 0.5 * model.d), np.full_like(q, a + g @ g)
-    inv_y = get_backend().gig_moments(order, rate, q)[2]
-    near = inv_y[q <= 4.0 * q.min()].sum()
-    return not near <= _DOMINANT * inv_y.sum()
+    inv_y = get_backend().gig_moments(order, rate, b + q)[2]
+    return not inv_y[q <= 4.0 * q.min()].sum() < _DOMINANT * inv_y.sum() < np.inf

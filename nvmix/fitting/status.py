@@ -36,6 +36,18 @@ class Status(Enum):
         "Stopped: the likelihood is unbounded, growing without limit as mu meets a row of the "
         "data, repeated or single; fit NormalInverseGaussian, or remove repeated rows."
     )
+    CUSP = (
+        "Converged with mu at a row of the data, where the density has a cusp: a local maximum, as "
+        "are other rows nearby, one of which may be higher; compare starts where that matters."
+    )
+    SINGULAR = (
+        "Stopped: mu has met a row of the data at which the density has a cusp and E[1/Y] is "
+        "infinite, so that the M-step is undefined; result.model is the last valid model. Compare "
+        "starts, or fit NormalInverseGaussian."
+    )
+    NO_SOLUTION = (
+        "Stopped: the solve for the subordinator did not converge; try another m_step_method."
+    )
     NO_GAUGE = (
         "Stopped: the subordinator reached a = 0 or b = 0, where regularization='a_eq_b' has no "
         "meaning; use 'det_sigma_one' or 'none'."
@@ -44,7 +56,7 @@ class Status(Enum):
     @property
     def converged(self) -> bool:
         """Whether the parameters settled."""
-        return self in {Status.CONVERGED, Status.BOUNDARY}
+        return self in {Status.CONVERGED, Status.BOUNDARY, Status.CUSP}
 
     @property
     def message(self) -> str:

@@ -14,8 +14,8 @@ from nvmix.backends.cpu._gamma import digamma, trigamma
 from nvmix.backends.cpu._jit import device
 from nvmix.backends.cpu._quadrature import covariances, means
 
-# Below this a b is zero to every digit of the Gamma limits and e^u could overflow.
-VANISHING: Final = 1e-280
+# e^u could overflow below this product a b, which is then taken for 0.
+VANISHING: Final = 1e-300
 
 
 @device

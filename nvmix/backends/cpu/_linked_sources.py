@@ -6,7 +6,16 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-_KERNELS: Final = ("_jit", "_exp", "_quadrature", "_gamma", "_gig", "_solve", "_table")
+_KERNELS: Final = (
+    "../_protocol",
+    "_jit",
+    "_exp",
+    "_quadrature",
+    "_gamma",
+    "_gig",
+    "_solve",
+    "_table",
+)
 
 
 def linked_sources() -> str:

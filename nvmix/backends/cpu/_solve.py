@@ -27,7 +27,9 @@ _NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
 
 # E[Y] E[1/Y] - 1 is a difference of rounded numbers: below this it carries no digit.
 _NO_SPREAD: Final = 1e-14
-_MAX_NEWTON: Final = 100
+# (E[Y] E[1/Y] - 1) (p - 1) of a gamma law, less what rounding of the statistics leaves of b.
+_AT_LIMIT: Final = 1.0 - 1e-12
+_MAX_NEWTON: Final = 300
 # Squared Newton decrement, in standard deviations of the statistics, of a finished solve.
 _DECREMENT: Final = 1e-26
 # A solve whose decrement stopped falling is finished at the rounding of its statistics.
@@ -38,7 +40,8 @@ _RESIDUAL: Final = 1e-10
 _ROUNDED: Final = 1e-8
 # Smallest pivot of a unit-diagonal covariance that is not rounding.
 _PIVOT: Final = 1e-15
-# sqrt(E[Y] E[1/Y]) beyond which Newton works on logarithms.
+# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
+_BROAD: Final = 1.05
 _WIDE: Final = 2.0
 # Below this decrement full steps converge quadratically and the objective only shows rounding.
 _QUADRATIC: Final = 1e-8
@@ -78,10 +81,10 @@ def gig_boundary(
     if spread <= _NO_SPREAD or (free and (c_gamma <= _NO_SPREAD or c_inverse <= _NO_SPREAD)):
         return np.nan, np.nan, np.nan, _DEGENERATE
     p = gamma_shape(c_gamma) if free else fixed_p
-    if p > 1.0 and spread * (p - 1.0) >= 1.0:
+    if p > 1.0 and spread * (p - 1.0) >= _AT_LIMIT:
         return p, 2.0 * p / y, 0.0, _GAMMA
     p = -gamma_shape(c_inverse) if free else fixed_p
-    if p < -1.0 and spread * (-p - 1.0) >= 1.0:
+    if p < -1.0 and spread * (-p - 1.0) >= _AT_LIMIT:
         return p, 0.0, -2.0 * p / inv_y, _INVERSE_GAMMA
     return np.nan, np.nan, np.nan, _INTERIOR
 
@@ -185,18 +188,39 @@ def _moved(x: float, step: float, log: bool) -> float:
 
 
 @device
+def _near_gamma(c: float, m: float) -> tuple[float, float, float]:
+    """(p, a, b), b small, that meets E[T] and E[log T] = log m - c as a gamma law and E[1/T] = m.
+
+    E[1/T] falls from that of the gamma law by b Var[1/T] / 2; nan where that variance is infinite.
+    """
+    p = gamma_shape(c)
+    if not p > 2.0:
+        return np.nan, np.nan, np.nan
+    rate = p / m
+    inverse = rate / (p - 1.0)
+    return p, 2.0 * rate, 2.0 * (inverse - m) * (p - 2.0) / (inverse * inverse)
+
+
+@device
 def _best_start(
     tau: tuple[float, float, float], m: float, spread: float, fixed_p: float
 ) -> tuple[float, float, float]:
-    """The inverse Gaussian or its reciprocal with the right E[T] and E[1/T], by likelihood."""
+    """The likeliest of the inverse Gaussian, its reciprocal and laws near the gamma limits."""
     lam = m / spread
-    if not math.isnan(fixed_p):
-        a, b = (lam, lam / (m * m)) if fixed_p > 0.0 else (lam / (m * m), lam)
-        return fixed_p, a + abs(fixed_p) / m, b + abs(fixed_p) / m
     small = lam / (m * m)
-    if _objective(-0.5, small, lam, tau) >= _objective(0.5, lam, small, tau):
-        return -0.5, small, lam
-    return 0.5, lam, small
+    if not math.isnan(fixed_p):
+        a, b = (lam, small) if fixed_p > 0.0 else (small, lam)
+        return fixed_p, a + abs(fixed_p) / m, b + abs(fixed_p) / m
+    best = (-0.5, small, lam)
+    value = _objective(best[0], best[1], best[2], tau)
+    p, a, b = _near_gamma(math.log(m) - tau[0], m)
+    q, b_inverse, a_inverse = _near_gamma(math.log(m) + tau[0], m)
+    for start in ((0.5, lam, small), (p, a, b), (-q, a_inverse, b_inverse)):
+        if start[1] > 0.0 and start[2] > 0.0:
+            new = _objective(start[0], start[1], start[2], tau)
+            if new > value:
+                best, value = start, new
+    return best
 
 
 @device
@@ -229,7 +253,7 @@ def _gig_interior(
     last, residual = np.inf, np.inf
     for _ in range(_MAX_NEWTON):
         dp, da, db, decrement, residual = _newton_step(p, a, b, tau, fixed, False)
-        if not wide and (a + da <= 0.1 * a or b + db <= 0.1 * b):
+        if _BROAD < m <= _WIDE and (a + da <= 0.1 * a or b + db <= 0.1 * b):
             dp, da, db, decrement, residual = _newton_step(p, a, b, tau, fixed, True)
         if not decrement >= 0.0:
             return p, a, b, _NOT_CONVERGED

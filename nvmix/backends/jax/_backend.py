@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # As in the CPU kernels.
 _NO_SPREAD: Final = 1e-14
 _ROUNDED: Final = 1e-8
+_AT_LIMIT: Final = 1.0 - 1e-12
 # A line search stops at the rounding of the objective; beyond this gradient it has failed.
 _STATIONARY: Final = 1e-5
 
@@ -178,12 +179,22 @@ def _boundary(
     if min(spread, *gaps) <= _NO_SPREAD:
         return nothing, GIGStatus.DEGENERATE
     p = float(_solve.gamma_shape(gaps[0])) if fixed_p is None else fixed_p
-    if p > 1.0 and spread * (p - 1.0) >= 1.0:
+    if p > 1.0 and spread * (p - 1.0) >= _AT_LIMIT:
         return (p, 2.0 * p / y, 0.0), GIGStatus.GAMMA
     p = -float(_solve.gamma_shape(gaps[1])) if fixed_p is None else fixed_p
-    if p < -1.0 and spread * (-p - 1.0) >= 1.0:
+    if p < -1.0 and spread * (-p - 1.0) >= _AT_LIMIT:
         return (p, 0.0, -2.0 * p / inv_y), GIGStatus.INVERSE_GAMMA
     return None
+
+
+def _near_gamma(c: float, m: float) -> GIGParameters:
+    """Start near the gamma limit, as in the CPU kernels."""
+    p = float(_solve.gamma_shape(c))
+    if p <= 2.0:
+        return math.nan, math.nan, math.nan
+    rate = p / m
+    inverse = rate / (p - 1.0)
+    return p, 2.0 * rate, 2.0 * (inverse - m) * (p - 2.0) / (inverse * inverse)
 
 
 def _fit_newton(
@@ -194,7 +205,13 @@ def _fit_newton(
     centred = 0.0 if fixed_p is not None else target.log_t
     excess = target.m - 1.0
     tau = np.array([centred, excess - centred, excess + centred])
-    theta0 = np.array([p, math.exp(log_a), math.exp(log_b)])
+    starts = [(p, math.exp(log_a), math.exp(log_b))]
+    if fixed_p is None:
+        p, a, b = _near_gamma(math.log(target.m) - target.log_t, target.m)
+        q, b_inverse, a_inverse = _near_gamma(math.log(target.m) + target.log_t, target.m)
+        starts += [(p, a, b), (-q, a_inverse, b_inverse)]
+    inside = [np.array(start) for start in starts if start[1] > 0.0 and start[2] > 0.0]
+    theta0 = max(inside, key=lambda start: float(_solve.objective(start, tau)))
     theta, residual = _solve.newton(tau, theta0, fixed_p is not None)
     p, a, b = map(float, theta)
     return (p, a, b), GIGStatus.INTERIOR if residual <= _ROUNDED else GIGStatus.NOT_CONVERGED

@@ -10,8 +10,8 @@ from jax.scipy.special import digamma, gammaln
 
 from nvmix.backends.jax._quadrature import covariances, means
 
-# Below this a b is zero to every digit of the Gamma limits and e^u could overflow.
-VANISHING = 1e-280
+# e^u could overflow below this product a b, which is then taken for 0.
+VANISHING = 1e-300
 
 
 def log_mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:

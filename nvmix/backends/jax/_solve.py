@@ -16,8 +16,11 @@ from jax.scipy.special import digamma, polygamma
 from nvmix.backends.jax._gig import log_mode_terms, log_norm
 from nvmix.backends.jax._quadrature import covariances, exp_minus_linear, means
 
-_MAX_NEWTON = 100
+_MAX_NEWTON = 300
 _MAX_HALVINGS = 40
+# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
+_BROAD = 1.05
+_WIDE = 2.0
 # Squared Newton decrement, in standard deviations of the statistics, of a finished solve.
 _DECREMENT = 1e-26
 # A solve whose decrement stopped falling is finished at the rounding of its statistics.
@@ -26,8 +29,6 @@ _STALLED = 1e-14
 _RESIDUAL = 1e-10
 # Below this decrement full steps converge quadratically and the objective only shows rounding.
 _QUADRATIC = 1e-8
-# sqrt(E[Y] E[1/Y]) beyond which Newton works on logarithms.
-_WIDE = 2.0
 _QUASI_NEWTON_STEPS = 2000
 
 
@@ -115,7 +116,8 @@ def _moved(theta: Any, step: Any, wide: Any) -> Any:
 
 def _newton(tau: Any, theta: Any, fixed: bool) -> tuple[Any, Any]:
     """Maximise k . tau - A(k) from an interior start; (theta, worst relative residual)."""
-    wide = 1.0 + 0.5 * (tau[1] + tau[2]) > _WIDE
+    m = 1.0 + 0.5 * (tau[1] + tau[2])
+    wide = m > _WIDE
 
     def ascend(theta: Any, step: Any, value: Any, decrement: Any) -> tuple[Any, Any]:
         def short(state: tuple[Any, Any, Any]) -> Any:
@@ -134,7 +136,7 @@ def _newton(tau: Any, theta: Any, fixed: bool) -> tuple[Any, Any]:
     def body(state: tuple[Any, ...]) -> tuple[Any, ...]:
         theta, value, last, _, _, i = state
         step, decrement, residual = _newton_step(theta, tau, fixed, False)
-        overshoots = ~wide & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
+        overshoots = (m > _BROAD) & ~wide & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
         damped_step, damped_decrement, _ = _newton_step(theta, tau, fixed, True)
         step = jnp.where(overshoots, damped_step, step)
         decrement = jnp.where(overshoots, damped_decrement, decrement)
@@ -152,6 +154,7 @@ def _newton(tau: Any, theta: Any, fixed: bool) -> tuple[Any, Any]:
 
 
 newton = jax.jit(_newton, static_argnums=2)
+objective = jax.jit(_objective)
 
 
 def _negative_log_likelihood(x: Any, eta: Any) -> Any:
