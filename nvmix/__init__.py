@@ -8,13 +8,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np  # noqa: F401
-
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nvmix._exceptions import ConvergenceWarning as ConvergenceWarning
     from nvmix._statistics import SufficientStatistics as SufficientStatistics
+    from nvmix._warm_up import warm_up as warm_up
     from nvmix.distributions import GIG as GIG
     from nvmix.distributions import Gamma as Gamma
     from nvmix.distributions import GeneralizedHyperbolic as GeneralizedHyperbolic
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "nvmix._exceptions": ("ConvergenceWarning",),
     "nvmix._statistics": ("SufficientStatistics",),
+    "nvmix._warm_up": ("warm_up",),
     "nvmix.distributions": (
         "GIG",
         "Gamma",

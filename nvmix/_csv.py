@@ -45,10 +45,16 @@ def read_csv(
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = [(i, row) for i, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        msg = f"{path}: cannot be read: {reason}"
+            reader = csv.reader(file, strict=True)
+            rows = [(reader.line_num, row) for row in reader if row]
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise CSVError(msg) from None
+    except UnicodeDecodeError:
+        msg = f"{path}: cannot be read: it is not UTF-8 text"
+        raise CSVError(msg) from None
+    except csv.Error as error:
+        msg = f"{path}: cannot be read: row {reader.line_num}: {error}"
         raise CSVError(msg) from None
     if not rows:
         msg = f"{path}: empty, a header and rows of numbers are needed"
@@ -63,10 +69,20 @@ def read_csv(
 
 
 def _positions(path: str | Path, header: Sequence[str], columns: Sequence[str] | None) -> list[int]:
-    """Positions of the columns to keep; a header of numbers is a missing header."""
+    """Positions of the columns to keep, of a header that names every column once."""
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+        msg = f"{path}: row 1 has one column, {header[0]!r}: fields must be separated by commas"
+        raise CSVError(msg)
     if all(_is_number(name) for name in header):
         msg = f"{path}: row 1 must name the columns, got numbers: {','.join(header)}"
         raise CSVError(msg)
+    for j, name in enumerate(header):
+        if not name:
+            msg = f"{path}: row 1 has no name for column {j + 1}; an index must not be written"
+            raise CSVError(msg)
+        if name in header[:j]:
+            msg = f"{path}: row 1 names column {name!r} twice"
+            raise CSVError(msg)
     if columns is None:
         return list(range(len(header)))
     for name in columns:
@@ -92,7 +108,8 @@ def _numbers(
         field = row[j].strip()
         if not _is_number(field):
             got = f"{field!r} is not a number" if field else "the field is empty"
-            msg = f"{path}: row {i}, column {header[j]!r}: {got}"
+            hint = "" if len(header) == 1 else " (choose columns with --columns)"
+            msg = f"{path}: row {i}, column {header[j]!r}: {got}{hint}"
             raise CSVError(msg)
         if not np.isfinite(float(field)):
             msg = f"{path}: row {i}, column {header[j]!r}: {field} is not finite"
@@ -101,7 +118,9 @@ def _numbers(
 
 
 def _is_number(field: str) -> bool:
-    """Whether Python reads the field as a float."""
+    """Whether the field is a number; Python's 1_000 is not."""
+    if "_" in field:
+        return False
     try:
         float(field)
     except ValueError:

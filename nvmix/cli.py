@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib
 import json
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from nvmix import __version__
 from nvmix._csv import CSVError, read_csv
 from nvmix._validation import Data, sample
-from nvmix.datasets import load_crude_oil
+from nvmix._warm_up import warm_up
+from nvmix.datasets import CRUDE_OIL
 from nvmix.distributions import (
     GeneralizedHyperbolic,
     Hyperbolic,
@@ -34,7 +39,11 @@ FAMILIES: Final[dict[str, type[NormalMixture]]] = {
     "hyperbolic": Hyperbolic,
     "gh": GeneralizedHyperbolic,
 }
+_NOT_CONVERGED: Final = 1
 _BAD_INPUT: Final = 2
+
+
+_OIL: Final = "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019"
 
 
 class Fit(NamedTuple):
@@ -58,15 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, or 2 for bad input.
+        Exit status: 0, 1 when the (best) fit did not converge, 2 for bad input.
     """
     options = _parser().parse_args(arguments)
     try:
-        _fit_command(options)
+        _check_targets(options)
+        return 0 if _fit_command(options) else _NOT_CONVERGED
     except (CSVError, ImportError, OSError, ValueError) as error:
         print(f"nvmix: error: {error}", file=sys.stderr)
         return _BAD_INPUT
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,24 +83,50 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nvmix", description="Fit normal variance-mean mixtures by EM."
     )
+    parser.add_argument("--version", action="version", version=f"nvmix {__version__}")
     fit = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
-        "fit", help="fit a family, or all, to a CSV file of numbers with a header"
+        "fit",
+        help="fit a family, or all, to a CSV file of numbers with a header",
+        epilog="Exit status: 0, 1 when the (best) fit did not converge, 2 for bad input.",
     )
     fit.add_argument("data", nargs="?", help="CSV file; without it, monthly oil returns")
-    fit.add_argument("--family", choices=[*FAMILIES, "all"], default="nig")
-    fit.add_argument("--columns", help="comma-separated names of the columns to fit")
-    fit.add_argument("--max-iter", type=int, default=1000)
-    fit.add_argument("--tol", type=float, default=1e-4)
+    fit.add_argument(
+        "--family",
+        choices=[*FAMILIES, "all"],
+        default="nig",
+        help="what to fit; all ranks the families by BIC (default: %(default)s)",
+    )
+    fit.add_argument("--columns", help="names of the columns to fit, as a row of CSV")
+    fit.add_argument(
+        "--max-iter", type=int, default=1000, help="most iterations (default: %(default)s)"
+    )
+    fit.add_argument(
+        "--tol",
+        type=float,
+        default=1e-4,
+        help="parameter change of a converged fit (default: %(default)s)",
+    )
     fit.add_argument("--out", help="write the (best) model as JSON to this file")
     fit.add_argument("--plot", help="draw the convergence of the (best) fit to this file")
     return parser
 
 
-def _fit_command(options: argparse.Namespace) -> None:
-    """Read, fit, print and write."""
+def _check_targets(options: argparse.Namespace) -> None:
+    """Raise before the work where its results could not be written."""
+    for target in (options.out, options.plot):
+        if target and not Path(target).parent.is_dir():
+            msg = f"{target}: there is no such folder"
+            raise ValueError(msg)
+    if options.plot:
+        importlib.import_module("nvmix.utils.plotting")
+
+
+def _fit_command(options: argparse.Namespace) -> bool:
+    """Read, fit, print and write; whether the (best) fit converged."""
     source, data = _read(options.data, options.columns)
     names = list(FAMILIES) if options.family == "all" else [options.family]
     fitter = BatchEMFitter(max_iter=options.max_iter, tol=options.tol)
+    warm_up()
     fits = sorted((_fit(name, fitter, data) for name in names), key=_rank)
     n, d = data.values.shape
     print(f"{source}: {n} rows, {d} column{'s' if d > 1 else ''}\n")
@@ -106,25 +141,29 @@ def _fit_command(options: argparse.Namespace) -> None:
     if options.plot:
         _plot(best.result, options.tol, options.plot)
         print(f"plot written to {options.plot}")
+    return best.result.converged
 
 
 def _read(path: str | None, columns: str | None) -> tuple[str, Data]:
     """The observations to fit, validated, and what to call them."""
-    if path is None:
-        X, names = load_crude_oil()
-        return "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019", Data(X, names)
-    chosen = [name.strip() for name in columns.split(",")] if columns else None
+    chosen = None if columns is None else next(csv.reader([columns], skipinitialspace=True), [])
+    if chosen is not None and (not chosen or len(set(chosen)) < len(chosen)):
+        msg = f"--columns must name columns, each once, got {columns!r}"
+        raise ValueError(msg)
+    path, source = (path, path) if path else (str(CRUDE_OIL), _OIL)
     X, names = read_csv(path, chosen)
     try:
-        return path, sample(X, columns=names)
+        return source, sample(X, columns=names)
     except ValueError as error:
         msg = f"{path}: {error}"
         raise CSVError(msg) from None
 
 
 def _fit(name: str, fitter: BatchEMFitter, data: Data) -> Fit:
-    """Fit one family and compute its criteria at the fitted model."""
+    """Fit one family, its start included in the time, and compute its criteria."""
+    begin = time.perf_counter()
     result = fitter.run(FAMILIES[name].default_init(data.values), data)
+    result = replace(result, elapsed_time=time.perf_counter() - begin)
     n, k = len(data.values), result.model.n_parameters
     log_likelihood = n * result.model.marginal_log_likelihood(data.values)
     aic, bic = 2.0 * k - 2.0 * log_likelihood, k * float(np.log(n)) - 2.0 * log_likelihood

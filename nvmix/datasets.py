@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nvmix._csv import read_csv
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
 __all__ = ["load_crude_oil"]
+
+CRUDE_OIL = Path(__file__).parent / "data" / "crude_oil.csv"
 
 
 def load_crude_oil() -> tuple[FloatArray, tuple[str, ...]]:
@@ -35,5 +37,4 @@ def load_crude_oil() -> tuple[FloatArray, tuple[str, ...]]:
     >>> X.shape, columns
     ((391, 2), ('brent', 'wti'))
     """
-    with resources.as_file(resources.files("nvmix") / "data" / "crude_oil.csv") as path:
-        return read_csv(path)
+    return read_csv(CRUDE_OIL)

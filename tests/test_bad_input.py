@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 from conftest import make, normal_block
 
-from nvmix import BatchEMFitter, EWMAUpdate, NormalInverseGaussian, VarianceGamma
+from nvmix import (
+    GIG,
+    BatchEMFitter,
+    EWMAUpdate,
+    Gamma,
+    Hyperbolic,
+    NormalInverseGaussian,
+    NormalMixture,
+    VarianceGamma,
+)
 
 GOOD = np.random.default_rng(0).standard_normal((40, 2))
 
@@ -33,6 +42,10 @@ BAD_DATA = [
     (np.c_[GOOD[:, 0], 1e8 + np.zeros(40)], ValueError, "constant column, got column 1"),
     (np.c_[GOOD[:, 0], 3.0 * GOOD[:, 0]], ValueError, "collinear columns, got column 1"),
     (None, TypeError, "X must hold real numbers"),
+    (GOOD.astype(str).astype(object), TypeError, "X must hold real numbers, got text"),
+    (np.ma.masked_greater(GOOD, 1.0), ValueError, "X must not have masked values"),
+    (GOOD * 1e160, ValueError, "X must have its largest value within"),
+    (GOOD * 1e-160, ValueError, "X must have its largest value within"),
 ]
 
 
@@ -101,6 +114,30 @@ def test_fitter_keywords(keywords, error, match):
         make(NormalInverseGaussian).fit(GOOD, **keywords)
 
 
+def test_columns_must_be_those_of_the_model():
+    frame = pd.DataFrame(GOOD, columns=["a", "b"])
+    model = NormalInverseGaussian.default_init(frame)
+    for call in (model.fit, model.log_prob, model.e_step, model.marginal_log_likelihood):
+        with pytest.raises(ValueError, match=r"must have the columns of the model, \('a', 'b'\)"):
+            call(frame[["b", "a"]])
+    assert model.log_prob(GOOD).shape == (40,)
+
+
+def test_constructor():
+    law = NormalInverseGaussian.default_init(GOOD).subordinator
+    mu, L = np.zeros(2), np.eye(2)
+    model = NormalInverseGaussian(mu, mu, L, law)
+    mu[0] = L[0, 0] = 9.0
+    assert model.mu[0] == 0.0
+    assert model.L_sigma[0, 0] == 1.0
+    with pytest.raises(ValueError, match="L_sigma must be lower triangular"):
+        NormalInverseGaussian([0.0, 0.0], [0.0, 0.0], np.ones((2, 2)), law)
+    with pytest.raises(TypeError, match="subordinator must be a InverseGaussian, got Gamma"):
+        NormalInverseGaussian([0.0], [0.0], [[1.0]], Gamma(1.0, 1.0))
+    with pytest.raises(ValueError, match=r"p of the subordinator must be 1\.0"):
+        Hyperbolic([0.0], [0.0], [[1.0]], GIG(2.0, 1.0, 1.0))
+
+
 def test_fitter_takes_keywords_only():
     with pytest.raises(TypeError):
         BatchEMFitter(100)
@@ -112,6 +149,20 @@ def test_steps():
         model.e_step(GOOD, backend="gpu")
     with pytest.raises(ValueError, match="method must be one of"):
         model.m_step(model.e_step(GOOD), method="adam")
+    with pytest.raises(TypeError, match="eta must be a SufficientStatistics, got NoneType"):
+        model.m_step(None)
+    with pytest.raises(ValueError, match="eta must be statistics of 2 columns"):
+        model.m_step(make(NormalInverseGaussian, d=3).e_step(np.ones((4, 3))))
+    with pytest.raises(TypeError, match="model must be a Model, got ndarray"):
+        BatchEMFitter().fit(GOOD, model)
+    with pytest.raises(TypeError, match="is not a family"):
+        NormalMixture.default_init(GOOD)
+    with pytest.raises(ValueError, match="seed must be None"):
+        model.rvs(3, seed=-1)
+    with pytest.raises(ValueError, match="method must be one of"):
+        Gamma.from_expectation([0.0, 2.0], method="adam")
+    with pytest.raises(ValueError, match="theta must be natural parameters of a Gamma"):
+        Gamma.from_natural([1.0, 0.5])
     repeated = model.e_step(np.zeros((5, 2)) + model.mu)
     with pytest.raises(ValueError, match="Sigma is not positive definite"):
         model.m_step(repeated)

@@ -79,6 +79,21 @@ def test_columns_can_be_chosen(csv_file, capsys):
     assert "left" not in out
 
 
+def test_a_fit_that_does_not_converge_exits_1(csv_file, capsys):
+    assert main(["fit", str(csv_file), "--max-iter", "1"]) == 1
+    assert "raise max_iter" in capsys.readouterr().out
+
+
+def test_one_bad_family_does_not_lose_the_table(tmp_path, capsys):
+    path = tmp_path / "zeros.csv"
+    x = np.concatenate([np.zeros(400), np.random.default_rng(0).standard_t(3, 200)])
+    np.savetxt(path, x, header="x", comments="")
+    assert main(["fit", str(path), "--family", "all"]) in {0, 1}
+    out = capsys.readouterr().out
+    for family in FAMILIES.values():
+        assert f"{family.__name__} " in out
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -90,6 +105,12 @@ def test_columns_can_be_chosen(csv_file, capsys):
         ("a,b\n", "no rows below the header"),
         ("", "empty, a header and rows of numbers are needed"),
         ("1,2\n3,4\n", "row 1 must name the columns"),
+        ("a,b\n1,2\n3,1_0\n", "row 3, column 'b': '1_0' is not a number"),
+        (",a\n0,1.5\n1,2.5\n", "no name for column 1"),
+        ("a,a\n1,2\n3,4\n", "names column 'a' twice"),
+        ("a;b\n1;2\n", "fields must be separated by commas"),
+        ('"a\nb",c\n1,2\n3,x\n', "row 4, column 'c'"),
+        ('a,b\n1,"2\n', "unexpected end of data"),
         ("a,b\n1,2\n2,3\n", "more rows than columns"),
         ("a,b\n1,2\n2,2\n4,2\n5,2\n", "constant column, got column b"),
     ],
@@ -109,6 +130,10 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         (["fit", str(tmp_path / "none.csv")], "No such file"),
         (["fit", str(tmp_path)], "cannot be read"),
         (["fit", str(csv_file), "--columns", "middle"], "no column 'middle'"),
+        (["fit", "--columns", "middle"], "no column 'middle'"),
+        (["fit", str(csv_file), "--columns", ""], "--columns must name columns"),
+        (["fit", str(csv_file), "--columns", "left,left"], "--columns must name columns"),
+        (["fit", str(csv_file), "--plot", str(tmp_path / "no" / "x.png")], "no such folder"),
         (["fit", str(csv_file), "--max-iter", "0"], "max_iter must be at least 1"),
         (["fit", str(csv_file), "--tol", "nan"], "tol must be finite"),
         (["fit", str(csv_file), "--out", str(tmp_path / "no" / "where.json")], "where.json"),

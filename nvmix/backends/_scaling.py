@@ -16,12 +16,19 @@ class ScaledEta(NamedTuple):
     m: float
     log_t: float
 
+    @property
+    def tau(self) -> tuple[float, float, float]:
+        """Targets of (t, e^t - 1 - t, e^-t - 1 + t), t = log T."""
+        excess = self.m - 1.0
+        return self.log_t, excess - self.log_t, excess + self.log_t
 
-def scale_eta(eta: GIGParameters) -> ScaledEta:
-    """Rescale (E log Y, E 1/Y, E Y) so that E[T] = E[1/T]."""
+
+def scale_eta(eta: GIGParameters, fixed_p: float | None) -> ScaledEta:
+    """Rescale (E log Y, E 1/Y, E Y) so that E[T] = E[1/T]; E[log T] is idle at a fixed p."""
     log_y, inv_y, y = eta
     s = math.sqrt(y / inv_y)
-    return ScaledEta(s, math.sqrt(y * inv_y), log_y - math.log(s))
+    log_t = 0.0 if fixed_p is not None else log_y - math.log(s)
+    return ScaledEta(s, math.sqrt(y * inv_y), log_t)
 
 
 def log_start(

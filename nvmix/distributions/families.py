@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from nvmix.distributions.subordinators import (
     InverseGaussian,
     Subordinator,
 )
-from nvmix.fitting.em import BatchEMFitter, best_fit
+from nvmix.fitting.em import fitted, likeliest
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import GIGParameters
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # Iterations of the generalized hyperbolic that starts a variance gamma.
 _SMOOTHING_STEPS = 10
+# Iterations of each special case, and of the generalized hyperbolic from each, that start a
+# generalized hyperbolic.
+_SPECIAL_STEPS = 200
+_WIDE_STEPS = 20
 
 
 class VarianceGamma(NormalMixture):
@@ -97,9 +102,8 @@ class VarianceGamma(NormalMixture):
         """
         data = sample(X)
         start = NormalInverseGaussian.default_init(X)
-        law = GIG(*start.subordinator.gig)
-        smooth = GeneralizedHyperbolic(start.mu, start.gamma, start.L_sigma, law)
-        smooth = BatchEMFitter(max_iter=_SMOOTHING_STEPS).run(smooth, data).model
+        wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
+        smooth = fitted([wide], data.values, max_iter=_SMOOTHING_STEPS)[0]
         log_y, _, y = GIG(*smooth.subordinator.gig).expectation_params()
         law = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
         return cls(smooth.mu, smooth.gamma, smooth.L_sigma, law, data.columns)
@@ -295,7 +299,7 @@ class GeneralizedHyperbolic(NormalMixture):
 
     @classmethod
     def default_init(cls, X: Any) -> Self:
-        """Starting model: the likeliest of the fitted special cases.
+        """Starting model: the likeliest of short fits from the fitted special cases.
 
         EM never lowers the likelihood, so a fit from here ends at least as high as the fits of
         `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and `Hyperbolic` from their
@@ -318,10 +322,16 @@ class GeneralizedHyperbolic(NormalMixture):
         """
         data = sample(X)
         special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
-        best = best_fit([family.default_init(data.values) for family in special], data.values)
-        return cls(
-            best.mu, best.gamma, best.L_sigma, GIG(*best.subordinator.gig), columns=data.columns
-        )
+        starts = [family.default_init(data.values) for family in special]
+        fits = fitted(starts, data.values, max_iter=_SPECIAL_STEPS)
+        widened = fitted([cls._widened(model) for model in fits], data.values, max_iter=_WIDE_STEPS)
+        best = likeliest([*widened, cls._widened(starts[0])], data.values)
+        return replace(best, columns=data.columns)
+
+    @classmethod
+    def _widened(cls, model: NormalMixture) -> Self:
+        """Return the same law as a member of this family."""
+        return cls(model.mu, model.gamma, model.L_sigma, GIG(*model.subordinator.gig))
 
     @property
     def p(self) -> float:

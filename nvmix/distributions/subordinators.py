@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -68,6 +69,7 @@ class Subordinator(ABC):
         """Positions of the family's statistics in (log y, 1/y, y)."""
         return [_STATISTICS.index(name) for name in cls.statistics]
 
+    @cached_property
     def _moments(self) -> FloatArray:
         """(lnZ, E log Y, E 1/Y, E Y)."""
         columns = get_backend().gig_moments(*(np.array([x]) for x in self.gig))
@@ -97,7 +99,7 @@ class Subordinator(ABC):
         (k,) array
             Members of (E[log Y], E[1/Y], E[Y]).
         """
-        return self._moments()[1:][self._index()]
+        return self._moments[1:][self._index()]
 
     def log_partition(self) -> float:
         """Log-partition A, the log of the integral of exp(theta . t(y)) against the base measure.
@@ -107,7 +109,7 @@ class Subordinator(ABC):
         float
             lnZ(p, a, b), the log of the integral of y^(p-1) exp(-(a y + b / y) / 2).
         """
-        return float(self._moments()[0])
+        return float(self._moments[0])
 
     def fisher_information(self) -> FloatArray:
         """Hessian of the log-partition: the covariance of the statistics.
@@ -209,11 +211,33 @@ class Subordinator(ABC):
 
     def mean(self) -> float:
         """E[Y], possibly inf."""
-        return float(self._moments()[3])
+        return float(self._moments[3])
 
     def geometric_mean(self) -> float:
         """exp(E[log Y]), which is finite for every law."""
-        return float(np.exp(self._moments()[1]))
+        return float(np.exp(self._moments[1]))
+
+    def divergence(self, other: Self) -> float:
+        """Jeffreys divergence, the sum of both Kullback-Leibler divergences.
+
+        For an exponential family it is (theta - theta') . (eta - eta').
+
+        Parameters
+        ----------
+        other : Subordinator
+            A law of the same family.
+
+        Returns
+        -------
+        float
+            Nonnegative, inf or nan where moments are infinite; when small, the squared distance
+            in units of the Fisher information.
+        """
+        theta = self.natural_params() - other.natural_params()
+        moved = theta != 0.0
+        with np.errstate(invalid="ignore"):
+            eta = self.expectation_params()[moved] - other.expectation_params()[moved]
+            return float(np.maximum(theta[moved] @ eta, 0.0))
 
     def var(self) -> float:
         """Var[Y], possibly inf."""

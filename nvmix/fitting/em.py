@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchEMFitter", "EMResult"]
 
+M = TypeVar("M", bound="NormalMixture")
+
 # Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step.
 _DOMINANT = 0.5
-# Share of the median distance below which b no longer rounds off the density at mu.
+# Share of the mean squared distance below which b no longer rounds off the density at mu.
 _NEGLIGIBLE = 1e-6
 
 
@@ -69,7 +71,7 @@ class EMResult:
     log_likelihoods : (n_iter,) array
         Mean log-likelihood of the model that each iteration started from, from its E-step's pass.
     param_changes : (n_iter,) array
-        Largest relative change of mu, gamma and Sigma in each iteration; see `BatchEMFitter`.
+        Largest relative change of the parameters in each iteration; see `BatchEMFitter`.
     n_iter : int
         Iterations done.
     converged : bool
@@ -98,10 +100,12 @@ class BatchEMFitter:
     .. math::
 
         \lVert\Delta\mu\rVert, \quad \lVert\Delta\gamma\rVert, \quad
-        \lVert\Delta\Sigma\rVert_F / \lVert\Sigma\rVert_F,
+        \lVert\Delta\Sigma\rVert_F / \lVert\Sigma\rVert_F, \quad
+        \sqrt{\Delta\theta\cdot\Delta\eta},
 
     in coordinates in which the current Sigma is the identity and with Y scaled to E[log Y] = 0,
-    so that units, shifts, rotations and gauges change nothing.
+    so that units, shifts, rotations and gauges change nothing. The last is the root of the
+    Jeffreys divergence between the old and the new law of Y.
 
     Parameters
     ----------
@@ -275,7 +279,8 @@ class BatchEMFitter:
             return Status.NO_SOLUTION
         if gauged is None:
             return Status.NO_GAUGE
-        return _Step(gauged, eta, log_likelihood, parameter_change(model, gauged))
+        change = parameter_change(model, gauged)
+        return Status.DEGENERATE if np.isnan(change) else _Step(gauged, eta, log_likelihood, change)
 
 
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
@@ -302,7 +307,7 @@ class _Step(NamedTuple):
 
 
 def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
-    """Largest relative change of mu, gamma and Sigma; see `BatchEMFitter`.
+    """Largest relative change of mu, gamma, Sigma and the law of Y; see `BatchEMFitter`.
 
     Parameters
     ----------
@@ -318,7 +323,9 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
     shifts = np.column_stack([new.mu - old.mu, new.gamma * t - old.gamma * s, new.L_sigma])
     w = inverse_lower(old.L_sigma) @ shifts
     sigma = w[:, 2:] @ w[:, 2:].T * (t / s)
+    law = new.subordinator.scaled(s / t).divergence(old.subordinator)
     changes = [
+        np.sqrt(law),
         np.linalg.norm(w[:, 0]) / np.sqrt(s),
         np.linalg.norm(w[:, 1]) / np.sqrt(s),
         np.linalg.norm(sigma - np.eye(old.d)) / np.sqrt(old.d),
@@ -326,8 +333,8 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
     return float(np.max(changes))
 
 
-def best_fit(starts: Sequence[NormalMixture], X: FloatArray) -> NormalMixture:
-    """Fit from every start with default settings and return the likeliest model.
+def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:
+    """Fit from every start with default settings; fits at a singularity are left out.
 
     Parameters
     ----------
@@ -335,18 +342,40 @@ def best_fit(starts: Sequence[NormalMixture], X: FloatArray) -> NormalMixture:
         Starting models, of any families.
     X : (n, d) array
         Validated observations.
+    max_iter : int
+        Most iterations of each.
+
+    Returns
+    -------
+    list of NormalMixture
+        The fitted models that converged or ran out of iterations; all starts where none did.
+    """
+    results = [BatchEMFitter(max_iter=max_iter).run(start, Data(X, None)) for start in starts]
+    usable = [
+        cast("M", result.model)
+        for result in results
+        if result.converged or result.status is Status.MAX_ITER
+    ]
+    return usable or list(starts)
+
+
+def likeliest(models: Sequence[M], X: FloatArray) -> M:
+    """Return the model of the highest finite likelihood.
+
+    Parameters
+    ----------
+    models : sequence of NormalMixture
+        Models, at least one with a finite likelihood.
+    X : (n, d) array
+        Validated observations.
 
     Returns
     -------
     NormalMixture
-        The fitted model of highest finite likelihood, those at a singularity left out.
+        One of them.
     """
-    data = Data(X, None)
-    results = [BatchEMFitter().run(start, data) for start in starts]
-    usable = [r.model for r in results if r.converged or r.status is Status.MAX_ITER]
-    likelihoods = [model.marginal_log_likelihood(X) for model in usable]
-    finite = [i for i, value in enumerate(likelihoods) if np.isfinite(value)]
-    return usable[max(finite, key=likelihoods.__getitem__)] if finite else starts[0]
+    values = np.array([model.marginal_log_likelihood(X) for model in models])
+    return models[int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))]
 
 
 def _last_finite(start: NormalMixture, steps: Sequence[_Step], status: Status) -> NormalMixture:
@@ -385,7 +414,7 @@ def _rows_rule(model: NormalMixture, X: FloatArray) -> bool:
     inverse = inverse_lower(model.L_sigma)
     g = inverse @ model.gamma
     q = np.square(inverse @ (X - model.mu).T).sum(axis=0)
-    if b > _NEGLIGIBLE * float(np.median(q)):
+    if b > _NEGLIGIBLE * float(q.mean()):
         return False
     order, rate = np.full_like(q, p - 0.5 * model.d), np.full_like(q, a + g @ g)
     inv_y = get_backend().gig_moments(order, rate, b + q)[2]

@@ -116,7 +116,7 @@ class CPUBackend:
             y=y,
             x=x,
             x_inv_y=x_inv_y,
-            xx_inv_y=lower + np.tril(lower, -1).T,
+            xx_inv_y=np.tril(lower) + np.tril(lower, -1).T,
             origin=block.mu,
             scale=block.L,
         )

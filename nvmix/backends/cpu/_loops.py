@@ -12,13 +12,19 @@ import numpy as np
 
 from nvmix.backends.cpu._gig import gig_covariance, gig_moments, log_bessel
 from nvmix.backends.cpu._jit import loop, reducing_device
-from nvmix.backends.cpu._solve import gamma_shape, gig_boundary, gig_solve
+from nvmix.backends.cpu._solve import (
+    gamma_shape,
+    gig_boundary,
+    gig_derivatives,
+    gig_objective,
+    gig_solve,
+)
 from nvmix.backends.cpu._table import scale_of, tabulated_moments
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:71bfbb7cb4700c87"
+LINKED_SOURCES: Final = "sha256:eb39471275f23966"
 
 # Rows of a block: its columns stay in cache, and its sums are short before they join the total.
 _BLOCK: Final = 256
@@ -60,6 +66,14 @@ def gig_boundary_entry(
 ) -> tuple[float, float, float, int]:
     """Boundary law or status of a GIG eta."""
     return gig_boundary(log_y, inv_y, y, fixed_p)
+
+
+@loop
+def gig_objective_entry(
+    p: float, a: float, b: float, tau: tuple[float, float, float]
+) -> tuple[float, ...]:
+    """k . tau - A(k), its gradient and the Hessian of A in the statistics of `_solve`."""
+    return (gig_objective(p, a, b, tau), *gig_derivatives(p, a, b, tau))
 
 
 @loop

@@ -25,19 +25,24 @@ _OPTIONS: Final = {
 }
 # A line search stops at the rounding of the objective; beyond this gradient it has failed.
 _STATIONARY: Final = 1e-5
+# Gradients below this are zero to rounding.
+_UNIT: Final = 1e-9
 # exp of a larger coordinate is no shape anybody fits.
 _LARGEST_LOG: Final = 300.0
 
 
 def _run(
-    objective: Callable[[FloatArray], tuple[float, FloatArray]], x0: FloatArray, method: str
+    objective: Callable[[FloatArray], tuple[float, FloatArray]],
+    x0: FloatArray,
+    method: str,
+    unit: float = 1.0,
 ) -> tuple[FloatArray, GIGStatus]:
-    """Minimise from x0; the status says whether the end is stationary."""
+    """Minimise from x0; the status says whether unit times the last gradient is negligible."""
     with np.errstate(all="ignore"):
         result = minimize(
             objective, x0, jac=True, method=_SCIPY_METHODS[method], options=_OPTIONS[method]
         )
-    stationary = bool(np.abs(result.jac).max() <= _STATIONARY)
+    stationary = bool(unit * np.abs(result.jac).max() <= _STATIONARY)
     return result.x, GIGStatus.INTERIOR if stationary else GIGStatus.NOT_CONVERGED
 
 
@@ -65,23 +70,49 @@ def fit_gamma_shape(c: float, method: str) -> tuple[float, GIGStatus]:
 def fit_gig(
     eta: GIGParameters, p: float | None, method: str, start: GIGParameters | None
 ) -> tuple[GIGParameters, GIGStatus]:
-    """(p, a, b) over (p, log a, log b), or over (log a, log b) at a fixed p."""
-    target = scale_eta(eta)
+    """(p, a, b) over (p, log a, log b), or over (log a, log b) at a fixed p.
+
+    Coordinates are whitened by the curvature at the start, which makes gradients comparable with
+    standard deviations however flat the likelihood is.
+    """
+    target = scale_eta(eta, p)
     free = slice(0, 3) if p is None else slice(1, 3)
     x0 = np.array(log_start(target, p, start))
+    value0, gradient0, curvature = _value_gradient_curvature(x0, target.tau)
+    scale = np.linalg.inv(np.linalg.cholesky(_positive(curvature[free, free]))).T
+    # SciPy's tests are relative to 1: the first gradient is made 1, the first value 0.
+    unit = min(1.0, max(float(np.abs(scale.T @ gradient0[free]).max()), _UNIT))
+    scale *= unit
 
-    def objective(free_x: FloatArray) -> tuple[float, FloatArray]:
+    def point(z: FloatArray) -> FloatArray:
         x = x0.copy()
-        x[free] = free_x
-        if np.abs(x).max() > _LARGEST_LOG:
-            return math.inf, np.zeros(free_x.size)
-        a, b = math.exp(x[1]), math.exp(x[2])
-        log_z, log_t, inv_t, t = _moments(x[0], a, b)
-        value = log_z - x[0] * target.log_t * (p is None) + 0.5 * (a + b) * target.m
-        gradient = np.array(
-            [log_t - target.log_t, 0.5 * a * (target.m - t), 0.5 * b * (target.m - inv_t)]
-        )
-        return value, gradient[free]
+        x[free] += scale @ z
+        return x
 
-    x0[free], status = _run(objective, x0[free].copy(), method)
-    return (float(x0[0]), math.exp(x0[1]) / target.s, math.exp(x0[2]) * target.s), status
+    def objective(z: FloatArray) -> tuple[float, FloatArray]:
+        x = point(z)
+        if np.abs(x).max() > _LARGEST_LOG:
+            return math.inf, np.zeros(z.size)
+        value, gradient, _ = _value_gradient_curvature(x, target.tau)
+        return (value - value0) / unit**2, scale.T @ gradient[free] / unit**2
+
+    z, status = _run(objective, np.zeros(scale.shape[0]), method, unit)
+    x = point(z)
+    return (float(x[0]), math.exp(x[1]) / target.s, math.exp(x[2]) * target.s), status
+
+
+def _value_gradient_curvature(
+    x: FloatArray, tau: tuple[float, float, float]
+) -> tuple[float, FloatArray, FloatArray]:
+    """A(k) - k . tau, its gradient and its Fisher curvature in x = (p, log a, log b)."""
+    a, b = math.exp(x[1]), math.exp(x[2])
+    value, g1, g2, g3, *h = _loops.gig_objective_entry(float(x[0]), a, b, tau)
+    # k = (p - a/2 + b/2, -a/2, -b/2)
+    jacobian = 0.5 * np.array([[2.0, -a, b], [0.0, -a, 0.0], [0.0, 0.0, -b]])
+    hessian = np.array([[h[0], h[1], h[2]], [h[1], h[3], h[4]], [h[2], h[4], h[5]]])
+    return -value, -jacobian.T @ np.array([g1, g2, g3]), jacobian.T @ hessian @ jacobian
+
+
+def _positive(h: FloatArray) -> FloatArray:
+    """h with its diagonal raised by the rounding of its entries."""
+    return h + 1e-12 * np.diag(np.diag(h))

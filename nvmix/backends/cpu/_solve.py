@@ -99,7 +99,7 @@ def _basis(t: float) -> tuple[float, float, float]:
 
 
 @device
-def _objective(p: float, a: float, b: float, tau: tuple[float, float, float]) -> float:
+def gig_objective(p: float, a: float, b: float, tau: tuple[float, float, float]) -> float:
     """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2."""
     _, alpha, mode = log_mode_terms(p, a, b)
     t, up, down = _basis(mode)
@@ -109,7 +109,7 @@ def _objective(p: float, a: float, b: float, tau: tuple[float, float, float]) ->
 
 
 @device
-def _derivatives(
+def gig_derivatives(
     p: float, a: float, b: float, tau: tuple[float, float, float]
 ) -> tuple[float, ...]:
     """Gradient tau - E and Hessian Cov of A(k) in (t, e^t - 1 - t, e^-t - 1 + t): g then h."""
@@ -157,7 +157,7 @@ def _newton_step(
     p: float, a: float, b: float, tau: tuple[float, float, float], fixed: bool, damped: bool
 ) -> tuple[float, float, float, float, float]:
     """Newton step in (p, a, b), p held when fixed, its squared decrement and worst residual."""
-    g1, g2, g3, h11, h12, h13, h22, h23, h33 = _derivatives(p, a, b, tau)
+    g1, g2, g3, h11, h12, h13, h22, h23, h33 = gig_derivatives(p, a, b, tau)
     m = 1.0 + 0.5 * (tau[1] + tau[2])
     residual = max(abs(g2 + g1), abs(g3 - g1)) / m
     if m > _WIDE:
@@ -212,12 +212,12 @@ def _best_start(
         a, b = (lam, small) if fixed_p > 0.0 else (small, lam)
         return fixed_p, a + abs(fixed_p) / m, b + abs(fixed_p) / m
     best = (-0.5, small, lam)
-    value = _objective(best[0], best[1], best[2], tau)
+    value = gig_objective(best[0], best[1], best[2], tau)
     p, a, b = _near_gamma(math.log(m) - tau[0], m)
     q, b_inverse, a_inverse = _near_gamma(math.log(m) + tau[0], m)
     for start in ((0.5, lam, small), (p, a, b), (-q, a_inverse, b_inverse)):
         if start[1] > 0.0 and start[2] > 0.0:
-            new = _objective(start[0], start[1], start[2], tau)
+            new = gig_objective(start[0], start[1], start[2], tau)
             if new > value:
                 best, value = start, new
     return best
@@ -235,7 +235,7 @@ def _ascent(
         p = start[0] + size * step[0]
         a = _moved(start[1], size * step[1], wide)
         b = _moved(start[2], size * step[2], wide)
-        new = _objective(p, a, b, tau)
+        new = gig_objective(p, a, b, tau)
         if new >= value + 1e-4 * size * decrement or decrement <= _QUADRATIC:
             break
         size *= 0.5
@@ -249,7 +249,7 @@ def _gig_interior(
     """Maximise k . tau - A(k) by Newton steps that stay inside a, b > 0 and ascend."""
     m = 1.0 + 0.5 * (tau[1] + tau[2])
     wide = m > _WIDE
-    value = _objective(p, a, b, tau)
+    value = gig_objective(p, a, b, tau)
     last, residual = np.inf, np.inf
     for _ in range(_MAX_NEWTON):
         dp, da, db, decrement, residual = _newton_step(p, a, b, tau, fixed, False)
@@ -290,7 +290,7 @@ def gig_solve(
     tau = (centred, excess - centred, excess + centred)
     p, a, b = _best_start(tau, m, spread, fixed_p)
     p0, a0, b0 = start[0], start[1] * s, start[2] / s
-    if a0 > 0.0 and b0 > 0.0 and _objective(p0, a0, b0, tau) > _objective(p, a, b, tau):
+    if a0 > 0.0 and b0 > 0.0 and gig_objective(p0, a0, b0, tau) > gig_objective(p, a, b, tau):
         p, a, b = p0, a0, b0
     p, a, b, status = _gig_interior(tau, p, a, b, fixed)
     return p, a / s, b * s, status

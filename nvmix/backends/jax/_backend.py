@@ -30,6 +30,7 @@ _STATIONARY: Final = 1e-5
 
 _moments = jax.jit(_gig.gig_moments)
 _covariance = jax.jit(_gig.gig_covariance)
+_gamma_covariance = jax.jit(_gig.gamma_covariance)
 _bessel = jax.jit(_gig.log_bessel)
 
 
@@ -99,8 +100,16 @@ class JAXBackend:
 
     @_x64
     def gig_covariance(self, theta: GIGParameters) -> FloatArray:
-        """(3, 3) covariance of (log Y, 1/Y, Y), a and b positive."""
-        return np.asarray(_covariance(*map(float, theta)))
+        """(3, 3) covariance of (log Y, 1/Y, Y)."""
+        p, a, b = map(float, theta)
+        if b == 0.0:
+            return np.asarray(_gamma_covariance(p, a))
+        if a == 0.0:
+            # 1/Y is a gamma variable: Y and 1/Y change places, the logarithm its sign.
+            mirrored = np.asarray(_gamma_covariance(-p, b))[np.ix_([0, 2, 1], [0, 2, 1])]
+            sign = np.array([-1.0, 1.0, 1.0])
+            return np.asarray(mirrored * np.outer(sign, sign))
+        return np.asarray(_covariance(p, a, b))
 
     @_x64
     def gig_fit(
@@ -120,7 +129,7 @@ class JAXBackend:
             spread = y * inv_y - 1.0
             return (-0.5, 1.0 / (y * spread), y / spread), GIGStatus.INTERIOR
         solve = _fit_newton if method == "newton" else partial(_fit_quasi_newton, method=method)
-        target = scale_eta((log_y, inv_y, y))
+        target = scale_eta((log_y, inv_y, y), fixed.p)
         (p, a, b), status = solve(target, fixed.p, log_start(target, fixed.p, start))
         return (p, a / target.s, b * target.s), status
 
@@ -202,9 +211,7 @@ def _fit_newton(
 ) -> tuple[GIGParameters, GIGStatus]:
     """Interior solve for T by Newton."""
     p, log_a, log_b = start
-    centred = 0.0 if fixed_p is not None else target.log_t
-    excess = target.m - 1.0
-    tau = np.array([centred, excess - centred, excess + centred])
+    tau = np.array(target.tau)
     starts = [(p, math.exp(log_a), math.exp(log_b))]
     if fixed_p is None:
         p, a, b = _near_gamma(math.log(target.m) - target.log_t, target.m)
@@ -221,8 +228,9 @@ def _fit_quasi_newton(
     target: ScaledEta, fixed_p: float | None, start: GIGParameters, method: str
 ) -> tuple[GIGParameters, GIGStatus]:
     """Interior solve for T by a quasi-Newton method."""
-    eta = np.array([math.nan if fixed_p is None else fixed_p, target.log_t, target.m])
-    x, gradient = _solve.quasi_newton(np.array(start), eta, method)
+    x, gradient = _solve.quasi_newton(
+        np.array(start), np.array(target.tau), method, fixed_p is not None
+    )
     p, a, b = float(x[0]), math.exp(float(x[1])), math.exp(float(x[2]))
     status = GIGStatus.INTERIOR if gradient <= _STATIONARY else GIGStatus.NOT_CONVERGED
     return (p if fixed_p is None else fixed_p, a, b), status

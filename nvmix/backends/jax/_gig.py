@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import digamma, gammaln
+from jax.scipy.special import digamma, gammaln, polygamma
 
 from nvmix.backends.jax._quadrature import covariances, means
 
@@ -68,6 +68,21 @@ def _log_norm_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     log_z, log_y, inverse, y = gig_moments(*primals)
     dp, da, db = tangents
     return log_z, log_y * dp - 0.5 * (y * da + inverse * db)
+
+
+def gamma_covariance(p: Any, a: Any) -> Any:
+    """(3, 3) covariance of (log Y, 1/Y, Y) under Gamma(p, a / 2); inf where there is none."""
+    rate = 0.5 * a
+    log_inverse = jnp.where(p > 1.0, -rate / (p - 1.0) ** 2, -jnp.inf)
+    inverse_y = jnp.where(p > 1.0, -1.0 / (p - 1.0), -jnp.inf)
+    inverse = jnp.where(p > 2.0, rate**2 / ((p - 1.0) ** 2 * (p - 2.0)), jnp.inf)
+    return jnp.array(
+        [
+            [polygamma(1, p), log_inverse, 1.0 / rate],
+            [log_inverse, inverse, inverse_y],
+            [1.0 / rate, inverse_y, p / rate**2],
+        ]
+    )
 
 
 def gig_covariance(p: Any, a: Any, b: Any) -> Any:

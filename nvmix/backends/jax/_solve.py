@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optimistix
+from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, polygamma
 
 from nvmix.backends.jax._gig import log_mode_terms, log_norm
@@ -18,6 +19,8 @@ from nvmix.backends.jax._quadrature import covariances, exp_minus_linear, means
 
 _MAX_NEWTON = 300
 _MAX_HALVINGS = 40
+# Smallest pivot of a unit-diagonal covariance that is not rounding.
+_PIVOT = 1e-15
 # sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
 _BROAD = 1.05
 _WIDE = 2.0
@@ -75,10 +78,18 @@ def _derivatives(theta: Any, tau: Any) -> tuple[Any, Any]:
 
 
 def _solve(h: Any, g: Any) -> tuple[Any, Any]:
-    """h^-1 g and g' h^-1 g with h scaled to unit diagonal."""
+    """h^-1 g and g' h^-1 g by Cholesky at unit diagonal, pivots never below rounding."""
     scale = jnp.sqrt(jnp.diag(h))
-    x = jnp.linalg.solve(h / jnp.outer(scale, scale), g / scale) / scale
-    return x, x @ g
+    unit = h / jnp.outer(scale, scale)
+    n = h.shape[0]
+    L = jnp.zeros_like(h)
+    for j in range(n):
+        pivot = jnp.sqrt(jnp.maximum(unit[j, j] - L[j, :j] @ L[j, :j], _PIVOT))
+        L = L.at[j, j].set(pivot)
+        for i in range(j + 1, n):
+            L = L.at[i, j].set((unit[i, j] - L[i, :j] @ L[j, :j]) / pivot)
+    y = solve_triangular(L, g / scale, lower=True)
+    return solve_triangular(L, y, lower=True, trans=1) / scale, y @ y
 
 
 def _newton_step(theta: Any, tau: Any, fixed: bool, damped: Any) -> tuple[Any, Any, Any]:
@@ -157,13 +168,28 @@ newton = jax.jit(_newton, static_argnums=2)
 objective = jax.jit(_objective)
 
 
-def _negative_log_likelihood(x: Any, eta: Any) -> Any:
-    """A(theta) - theta . eta over (p, log a, log b); eta is (p or nan, E log T, m)."""
-    fixed_p, log_t, m = eta
-    free = jnp.isnan(fixed_p)
-    p = jnp.where(free, x[0], fixed_p)
-    a, b = jnp.exp(x[1]), jnp.exp(x[2])
-    return log_norm(p, a, b) - jnp.where(free, p * log_t, 0.0) + 0.5 * (a + b) * m
+@jax.custom_jvp
+def _deviance(x: Any, tau: Any) -> Any:
+    """A(k) - k . tau over x = (p, log a, log b)."""
+    return -_objective(_theta(x), tau)
+
+
+@_deviance.defjvp
+def _deviance_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    x, tau = primals
+    gradient, _ = _derivatives(_theta(x), tau)
+    return _deviance(x, tau), -(gradient @ _jacobian(x)) @ tangents[0]
+
+
+def _theta(x: Any) -> Any:
+    """(p, a, b) of (p, log a, log b)."""
+    return jnp.stack([x[0], jnp.exp(x[1]), jnp.exp(x[2])])
+
+
+def _jacobian(x: Any) -> Any:
+    """dk / dx, k = (p - a/2 + b/2, -a/2, -b/2)."""
+    _, a, b = _theta(x)
+    return 0.5 * jnp.array([[2.0, -a, b], [0.0, -a, 0.0], [0.0, 0.0, -b]])
 
 
 def _negative_gamma_log_likelihood(x: Any, c: Any) -> Any:
@@ -187,9 +213,21 @@ def _minimise(objective: Any, x: Any, arguments: Any, method: str) -> tuple[Any,
     return result.value, jnp.max(jnp.abs(gradient))
 
 
-def _quasi_newton(x: Any, eta: Any, method: str) -> tuple[Any, Any]:
-    """GIG eta -> theta by a quasi-Newton method."""
-    return _minimise(_negative_log_likelihood, x, eta, method)
+def _quasi_newton(x: Any, tau: Any, method: str, fixed: bool) -> tuple[Any, Any]:
+    """GIG eta -> theta by a quasi-Newton method, whitened by the curvature at the start."""
+    jacobian = _jacobian(x)
+    curvature = jacobian.T @ _derivatives(_theta(x), tau)[1] @ jacobian
+    free = jnp.eye(3)[:, 1:] if fixed else jnp.eye(3)
+    curvature = free.T @ curvature @ free
+    ridge = 1e-12 * jnp.diag(jnp.diag(curvature))
+    scale = free @ jnp.linalg.inv(jnp.linalg.cholesky(curvature + ridge)).T
+
+    def objective(z: Any, arguments: Any) -> Any:
+        start, tau, scale = arguments
+        return _deviance(start + scale @ z, tau)
+
+    z, gradient = _minimise(objective, jnp.zeros(scale.shape[1]), (x, tau, scale), method)
+    return x + scale @ z, gradient
 
 
 def _quasi_newton_gamma(x: Any, c: Any, method: str) -> tuple[Any, Any]:
@@ -197,5 +235,5 @@ def _quasi_newton_gamma(x: Any, c: Any, method: str) -> tuple[Any, Any]:
     return _minimise(_negative_gamma_log_likelihood, x, c, method)
 
 
-quasi_newton = jax.jit(_quasi_newton, static_argnums=2)
+quasi_newton = jax.jit(_quasi_newton, static_argnums=(2, 3))
 quasi_newton_gamma = jax.jit(_quasi_newton_gamma, static_argnums=2)
