@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nvmix._exceptions import ConvergenceWarning as ConvergenceWarning
     from nvmix._statistics import SufficientStatistics as SufficientStatistics
     from nvmix._warm_up import warm_up as warm_up
+    from nvmix.backends.cpu._threads import get_num_threads as get_num_threads
+    from nvmix.backends.cpu._threads import set_num_threads as set_num_threads
     from nvmix.distributions import GIG as GIG
     from nvmix.distributions import Gamma as Gamma
     from nvmix.distributions import GeneralizedHyperbolic as GeneralizedHyperbolic
@@ -34,6 +36,7 @@ _MODULES = {
     "nvmix._exceptions": ("ConvergenceWarning",),
     "nvmix._statistics": ("SufficientStatistics",),
     "nvmix._warm_up": ("warm_up",),
+    "nvmix.backends.cpu._threads": ("get_num_threads", "set_num_threads"),
     "nvmix.distributions": (
         "GIG",
         "Gamma",

@@ -16,6 +16,7 @@ from nvmix import (
     NormalInverseGaussian,
     NormalMixture,
     VarianceGamma,
+    set_num_threads,
 )
 
 GOOD = np.random.default_rng(0).standard_normal((40, 2))
@@ -121,6 +122,11 @@ def test_columns_must_be_those_of_the_model():
         with pytest.raises(ValueError, match=r"must have the columns of the model, \('a', 'b'\)"):
             call(frame[["b", "a"]])
     assert model.log_prob(GOOD).shape == (40,)
+
+
+def test_threads():
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        set_num_threads(0)
 
 
 def test_constructor():

@@ -17,10 +17,11 @@ from nvmix import (
     NormalInverseGaussian,
     Status,
     VarianceGamma,
+    get_num_threads,
+    set_num_threads,
 )
 from nvmix._validation import sample
 from nvmix.backends.cpu import CPUBackend
-from nvmix.backends.cpu._threads import get_num_threads, set_num_threads
 
 GAUGES = ["none", "det_sigma_one", "det_sigma_x", "a_eq_b"]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numba
 
+from nvmix._validation import integer
 from nvmix.backends.cpu._table import new_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class _Pool:
 
     def resize(self, threads: int) -> None:
         """Use that many threads from now on."""
+        # Tasks under way keep the old pool alive until they end.
         self.threads, self.executor = threads, None
 
     def map(self, function: Callable[[Any], R], items: list[Any]) -> list[R]:
@@ -58,13 +60,44 @@ _local = threading.local()
 
 
 def get_num_threads() -> int:
-    """Number of threads that the CPU backend works with."""
+    """Number of threads that the CPU backend works with.
+
+    Returns
+    -------
+    int
+        The number set last; at first ``NUMBA_NUM_THREADS``, or the processors there are.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> nvmix.get_num_threads() >= 1
+    True
+    """
     return _pool.threads
 
 
 def set_num_threads(threads: int) -> None:
-    """Set the number of threads that the CPU backend works with."""
-    _pool.resize(threads)
+    """Set the number of threads that the CPU backend works with.
+
+    Results are the same bits for any number. BLAS, which does the products of data of 32 columns
+    or more, has a setting of its own.
+
+    Parameters
+    ----------
+    threads : int
+        At least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If threads is not an integer of at least 1.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> nvmix.set_num_threads(nvmix.get_num_threads())
+    """
+    _pool.resize(integer("threads", threads, 1))
 
 
 def over_groups(function: Callable[[slice], R], rows: int) -> list[R]:

@@ -1,0 +1,94 @@
+"""Whole fits: time to convergence, iterations, likelihood reached and memory."""
+
+from itertools import product
+
+import nvmix
+
+from .common import BACKENDS, FAMILIES, BackendBenchmark, installed
+from .datasets import simulated
+
+
+def start(family, X):
+    """Starting model."""
+    return getattr(nvmix, family).default_init(X)
+
+
+def fit(model, X, backend):
+    """Fit to convergence with both steps on one backend."""
+    return model.fit(X, e_step_backend=backend, m_step_backend=backend)
+
+
+class Fit(BackendBenchmark):
+    """Time from the starting model to convergence."""
+
+    params = (FAMILIES, BACKENDS)
+    param_names = ("family", "backend")
+
+    def setup(self, family, backend):
+        super().setup(backend)
+        self.X = simulated(5_000, 3)
+        self.start = start(family, self.X)
+        fit(self.start, self.X, backend)
+
+    def time_fit(self, _family, backend):
+        fit(self.start, self.X, backend)
+
+
+class Start:
+    """Time to the starting model of the one family whose start takes fits."""
+
+    def setup(self):
+        self.X = simulated(5_000, 3)
+        self.time_default_init()
+
+    def time_default_init(self):
+        start("GeneralizedHyperbolic", self.X)
+
+
+class Outcome:
+    """Where the fits end, each done once for both numbers."""
+
+    params = (FAMILIES, BACKENDS)
+    param_names = ("family", "backend")
+
+    def setup_cache(self):
+        X = simulated(5_000, 3)
+        outcomes = {}
+        for family, backend in product(FAMILIES, filter(installed, BACKENDS)):
+            result = fit(start(family, X), X, backend)
+            likelihood = result.model.marginal_log_likelihood(X)
+            outcomes[family, backend] = result.n_iter, likelihood
+        return outcomes
+
+    def setup(self, outcomes, family, backend):
+        if (family, backend) not in outcomes:
+            raise NotImplementedError
+
+    def track_iterations(self, outcomes, family, backend):
+        return outcomes[family, backend][0]
+
+    def track_final_loglik(self, outcomes, family, backend):
+        return outcomes[family, backend][1]
+
+    track_iterations.unit = "iterations"
+    track_final_loglik.unit = "nats per row"
+
+
+class Memory(BackendBenchmark):
+    """Peak resident memory of a process that fits, compilation left out."""
+
+    params = (BACKENDS,)
+    param_names = ("backend",)
+
+    def setup_cache(self):
+        # Compile in a process that is not measured.
+        for backend in filter(installed, BACKENDS):
+            self.setup(backend)
+            self.peakmem_fit(backend)
+
+    def setup(self, backend):
+        super().setup(backend)
+        self.X = simulated(5_000, 3)
+
+    def peakmem_fit(self, backend):
+        fit(start("NormalInverseGaussian", self.X), self.X, backend)
