@@ -190,7 +190,7 @@ def lower_factor(name: str, value: Any, d: int) -> FloatArray:
     if L.shape != (d, d):
         msg = f"{name} must have shape ({d}, {d}), got {np.shape(value)}"
         raise ValueError(msg)
-    if np.any(np.triu(L, 1)) or not (np.diag(L) > 0.0).all():
+    if not (np.diag(L) > 0.0).all() or any(L[i, i + 1 :].any() for i in range(d - 1)):
         msg = f"{name} must be lower triangular with a positive diagonal, got {L.tolist()}"
         raise ValueError(msg)
     return L

@@ -104,7 +104,7 @@ class VarianceGamma(NormalMixture):
         start = NormalInverseGaussian.default_init(X)
         wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
         smooth = fitted([wide], data.values, max_iter=_SMOOTHING_STEPS)[0]
-        log_y, _, y = GIG(*smooth.subordinator.gig).expectation_params()
+        log_y, _, y = smooth.subordinator.gig_expectations
         law = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
         return cls(smooth.mu, smooth.gamma, smooth.L_sigma, law, data.columns)
 

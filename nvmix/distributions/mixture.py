@@ -27,13 +27,13 @@ from nvmix._validation import (
 from nvmix.backends import M_STEP_METHODS, get_backend
 from nvmix.backends._protocol import Gaussian, GIGStatus
 from nvmix.distributions._normal_block import normal_block
-from nvmix.distributions.subordinators import GIG, Subordinator
 from nvmix.fitting.em import BatchEMFitter, warn_unless_converged
 from nvmix.fitting.initialization import SampleMoments, match_moments
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.backends._protocol import Fixed, GIGParameters
+    from nvmix.distributions.subordinators import Subordinator
     from nvmix.fitting.em import EMResult
 
 
@@ -309,7 +309,7 @@ class NormalMixture(ABC):
             msg = f"eta must be statistics of {self.d} columns, as the model has, got {eta.d}"
             raise ValueError(msg)
         model = self._from_statistics(eta, backend, method, self.subordinator.gig)
-        return replace(model, columns=self.columns)
+        return model if self.columns is None else replace(model, columns=self.columns)
 
     @classmethod
     def from_expectation(
@@ -369,7 +369,7 @@ class NormalMixture(ABC):
         SufficientStatistics
             With weight 1; its log-likelihood, an entropy, is nan. E[1/Y] may be inf.
         """
-        log_y, inv_y, y = GIG(*self.subordinator.gig).expectation_params()
+        log_y, inv_y, y = self.subordinator.gig_expectations
         g = inverse_lower(self.L_sigma) @ self.gamma
         return SufficientStatistics(
             weight=1.0,

@@ -70,10 +70,18 @@ class Subordinator(ABC):
         return [_STATISTICS.index(name) for name in cls.statistics]
 
     @cached_property
-    def _moments(self) -> FloatArray:
+    def _moments(self) -> tuple[float, ...]:
         """(lnZ, E log Y, E 1/Y, E Y)."""
-        columns = get_backend().gig_moments(*(np.array([x]) for x in self.gig))
-        return np.array([column[0] for column in columns])
+        return tuple(
+            float(column[0])
+            for column in get_backend().gig_moments(*(np.array([x]) for x in self.gig))
+        )
+
+    @property
+    def gig_expectations(self) -> tuple[float, float, float]:
+        """(E[log Y], E[1/Y], E[Y]), some of which may be infinite."""
+        _, log_y, inv_y, y = self._moments
+        return log_y, inv_y, y
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -99,7 +107,7 @@ class Subordinator(ABC):
         (k,) array
             Members of (E[log Y], E[1/Y], E[Y]).
         """
-        return self._moments[1:][self._index()]
+        return np.array(self.gig_expectations)[self._index()]
 
     def log_partition(self) -> float:
         """Log-partition A, the log of the integral of exp(theta . t(y)) against the base measure.
@@ -109,7 +117,7 @@ class Subordinator(ABC):
         float
             lnZ(p, a, b), the log of the integral of y^(p-1) exp(-(a y + b / y) / 2).
         """
-        return float(self._moments[0])
+        return self._moments[0]
 
     def fisher_information(self) -> FloatArray:
         """Hessian of the log-partition: the covariance of the statistics.
@@ -211,33 +219,7 @@ class Subordinator(ABC):
 
     def mean(self) -> float:
         """E[Y], possibly inf."""
-        return float(self._moments[3])
-
-    def geometric_mean(self) -> float:
-        """exp(E[log Y]), which is finite for every law."""
-        return float(np.exp(self._moments[1]))
-
-    def divergence(self, other: Self) -> float:
-        """Jeffreys divergence, the sum of both Kullback-Leibler divergences.
-
-        For an exponential family it is (theta - theta') . (eta - eta').
-
-        Parameters
-        ----------
-        other : Subordinator
-            A law of the same family.
-
-        Returns
-        -------
-        float
-            Nonnegative, inf or nan where moments are infinite; when small, the squared distance
-            in units of the Fisher information.
-        """
-        theta = self.natural_params() - other.natural_params()
-        moved = theta != 0.0
-        with np.errstate(invalid="ignore"):
-            eta = self.expectation_params()[moved] - other.expectation_params()[moved]
-            return float(np.maximum(theta[moved] @ eta, 0.0))
+        return self._moments[3]
 
     def var(self) -> float:
         """Var[Y], possibly inf."""

@@ -54,7 +54,7 @@ class Model(Protocol):
 
     @property
     def subordinator(self) -> Any:
-        """Law of Y."""
+        """Law of Y, with its `gig` and `gig_expectations`."""
 
     def m_step(self, eta: SufficientStatistics, backend: str, method: str) -> Any:
         """Return the model of the next iteration."""
@@ -319,18 +319,27 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
     float
         The change.
     """
-    s, t = old.subordinator.geometric_mean(), new.subordinator.geometric_mean()
+    (_, a, b), (log_y, inv_y, y) = old.subordinator.gig, old.subordinator.gig_expectations
+    (_, a1, b1), (log_y1, inv_y1, y1) = new.subordinator.gig, new.subordinator.gig_expectations
+    s, t = np.exp(log_y), np.exp(log_y1)
     shifts = np.column_stack([new.mu - old.mu, new.gamma * t - old.gamma * s, new.L_sigma])
     w = inverse_lower(old.L_sigma) @ shifts
     sigma = w[:, 2:] @ w[:, 2:].T * (t / s)
-    law = new.subordinator.scaled(s / t).divergence(old.subordinator)
+    # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
+    law = _product(a * s - a1 * t, y / s, y1 / t) + _product(b / s - b1 / t, inv_y * s, inv_y1 * t)
     changes = [
-        np.sqrt(law),
+        np.sqrt(np.maximum(-0.5 * law, 0.0)),
         np.linalg.norm(w[:, 0]) / np.sqrt(s),
         np.linalg.norm(w[:, 1]) / np.sqrt(s),
         np.linalg.norm(sigma - np.eye(old.d)) / np.sqrt(old.d),
     ]
     return float(np.max(changes))
+
+
+def _product(x: float, y: float, z: float) -> float:
+    """x (y - z), 0 where x is, though y and z be infinite."""
+    with np.errstate(invalid="ignore"):
+        return x * (y - z) if x != 0.0 else 0.0
 
 
 def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:

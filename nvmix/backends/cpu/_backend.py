@@ -48,6 +48,10 @@ class CPUBackend:
         self, p: FloatArray, a: FloatArray, b: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
+        if p.size == 1:
+            values = _loops.gig_moments_entry(p.item(), a.item(), b.item())
+            log_z, log_y, inv_y, y = (np.full(p.shape, value) for value in values)
+            return log_z, log_y, inv_y, y
         out = np.empty((p.size, 4))
         flat = [canonical(x).ravel() for x in (p, a, b)]
         _loops.gig_moments_loop(flat[0], flat[1], flat[2], out)
@@ -129,14 +133,14 @@ class CPUBackend:
         d = block.mu.size
         inverse = inverse_lower(block.L)
         g = inverse @ block.gamma
-        log_norm = self.gig_moments(*(np.array([x]) for x in (p, a, b)))[0][0]
+        log_norm = _loops.gig_moments_entry(p, a, b)[0]
         log_det = float(np.log(np.diag(block.L)).sum())
         return (
             canonical(block.mu),
             canonical(inverse),
             canonical(g),
             (p - 0.5 * d, a + float(g @ g), b),
-            -0.5 * d * _LOG_2PI - log_det - float(log_norm),
+            -0.5 * d * _LOG_2PI - log_det - log_norm,
         )
 
 

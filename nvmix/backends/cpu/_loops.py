@@ -47,6 +47,12 @@ def gig_moments_loop(p: FloatArray, a: FloatArray, b: FloatArray, out: FloatArra
 
 
 @loop
+def gig_moments_entry(p: float, a: float, b: float) -> tuple[float, float, float, float]:
+    """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+    return gig_moments(p, a, b)
+
+
+@loop
 def gig_covariance_entry(p: float, a: float, b: float) -> tuple[float, ...]:
     """Upper triangle of the covariance of (log Y, 1/Y, Y)."""
     return gig_covariance(p, a, b)
