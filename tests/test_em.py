@@ -216,6 +216,8 @@ def test_result_is_frozen(X):
         "converged",
         "elapsed_time",
     ]
+    with pytest.raises(ValueError, match="read-only"):
+        result.log_likelihoods[0] = 0.0
     assert result.status is Status.CONVERGED
     assert result.elapsed_time > 0.0
 
@@ -246,6 +248,10 @@ class TestEndings:
             result = start.fit(X)
         assert result.status is Status.UNBOUNDED
         assert result.n_iter == 0
+        with pytest.warns(ConvergenceWarning) as record:
+            pinned = start.rescaled(3.0).fit(X, regularization="det_sigma_one")
+        assert pinned.model.log_det_sigma() == pytest.approx(0.0, abs=1e-12)
+        assert record[0].filename == __file__
         np.testing.assert_array_equal(result.model.mu, start.mu)
 
     def test_light_tails_never_end_in_nan(self, family):

@@ -218,11 +218,23 @@ class Subordinator(ABC):
         return np.where((y <= 0.0) | (y == np.inf), -np.inf, value)[()]
 
     def mean(self) -> float:
-        """E[Y], possibly inf."""
+        """Mean of Y.
+
+        Returns
+        -------
+        float
+            E[Y], possibly inf.
+        """
         return self._moments[3]
 
     def var(self) -> float:
-        """Var[Y], possibly inf."""
+        """Variance of Y.
+
+        Returns
+        -------
+        float
+            Var[Y], possibly inf.
+        """
         return float(get_backend().gig_covariance(self.gig)[2, 2])
 
     def rvs(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:

@@ -246,8 +246,8 @@ class BatchEMFitter:
         status = _status_at_pole(status, steps[-1].model if steps else model, data.values)
         result = EMResult(
             model=_last_finite(model, steps, status),
-            log_likelihoods=np.array([step.log_likelihood for step in steps]),
-            param_changes=np.array([step.change for step in steps]),
+            log_likelihoods=_frozen([step.log_likelihood for step in steps]),
+            param_changes=_frozen([step.change for step in steps]),
             n_iter=len(steps),
             converged=status.converged,
             elapsed_time=time.perf_counter() - begin,
@@ -385,6 +385,13 @@ def likeliest(models: Sequence[M], X: FloatArray) -> M:
     """
     values = np.array([model.marginal_log_likelihood(X) for model in models])
     return models[int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))]
+
+
+def _frozen(values: Sequence[float]) -> FloatArray:
+    """Read-only array."""
+    array = np.array(values, np.float64)
+    array.setflags(write=False)
+    return array
 
 
 def _last_finite(start: NormalMixture, steps: Sequence[_Step], status: Status) -> NormalMixture:
