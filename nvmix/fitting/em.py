@@ -230,20 +230,11 @@ class BatchEMFitter:
         log_det_start = model.log_det_sigma()
         start = in_gauge(model, self.regularization, log_det_start)
         model = model if start is None else start
-        steps: list[_Step] = []
-        status = Status.MAX_ITER
-        for i in range(self.max_iter):
-            current = steps[-1].model if steps else model
-            step = self._step(current, steps[-1].eta if steps else None, X, i, log_det_start)
-            if isinstance(step, Status):
-                status = step
-                break
-            steps.append(step)
-            progress.iteration(i + 1, step.log_likelihood, step.change)
-            if step.change < self.tol:
-                status = _status_at_rest(step.model)
-                break
-        status = _status_at_pole(status, steps[-1].model if steps else model, data.values)
+        # Numbers that leave the range of doubles end in a status, not in warnings.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            steps, status = self._iterate(model, X, progress, log_det_start)
+            last = steps[-1].model if steps else model
+            status = _status_at_pole(status, last, data.values)
         result = EMResult(
             model=_last_finite(model, steps, status),
             log_likelihoods=_frozen([step.log_likelihood for step in steps]),
@@ -255,6 +246,22 @@ class BatchEMFitter:
         )
         progress.end(result)
         return result
+
+    def _iterate(
+        self, model: NormalMixture, X: Any, progress: Progress, log_det_start: float
+    ) -> tuple[list[_Step], Status]:
+        """The iterations of a fit, and why they ended."""
+        steps: list[_Step] = []
+        for i in range(self.max_iter):
+            eta = steps[-1].eta if steps else None
+            step = self._step(steps[-1].model if steps else model, eta, X, i, log_det_start)
+            if isinstance(step, Status):
+                return steps, step
+            steps.append(step)
+            progress.iteration(i + 1, step.log_likelihood, step.change)
+            if step.change < self.tol:
+                return steps, _status_at_rest(step.model)
+        return steps, Status.MAX_ITER
 
     def _step(
         self,
