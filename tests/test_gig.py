@@ -126,7 +126,7 @@ def test_methods_and_backends_agree(backend, method, fixed, theta):
     assert status <= GIGStatus.INVERSE_GAMMA
     # p and a, b trade off along the flat direction of a nearly Gaussian law.
     assert found == pytest.approx(expected, rel=1e-3 if theta[1] == 1e3 else 1e-5)
-    assert moments(backend, *found)[3] == pytest.approx(moments(backend, *expected)[3], rel=1e-8)
+    assert moments(backend, *found)[3] == pytest.approx(moments(backend, *expected)[3], rel=1e-7)
 
 
 @pytest.mark.parametrize("p", [2.0, -3.0])
