@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
@@ -230,16 +230,17 @@ class BatchEMFitter:
         log_det_start = model.log_det_sigma()
         start = in_gauge(model, self.regularization, log_det_start)
         model = model if start is None else start
+        course = _Course(model, model)
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            steps, status = self._iterate(model, X, progress, log_det_start)
-            last = steps[-1].model if steps else model
-            status = _status_at_pole(status, last, data.values)
+            status = self._iterate(course, X, progress, log_det_start)
+            status = _status_at_pole(status, course.model, data.values)
+        unsafe = status in {Status.NON_FINITE, Status.UNBOUNDED}
         result = EMResult(
-            model=_last_finite(model, steps, status),
-            log_likelihoods=_frozen([step.log_likelihood for step in steps]),
-            param_changes=_frozen([step.change for step in steps]),
-            n_iter=len(steps),
+            model=course.previous if unsafe else course.model,
+            log_likelihoods=_frozen(course.log_likelihoods),
+            param_changes=_frozen(course.changes),
+            n_iter=len(course.changes),
             converged=status.converged,
             elapsed_time=time.perf_counter() - begin,
             status=status,
@@ -247,36 +248,26 @@ class BatchEMFitter:
         progress.end(result)
         return result
 
-    def _iterate(
-        self, model: NormalMixture, X: Any, progress: Progress, log_det_start: float
-    ) -> tuple[list[_Step], Status]:
-        """The iterations of a fit, and why they ended."""
-        steps: list[_Step] = []
+    def _iterate(self, course: _Course, X: Any, progress: Progress, log_det_start: float) -> Status:
+        """Iterate until the parameters settle or something ends the fit, and say which."""
         for i in range(self.max_iter):
-            eta = steps[-1].eta if steps else None
-            step = self._step(steps[-1].model if steps else model, eta, X, i, log_det_start)
-            if isinstance(step, Status):
-                return steps, step
-            steps.append(step)
-            progress.iteration(i + 1, step.log_likelihood, step.change)
-            if step.change < self.tol:
-                return steps, _status_at_rest(step.model)
-        return steps, Status.MAX_ITER
+            ending = self._step(course, X, log_det_start)
+            if ending is not None:
+                return ending
+            progress.iteration(i + 1, course.log_likelihoods[-1], course.changes[-1])
+            if course.changes[-1] < self.tol:
+                return _status_at_rest(course.model)
+        return Status.MAX_ITER
 
-    def _step(
-        self,
-        model: NormalMixture,
-        eta: SufficientStatistics | None,
-        X: Any,
-        i: int,
-        log_det_start: float,
-    ) -> _Step | Status:
-        """One E-step and one M-step, or the status that ends the fit."""
+    def _step(self, course: _Course, X: Any, log_det_start: float) -> Status | None:
+        """One E-step and one M-step; the status that ends the fit, if one does."""
+        model = course.model
         batch = get_backend(self.e_step_backend).e_step(X, model.block, model.subordinator.gig)
         log_likelihood = batch.mean_log_likelihood
         if not np.isfinite(log_likelihood):
             return Status.UNBOUNDED if log_likelihood == np.inf else Status.NON_FINITE
-        eta = (self.eta_update or IdentityUpdate())(eta, batch, i)
+        rule = self.eta_update or IdentityUpdate()
+        eta = rule(course.eta, batch, len(course.changes))
         try:
             proposal = model.m_step(eta, self.m_step_backend, self.m_step_method)
             gauged = in_gauge(proposal, self.regularization, log_det_start)
@@ -287,7 +278,10 @@ class BatchEMFitter:
         if gauged is None:
             return Status.NO_GAUGE
         change = parameter_change(model, gauged)
-        return Status.DEGENERATE if np.isnan(change) else _Step(gauged, eta, log_likelihood, change)
+        if np.isnan(change):
+            return Status.DEGENERATE
+        course.advance(gauged, eta, log_likelihood, change)
+        return None
 
 
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
@@ -304,13 +298,23 @@ def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
         warnings.warn(result.status.message, ConvergenceWarning, stacklevel=stacklevel)
 
 
-class _Step(NamedTuple):
-    """One iteration: the new model, and the likelihood of the one it started from."""
+@dataclass
+class _Course:
+    """A fit under way: its last two models, its last statistics and its histories."""
 
     model: NormalMixture
-    eta: SufficientStatistics
-    log_likelihood: float
-    change: float
+    previous: NormalMixture
+    eta: SufficientStatistics | None = None
+    log_likelihoods: list[float] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
+
+    def advance(
+        self, model: NormalMixture, eta: SufficientStatistics, log_likelihood: float, change: float
+    ) -> None:
+        """Take an iteration: the new model, and the likelihood of the one it started from."""
+        self.model, self.previous, self.eta = model, self.model, eta
+        self.log_likelihoods.append(log_likelihood)
+        self.changes.append(change)
 
 
 def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
@@ -399,12 +403,6 @@ def _frozen(values: Sequence[float]) -> FloatArray:
     array = np.array(values, np.float64)
     array.setflags(write=False)
     return array
-
-
-def _last_finite(start: NormalMixture, steps: Sequence[_Step], status: Status) -> NormalMixture:
-    """The last model whose likelihood is finite: a step back when the E-step found it is not."""
-    models = [start, *(step.model for step in steps)]
-    return models[-1] if status not in {Status.NON_FINITE, Status.UNBOUNDED} else models[-2:][0]
 
 
 def _status_at_rest(model: NormalMixture) -> Status:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from nvmix._exceptions import DegenerateError
+
 if TYPE_CHECKING:
     from nvmix.distributions.mixture import NormalMixture
 
@@ -54,11 +56,24 @@ def in_gauge(
     -------
     NormalMixture or None
         None when a = b is asked of a subordinator with a = 0 or b = 0.
+
+    Raises
+    ------
+    DegenerateError
+        If the rescaled parameters leave the range of doubles.
     """
     if regularization == "none":
         return model
     if regularization == "a_eq_b":
         _, a, b = model.subordinator.gig
-        return model.rescaled(float(np.sqrt(a) / np.sqrt(b))) if a > 0.0 and b > 0.0 else None
-    target = 0.0 if regularization == "det_sigma_one" else log_det_start
-    return model.rescaled(float(np.exp((model.log_det_sigma() - target) / model.d)))
+        if a == 0.0 or b == 0.0:
+            return None
+        factor = float(np.sqrt(a) / np.sqrt(b))
+    else:
+        target = 0.0 if regularization == "det_sigma_one" else log_det_start
+        factor = float(np.exp((model.log_det_sigma() - target) / model.d))
+    try:
+        return model.rescaled(factor)
+    except ValueError as error:
+        msg = f"the gauge {regularization!r} leads out of the family: {error}"
+        raise DegenerateError(msg) from error
