@@ -1,12 +1,21 @@
-"""Rescaled GIG solves shared by the quasi-Newton methods of the backends."""
+"""Tolerances and rescaling that the GIG solves of all backends share."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import GIGParameters
+
+
+# E[Y] E[1/Y] - 1 is a difference of rounded numbers: below this it carries no digit.
+NO_SPREAD: Final = 1e-14
+# (E[Y] E[1/Y] - 1) (p - 1) of a gamma law, less what rounding of the statistics leaves of b.
+AT_LIMIT: Final = 1.0 - 1e-12
+# Largest relative error of E[Y] and E[1/Y] where rounding of the statistics leaves b (or a) next
+# to a boundary undetermined.
+ROUNDED: Final = 1e-8
 
 
 class ScaledEta(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Final
 
 _KERNELS: Final = (
     "../_protocol",
+    "../_scaling",
     "_jit",
     "_exp",
     "_quadrature",

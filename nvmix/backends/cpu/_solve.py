@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from nvmix.backends._protocol import GIGStatus
+from nvmix.backends._scaling import AT_LIMIT, NO_SPREAD, ROUNDED
 from nvmix.backends.cpu._gamma import log_minus_digamma, trigamma
 from nvmix.backends.cpu._gig import VANISHING, log_mode_terms
 from nvmix.backends.cpu._jit import device
@@ -25,10 +26,6 @@ _DEGENERATE: Final = int(GIGStatus.DEGENERATE)
 _INFEASIBLE: Final = int(GIGStatus.INFEASIBLE)
 _NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
 
-# E[Y] E[1/Y] - 1 is a difference of rounded numbers: below this it carries no digit.
-_NO_SPREAD: Final = 1e-14
-# (E[Y] E[1/Y] - 1) (p - 1) of a gamma law, less what rounding of the statistics leaves of b.
-_AT_LIMIT: Final = 1.0 - 1e-12
 _MAX_NEWTON: Final = 300
 # Squared Newton decrement, in standard deviations of the statistics, of a finished solve.
 _DECREMENT: Final = 1e-26
@@ -36,8 +33,6 @@ _DECREMENT: Final = 1e-26
 _STALLED: Final = 1e-14
 # Largest relative error of E[Y] and E[1/Y] of a finished solve.
 _RESIDUAL: Final = 1e-10
-# The same, where rounding of the statistics leaves b (or a) next to a boundary undetermined.
-_ROUNDED: Final = 1e-8
 # Smallest pivot of a unit-diagonal covariance that is not rounding.
 _PIVOT: Final = 1e-15
 # sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
@@ -72,19 +67,19 @@ def gig_boundary(
     b = 0 is optimal when the gamma law fitted to the other statistics has E[1/Y] <= inv_y.
     """
     spread = y * inv_y - 1.0
-    if not (y > 0.0 and inv_y > 0.0 and -_NO_SPREAD <= spread < np.inf):
+    if not (y > 0.0 and inv_y > 0.0 and -NO_SPREAD <= spread < np.inf):
         return np.nan, np.nan, np.nan, _INFEASIBLE
     free = math.isnan(fixed_p)
     c_gamma, c_inverse = math.log(y) - log_y, math.log(inv_y) + log_y
-    if free and not (c_gamma > -_NO_SPREAD and c_inverse > -_NO_SPREAD):
+    if free and not (c_gamma > -NO_SPREAD and c_inverse > -NO_SPREAD):
         return np.nan, np.nan, np.nan, _INFEASIBLE
-    if spread <= _NO_SPREAD or (free and (c_gamma <= _NO_SPREAD or c_inverse <= _NO_SPREAD)):
+    if spread <= NO_SPREAD or (free and (c_gamma <= NO_SPREAD or c_inverse <= NO_SPREAD)):
         return np.nan, np.nan, np.nan, _DEGENERATE
     p = gamma_shape(c_gamma) if free else fixed_p
-    if p > 1.0 and spread * (p - 1.0) >= _AT_LIMIT:
+    if p > 1.0 and spread * (p - 1.0) >= AT_LIMIT:
         return p, 2.0 * p / y, 0.0, _GAMMA
     p = -gamma_shape(c_inverse) if free else fixed_p
-    if p < -1.0 and spread * (-p - 1.0) >= _AT_LIMIT:
+    if p < -1.0 and spread * (-p - 1.0) >= AT_LIMIT:
         return p, 0.0, -2.0 * p / inv_y, _INVERSE_GAMMA
     return np.nan, np.nan, np.nan, _INTERIOR
 
@@ -266,7 +261,7 @@ def _gig_interior(
             return (
                 (p, 2.0 * p / m, 0.0, _GAMMA) if a > b else (p, 0.0, -2.0 * p / m, _INVERSE_GAMMA)
             )
-    return p, a, b, _INTERIOR if residual <= _ROUNDED else _NOT_CONVERGED
+    return p, a, b, _INTERIOR if residual <= ROUNDED else _NOT_CONVERGED
 
 
 @device

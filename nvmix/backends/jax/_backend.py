@@ -13,7 +13,14 @@ from jax.scipy.linalg import solve_triangular
 
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
-from nvmix.backends._scaling import ScaledEta, log_start, scale_eta
+from nvmix.backends._scaling import (
+    AT_LIMIT,
+    NO_SPREAD,
+    ROUNDED,
+    ScaledEta,
+    log_start,
+    scale_eta,
+)
 from nvmix.backends.jax import _gig, _solve
 
 if TYPE_CHECKING:
@@ -21,10 +28,6 @@ if TYPE_CHECKING:
 
     from nvmix._typing import FloatArray
 
-# As in the CPU kernels.
-_NO_SPREAD: Final = 1e-14
-_ROUNDED: Final = 1e-8
-_AT_LIMIT: Final = 1.0 - 1e-12
 # A line search stops at the rounding of the objective; beyond this gradient it has failed.
 _STATIONARY: Final = 1e-5
 
@@ -180,18 +183,18 @@ def _boundary(
     """The boundary law or the failure of a GIG eta; None inside."""
     nothing = (math.nan, math.nan, math.nan)
     spread = y * inv_y - 1.0
-    if not (y > 0.0 and inv_y > 0.0 and -_NO_SPREAD <= spread < math.inf):
+    if not (y > 0.0 and inv_y > 0.0 and -NO_SPREAD <= spread < math.inf):
         return nothing, GIGStatus.INFEASIBLE
     gaps = (math.log(y) - log_y, math.log(inv_y) + log_y) if fixed_p is None else (spread, spread)
-    if not min(gaps) > -_NO_SPREAD:
+    if not min(gaps) > -NO_SPREAD:
         return nothing, GIGStatus.INFEASIBLE
-    if min(spread, *gaps) <= _NO_SPREAD:
+    if min(spread, *gaps) <= NO_SPREAD:
         return nothing, GIGStatus.DEGENERATE
     p = float(_solve.gamma_shape(gaps[0])) if fixed_p is None else fixed_p
-    if p > 1.0 and spread * (p - 1.0) >= _AT_LIMIT:
+    if p > 1.0 and spread * (p - 1.0) >= AT_LIMIT:
         return (p, 2.0 * p / y, 0.0), GIGStatus.GAMMA
     p = -float(_solve.gamma_shape(gaps[1])) if fixed_p is None else fixed_p
-    if p < -1.0 and spread * (-p - 1.0) >= _AT_LIMIT:
+    if p < -1.0 and spread * (-p - 1.0) >= AT_LIMIT:
         return (p, 0.0, -2.0 * p / inv_y), GIGStatus.INVERSE_GAMMA
     return None
 
@@ -221,7 +224,7 @@ def _fit_newton(
     theta0 = max(inside, key=lambda start: float(_solve.objective(start, tau)))
     theta, residual = _solve.newton(tau, theta0, fixed_p is not None)
     p, a, b = map(float, theta)
-    return (p, a, b), GIGStatus.INTERIOR if residual <= _ROUNDED else GIGStatus.NOT_CONVERGED
+    return (p, a, b), GIGStatus.INTERIOR if residual <= ROUNDED else GIGStatus.NOT_CONVERGED
 
 
 def _fit_quasi_newton(
