@@ -1,8 +1,11 @@
 """GIG moments and eta -> theta on every backend."""
 
+from pathlib import Path
+
 import mpmath as mp
 import numpy as np
 import pytest
+from conftest import needs_jax
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import cumulative_trapezoid, quad
@@ -43,16 +46,66 @@ def test_moments_by_quadrature(backend, p, a, b):
     assert moments(backend, p, a, b) == pytest.approx([float(x) for x in expected], rel=2e-14)
 
 
-@pytest.mark.parametrize("p", [0.3, 1.5, 20.0])
-def test_no_jump_at_the_gamma_limits(backend, p):
-    exact = moments(backend, p, 2.0, 0.0)
-    near = moments(backend, p, 2.0, 1e-120)
-    assert near[0] == pytest.approx(exact[0], abs=1e-13 if p >= 1.0 else 1e-12)
-    assert near[1] == pytest.approx(exact[1], rel=1e-12)
-    assert near[3] == pytest.approx(exact[3], rel=1e-12)
-    mirrored = moments(backend, -p, 0.0, 2.0)
-    assert mirrored[1] == pytest.approx(-exact[1], rel=1e-14)
-    assert mirrored[2] == pytest.approx(exact[3], rel=1e-14)
+TABLE = Path(__file__).with_name("reference") / "gig.csv"
+MOMENTS = ("log_norm", "log_y", "inv_y", "y")
+COVARIANCES = ("ll", "li", "ly", "ii", "iy", "yy")
+ADDITIVE = ("log_norm", "log_y")
+
+
+def table_of_laws(least):
+    """Columns of the table by name, for products a b that are 0 or at least so much."""
+    rows = np.genfromtxt(TABLE, delimiter=",", names=True)
+    product = rows["a"] * rows["b"]
+    normal = (np.maximum(rows["a"], rows["b"]) > 0.0) & ((product >= least) | (product == 0.0))
+    for name in ("a", "b"):
+        normal &= (rows[name] == 0.0) | (rows[name] > 1e-300)
+    return {name: rows[name][normal] for name in rows.dtype.names}
+
+
+def relative_error(name, found, exact):
+    """Error relative to the value, to max(1, |value|) for logarithms; 0 where both overflow."""
+    scale = np.maximum(1.0, np.abs(exact)) if name in ADDITIVE else np.abs(exact)
+    held = np.isfinite(exact) & (scale > 1e-290) & (scale < 1e290)
+    np.testing.assert_array_equal(found[np.isinf(exact)], exact[np.isinf(exact)])
+    return np.abs(found[held] - exact[held]) / scale[held]
+
+
+def test_moments_and_covariances_against_the_table():
+    rows = table_of_laws(least=0.0)
+    laws = [rows[name] for name in "pab"]
+    assert laws[0].size >= 1000
+    cpu = get_backend("cpu")
+    for name, found in zip(MOMENTS, cpu.gig_moments(*laws), strict=True):
+        assert relative_error(name, found, rows[name]).max() <= 1e-13
+    matrices = np.array([cpu.gig_covariance(law) for law in zip(*laws, strict=True)])
+    for name, i, j in zip(COVARIANCES, (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2), strict=True):
+        assert relative_error(name, matrices[:, i, j], rows[name]).max() <= 1e-12
+
+
+@needs_jax
+def test_jax_moments_against_the_table():
+    rows = table_of_laws(least=1e-20)
+    found = get_backend("jax").gig_moments(*(rows[name] for name in "pab"))
+    for name, values in zip(MOMENTS, found, strict=True):
+        # The log-norm of JAX is rounded on the scale of its terms.
+        assert relative_error(name, values, rows[name]).max() <= 1e-11
+
+
+@pytest.mark.parametrize("p", [0.3, 0.5, 0.999, 1.0, 1.5, 20.0, 1000.0])
+def test_no_jump_at_the_gamma_limits(p):
+    cpu = get_backend("cpu")
+    exact = moments(cpu, p, 2.0, 0.0)
+    for b in (1e-320, 1e-300, 1e-120):
+        near = moments(cpu, p, 2.0, b)
+        # The second term of the expansion is of the order (a b)^p.
+        for i in (0, 1, 3):
+            assert near[i] == pytest.approx(exact[i], rel=1e-13 + 1e3 * (b / 2.0) ** p)
+        mirrored = moments(cpu, -p, b, 2.0)
+        assert (mirrored[1], mirrored[2]) == pytest.approx((-near[1], near[3]), rel=1e-13)
+    # Where the small-argument form takes over, neither value nor slope jumps.
+    below, above = (moments(cpu, p, 2.0, 0.5e-22 * x) for x in (1.0 - 1e-9, 1.0 + 1e-9))
+    assert below == pytest.approx(above, rel=1e-8)
+    assert below[:2] == pytest.approx(above[:2], rel=1e-9)
 
 
 def test_improper_laws_have_no_norm(backend):

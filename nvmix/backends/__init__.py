@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from nvmix._validation import one_of
 
 if TYPE_CHECKING:
-    from nvmix.backends._protocol import Backend
+    from nvmix.backends._protocol import Backend, Sampler
 
 _BACKENDS: Final = {
     "cpu": ("nvmix.backends.cpu", "CPUBackend"),
@@ -18,7 +18,7 @@ _BACKENDS: Final = {
 BACKENDS: Final = tuple(_BACKENDS)
 M_STEP_METHODS: Final = ("newton", "lbfgs", "bfgs")
 
-__all__ = ["BACKENDS", "M_STEP_METHODS", "get_backend"]
+__all__ = ["BACKENDS", "M_STEP_METHODS", "get_backend", "get_sampler"]
 
 
 def get_backend(name: str = "cpu") -> Backend:
@@ -48,6 +48,24 @@ def get_backend(name: str = "cpu") -> Backend:
     'cpu'
     """
     return _load(one_of("backend", name, BACKENDS))
+
+
+def get_sampler() -> Sampler:
+    """Load the source of GIG variates, which is the CPU backend whatever the others do.
+
+    Returns
+    -------
+    Sampler
+        The CPU backend.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nvmix.backends import get_sampler
+    >>> get_sampler().gig_variates((1.0, 1.0, 1.0), 3, np.random.default_rng(0)).shape
+    (3,)
+    """
+    return cast("Sampler", _load("cpu"))
 
 
 @cache

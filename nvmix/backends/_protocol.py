@@ -6,6 +6,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nvmix._statistics import SufficientStatistics
     from nvmix._typing import FloatArray
 
@@ -65,8 +67,11 @@ class Backend(Protocol):
     def place(self, X: FloatArray) -> Any:
         """Put (n, d) observations where this backend works on them."""
 
-    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(log K_v(z), K_{v+1}(z) / K_v(z), d log K_v(z) / dv), elementwise on equal shapes."""
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(log K_v(z), K_{v+1}(z) / K_v(z)), elementwise on equal shapes."""
+
+    def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
+        """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z), elementwise on equal shapes."""
 
     def gig_moments(
         self, p: FloatArray, a: FloatArray, b: FloatArray
@@ -91,3 +96,10 @@ class Backend(Protocol):
 
     def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over placed (n, d) observations, in the block's frame."""
+
+
+class Sampler(Protocol):
+    """What draws GIG variates from a NumPy generator."""
+
+    def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
+        """(n,) independent variates; a = 0 or b = 0 draw the gamma limits."""

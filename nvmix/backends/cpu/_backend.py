@@ -9,9 +9,9 @@ import numpy as np
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
-from nvmix.backends.cpu import _loops, _wide
+from nvmix.backends.cpu import _loops
 from nvmix.backends.cpu._minimize import fit_gamma_shape, fit_gig
-from nvmix.backends.cpu._threads import over_groups, table_of_order
+from nvmix.backends.cpu._threads import over_groups, table_of
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LOG_2PI = float(np.log(2.0 * np.pi))
 # Order whose solve is in closed form.
 _INVERSE_GAUSSIAN = -0.5
+# Arguments at one order of a Bessel function from which a table pays whatever their spread.
+_LEAST_TABULATED = 4096
 _NO_START = (np.nan, np.nan, np.nan)
 
 
@@ -36,13 +38,28 @@ class CPUBackend:
         """Return X as the loops take it, without a copy where it already is."""
         return canonical(X)
 
-    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(log K, ratio, order derivative), elementwise."""
-        out = tuple(np.empty(v.shape) for _ in range(3))
-        _loops.log_bessel_loop(
-            canonical(v).ravel(), canonical(z).ravel(), *(part.ravel() for part in out)
-        )
-        return out[0], out[1], out[2]
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(log K, ratio), elementwise."""
+        one_order = v.size >= _LEAST_TABULATED and not any(v.strides)
+        order = float(v.flat[0]) if one_order else np.nan
+        log_k, ratio, flat = np.empty(z.size), np.empty(z.size), canonical(z).ravel()
+        orders = flat[:0] if one_order else canonical(v).ravel()
+
+        def fill(rows: slice) -> None:
+            if one_order:
+                table = table_of("bessel", order, z.size)
+                _loops.bessel_order_loop(order, flat[rows], table, log_k[rows], ratio[rows])
+            else:
+                _loops.bessel_pair_loop(orders[rows], flat[rows], log_k[rows], ratio[rows])
+
+        over_groups(fill, (z.size, 1))
+        return log_k.reshape(z.shape), ratio.reshape(z.shape)
+
+    def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
+        """(4, ...) derivatives by v, by v twice, by v and z, and by z twice, elementwise."""
+        out = np.empty((v.size, 4))
+        _loops.bessel_derivatives_loop(canonical(v).ravel(), canonical(z).ravel(), out)
+        return np.moveaxis(out.reshape(*v.shape, 4), -1, 0)
 
     def gig_moments(
         self, p: FloatArray, a: FloatArray, b: FloatArray
@@ -84,32 +101,39 @@ class CPUBackend:
                 return fit_gig((log_y, inv_y, y), fixed.p, method, start)
         return (p, a, b), GIGStatus(code)
 
+    def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
+        """(n,) independent variates; a = 0 or b = 0 draw the gamma limits."""
+        p, a, b = map(float, theta)
+        if b == 0.0:
+            return rng.standard_gamma(p, n) * (2.0 / a)
+        if a == 0.0:
+            with np.errstate(divide="ignore"):
+                return 0.5 * b / rng.standard_gamma(-p, n)
+        out = np.empty(n)
+        _loops.gig_variates_loop(p, a, b, out, rng)
+        return out
+
     def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
         """(n,) log-densities."""
         arguments = self._posterior(block, theta)
         out = np.empty(len(X))
-        wide = block.mu.size >= _wide.LEAST_COLUMNS
-        run = _wide.log_prob if wide else _loops.log_prob_loop
 
         def fill(rows: slice) -> None:
-            run(X[rows], *arguments, table_of_order(arguments[3][0], len(X)), out[rows])
+            table = table_of("moments", arguments[3][0], len(X))
+            _loops.log_prob_loop(X[rows], *arguments, table, out[rows])
 
-        if wide:
-            fill(slice(None))
-        else:
-            over_groups(fill, len(X))
+        over_groups(fill, X.shape)
         return out
 
     def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over the rows of X."""
         arguments = self._posterior(block, theta)
-        wide = block.mu.size >= _wide.LEAST_COLUMNS
-        run = _wide.e_step if wide else _loops.e_step_loop
 
         def sums(rows: slice) -> tuple[FloatArray, ...]:
-            return run(X[rows], *arguments, table_of_order(arguments[3][0], len(X)))
+            table = table_of("moments", arguments[3][0], len(X))
+            return _loops.e_step_loop(X[rows], *arguments, table)
 
-        parts = [sums(slice(None))] if wide else over_groups(sums, len(X))
+        parts = over_groups(sums, X.shape)
         scalars, x, x_inv_y, lower = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
         log_likelihood, log_y, inv_y, y = map(float, scalars)
         return SufficientStatistics(

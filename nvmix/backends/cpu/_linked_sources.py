@@ -10,12 +10,17 @@ _KERNELS: Final = (
     "../_protocol",
     "../_scaling",
     "_jit",
+    "_intrinsics",
     "_exp",
+    "_block",
     "_quadrature",
+    "_peak",
     "_gamma",
+    "_small",
     "_gig",
     "_solve",
     "_table",
+    "_variates",
 )
 
 

@@ -6,12 +6,20 @@ into these loops, changes this file whenever they change; a test recomputes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nvmix.backends.cpu._gig import gig_covariance, gig_moments, log_bessel
-from nvmix.backends.cpu._jit import loop, reducing_device
+from nvmix.backends.cpu._block import BLOCK, add_products, whiten
+from nvmix.backends.cpu._gig import (
+    bessel_curvature,
+    bessel_pair,
+    gig_covariance,
+    gig_moments,
+    log_mode_terms,
+)
+from nvmix.backends.cpu._jit import device, loop
 from nvmix.backends.cpu._solve import (
     gamma_shape,
     gig_boundary,
@@ -19,24 +27,43 @@ from nvmix.backends.cpu._solve import (
     gig_objective,
     gig_solve,
 )
-from nvmix.backends.cpu._table import scale_of, tabulated_moments
+from nvmix.backends.cpu._table import covered, scaled_moments, tabulated
+from nvmix.backends.cpu._variates import exponentiate, log_variates
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:b2f61e93b7eac358"
-
-# Rows of a block: its columns stay in cache, and its sums are short before they join the total.
-_BLOCK: Final = 256
+LINKED_SOURCES: Final = "sha256:07f75bcebebf70a0"
 
 
 @loop
-def log_bessel_loop(
-    v: FloatArray, z: FloatArray, log_k: FloatArray, ratio: FloatArray, log_k_dv: FloatArray
-) -> None:
-    """Fill log K_v(z), K_{v+1}(z) / K_v(z) and d log K_v(z) / dv."""
+def bessel_pair_loop(v: FloatArray, z: FloatArray, log_k: FloatArray, ratio: FloatArray) -> None:
+    """Fill log K_v(z) and K_{v+1}(z) / K_v(z)."""
     for i in range(v.size):
-        log_k[i], ratio[i], log_k_dv[i] = log_bessel(v[i], z[i])
+        log_k[i], ratio[i] = bessel_pair(v[i], z[i])
+
+
+@loop
+def bessel_order_loop(
+    v: float, z: FloatArray, table: FloatArray, log_k: FloatArray, ratio: FloatArray
+) -> None:
+    """`bessel_pair_loop` at one order, with a table."""
+    for first in range(0, z.size, BLOCK):
+        block = z[first : first + BLOCK]
+        inside = covered(v, 1.0, 0.0, block, table, True)
+        for i in range(block.size):
+            k = first + i
+            if inside:
+                log_k[k], ratio[k], _, _ = tabulated(table, block[i])
+            else:
+                log_k[k], ratio[k] = bessel_pair(v, block[i])
+
+
+@loop
+def bessel_derivatives_loop(v: FloatArray, z: FloatArray, out: FloatArray) -> None:
+    """Fill out[i] with d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z)."""
+    for i in range(v.size):
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = bessel_curvature(v[i], z[i])
 
 
 @loop
@@ -88,73 +115,52 @@ def gamma_shape_entry(c: float) -> float:
     return gamma_shape(c)
 
 
-@reducing_device
-def _whiten(
-    X: FloatArray, mu: FloatArray, inverse: FloatArray, g: FloatArray,
-    x: FloatArray, w: FloatArray, q: FloatArray, linear: FloatArray,
-) -> None:  # fmt: skip
-    """w = L^-1 (x - mu), |w|^2 and g . w for a block of rows, laid out by columns."""
-    n, d = X.shape
-    for j in range(d):
-        for r in range(n):
-            x[j, r] = X[r, j] - mu[j]
-    q[:n] = 0.0
-    linear[:n] = 0.0
-    for i in range(d):
-        for r in range(n):
-            w[i, r] = inverse[i, 0] * x[0, r]
-        for j in range(1, i + 1):
-            for r in range(n):
-                w[i, r] += inverse[i, j] * x[j, r]
-        for r in range(n):
-            q[r] += w[i, r] * w[i, r]
-            linear[r] += g[i] * w[i, r]
-
-
 @loop
-def log_prob_loop(
-    X: FloatArray, mu: FloatArray, inverse: FloatArray, g: FloatArray,
-    posterior: tuple[float, float, float], log_constant: float, table: FloatArray, out: FloatArray,
-) -> None:  # fmt: skip
-    """Fill out[i] with log f(x_i) = constant + g . w + lnZ(p - d/2, a + g . g, b + w . w)."""
-    p, a, b = posterior
-    n, d = X.shape
-    x, w, q, linear = (
-        np.empty((d, _BLOCK)),
-        np.empty((d, _BLOCK)),
-        np.empty(_BLOCK),
-        np.empty(_BLOCK),
-    )
-    scale = scale_of(a)
-    for first in range(0, n, _BLOCK):
-        block = X[first : first + _BLOCK]
-        _whiten(block, mu, inverse, g, x, w, q, linear)
-        for r in range(len(block)):
-            log_z = tabulated_moments(p, a, b + q[r], scale, table)[0]
-            out[first + r] = log_constant + linear[r] + log_z
+def gig_variates_loop(p: float, a: float, b: float, out: FloatArray, rng: Any) -> None:
+    """Fill out with independent variates of GIG(p, a, b), a, b > 0."""
+    r, alpha, _ = log_mode_terms(p, a, b)
+    log_variates(alpha, abs(p), out, rng)
+    if p >= 0.0:
+        exponentiate((p + r) / a, 1.0, out)
+    else:
+        exponentiate(b / (r - p), -1.0, out)
 
 
-@loop
-def log_norm_loop(
+@device
+def _log_norms(
     q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, out: FloatArray
 ) -> None:
-    """Fill out[i] with lnZ(p, a, b + q_i)."""
+    """Add lnZ(p, a, b + q_r) to a block of out."""
     p, a, b = posterior
-    scale = scale_of(a)
-    for i in range(q.size):
-        out[i] = tabulated_moments(p, a, b + q[i], scale, table)[0]
+    if covered(p, a, b, q, table, False):
+        shift = p * math.log(a)
+        for r in range(q.size):
+            out[r] += tabulated(table, a * (b + q[r]))[0] - shift
+    else:
+        for r in range(q.size):
+            out[r] += scaled_moments(p, a, b + q[r], table)[0]
 
 
-@loop
-def moments_loop(
+@device
+def _moment_sums(
     q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, inv_y: FloatArray
 ) -> tuple[float, float, float, float]:
-    """Fill inv_y with E[1/Y] of GIG(p, a, b + q); sums of (lnZ, E log Y, E 1/Y, E Y)."""
+    """Fill inv_y with E[1/Y] of GIG(p, a, b + q_r); sums of (lnZ, E log Y, E 1/Y, E Y)."""
     p, a, b = posterior
-    scale = scale_of(a)
     sum_log_z, sum_log_y, sum_inv_y, sum_y = 0.0, 0.0, 0.0, 0.0
+    # The two loops differ in that the first calls nothing, so that rows overlap in the processor.
+    if covered(p, a, b, q, table, False):
+        for r in range(q.size):
+            log_z, log_t, inv_t, t = tabulated(table, a * (b + q[r]))
+            inv_y[r] = inv_t * a
+            sum_log_z += log_z
+            sum_log_y += log_t
+            sum_inv_y += inv_t
+            sum_y += t
+        shift = q.size * math.log(a)
+        return sum_log_z - p * shift, sum_log_y - shift, sum_inv_y * a, sum_y / a
     for r in range(q.size):
-        log_z, log_y, inverse, y = tabulated_moments(p, a, b + q[r], scale, table)
+        log_z, log_y, inverse, y = scaled_moments(p, a, b + q[r], table)
         inv_y[r] = inverse
         sum_log_z += log_z
         sum_log_y += log_y
@@ -163,25 +169,24 @@ def moments_loop(
     return sum_log_z, sum_log_y, sum_inv_y, sum_y
 
 
-@reducing_device
-def _add_products(
-    w: FloatArray, inv_y: FloatArray, n: int,
-    x: FloatArray, x_inv_y: FloatArray, scatter: FloatArray, weighted: FloatArray,
+@loop
+def log_prob_loop(
+    X: FloatArray, mu: FloatArray, inverse: FloatArray, g: FloatArray,
+    posterior: tuple[float, float, float], log_constant: float, table: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Add the sums over a block of w, w / Y and w w' / Y (lower triangle)."""
-    for j in range(x.size):
-        total, total_inv_y = 0.0, 0.0
-        for r in range(n):
-            weighted[r] = w[j, r] * inv_y[r]
-            total += w[j, r]
-            total_inv_y += weighted[r]
-        x[j] += total
-        x_inv_y[j] += total_inv_y
-        for k in range(j + 1):
-            product = 0.0
-            for r in range(n):
-                product += weighted[r] * w[k, r]
-            scatter[j, k] += product
+    """Fill out[i] with log f(x_i) = constant + g . w + lnZ(p - d/2, a + g . g, b + w . w)."""
+    n, d = X.shape
+    x, w, q, linear = (
+        np.empty((d, BLOCK)), np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK),
+    )  # fmt: skip
+    for first in range(0, n, BLOCK):
+        block = X[first : first + BLOCK]
+        m = len(block)
+        whiten(block, mu, inverse, g, x, w, q, linear)
+        target = out[first : first + m]
+        for r in range(m):
+            target[r] = log_constant + linear[r]
+        _log_norms(q[:m], posterior, table, target)
 
 
 @loop
@@ -194,19 +199,19 @@ def e_step_loop(
     Sums of (log f, E log Y, E 1/Y, E Y), of w, of w E[1/Y] and of w w' E[1/Y] (lower triangle).
     """
     n, d = X.shape
-    x, w = np.empty((d, _BLOCK)), np.empty((d, _BLOCK))
+    x, w = np.empty((d, BLOCK)), np.empty((d, BLOCK))
     q, linear, inv_y, weighted = (
-        np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK),
+        np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty((2, BLOCK)),
     )  # fmt: skip
     scalars, sum_x, sum_x_inv_y, scatter = np.zeros(4), np.zeros(d), np.zeros(d), np.zeros((d, d))
-    for first in range(0, n, _BLOCK):
-        block = X[first : first + _BLOCK]
+    for first in range(0, n, BLOCK):
+        block = X[first : first + BLOCK]
         m = len(block)
-        _whiten(block, mu, inverse, g, x, w, q, linear)
-        log_z, log_y, inverse_y, y = moments_loop(q[:m], posterior, table, inv_y)
+        whiten(block, mu, inverse, g, x, w, q, linear)
+        log_z, log_y, inverse_y, y = _moment_sums(q[:m], posterior, table, inv_y)
         scalars[0] += log_z + linear[:m].sum() + m * log_constant
         scalars[1] += log_y
         scalars[2] += inverse_y
         scalars[3] += y
-        _add_products(w, inv_y, m, sum_x, sum_x_inv_y, scatter, weighted)
+        add_products(w, inv_y, m, sum_x, sum_x_inv_y, scatter, weighted)
     return scalars, sum_x, sum_x_inv_y, scatter

@@ -15,9 +15,10 @@ import numpy as np
 from nvmix.backends._protocol import GIGStatus
 from nvmix.backends._scaling import AT_LIMIT, NO_SPREAD, ROUNDED
 from nvmix.backends.cpu._gamma import log_minus_digamma, trigamma
-from nvmix.backends.cpu._gig import VANISHING, log_mode_terms
+from nvmix.backends.cpu._gig import gig_covariance, gig_moments, log_mode_terms
 from nvmix.backends.cpu._jit import device
 from nvmix.backends.cpu._quadrature import covariances, means, node
+from nvmix.backends.cpu._small import SMALL
 
 _INTERIOR: Final = int(GIGStatus.INTERIOR)
 _GAMMA: Final = int(GIGStatus.GAMMA)
@@ -41,6 +42,8 @@ _WIDE: Final = 2.0
 # Below this decrement full steps converge quadratically and the objective only shows rounding.
 _QUADRATIC: Final = 1e-8
 _MAX_HALVINGS: Final = 40
+# Product of a and b that counts as having reached the boundary.
+_VANISHING: Final = 1e-300
 
 
 @device
@@ -96,9 +99,12 @@ def _basis(t: float) -> tuple[float, float, float]:
 @device
 def gig_objective(p: float, a: float, b: float, tau: tuple[float, float, float]) -> float:
     """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2."""
+    k = p - 0.5 * (a - b)
+    if a * b <= SMALL * SMALL:
+        log_z = gig_moments(p, a, b)[0]
+        return k * tau[0] - 0.5 * (a * tau[1] + b * tau[2] + a + b) - log_z
     _, alpha, mode = log_mode_terms(p, a, b)
     t, up, down = _basis(mode)
-    k = p - 0.5 * (a - b)
     log_integral = means(alpha, p)[0]
     return k * (tau[0] - t) - 0.5 * a * (tau[1] - up) - 0.5 * b * (tau[2] - down) - log_integral
 
@@ -108,6 +114,8 @@ def gig_derivatives(
     p: float, a: float, b: float, tau: tuple[float, float, float]
 ) -> tuple[float, ...]:
     """Gradient tau - E and Hessian Cov of A(k) in (t, e^t - 1 - t, e^-t - 1 + t): g then h."""
+    if a * b <= SMALL * SMALL:
+        return _limit_derivatives(p, a, b, tau)
     _, alpha, mode = log_mode_terms(p, a, b)
     _, m1, m2, m3, c11, c12, c13, c22, c23, c33 = covariances(alpha, p)
     t, up, down = _basis(mode)
@@ -124,6 +132,26 @@ def gig_derivatives(
         e * e * c22 + 2.0 * e * f * c12 + f * f * c11,
         c23 + e * g * c12 + f * c13 / e + f * g * c11,
         c33 / (e * e) + 2.0 * g * c13 / e + g * g * c11,
+    )
+
+
+@device
+def _limit_derivatives(
+    p: float, a: float, b: float, tau: tuple[float, float, float]
+) -> tuple[float, ...]:
+    """`gig_derivatives` where Y spans so many decades that 1, t and e^t do not cancel."""
+    _, log_y, inv_y, y = gig_moments(p, a, b)
+    ll, li, ly, ii, iy, yy = gig_covariance(p, a, b)
+    return (
+        tau[0] - log_y,
+        tau[1] - (y - 1.0 - log_y),
+        tau[2] - (inv_y - 1.0 + log_y),
+        ll,
+        ly - ll,
+        li + ll,
+        yy - 2.0 * ly + ll,
+        iy + ly - li - ll,
+        ii + 2.0 * li + ll,
     )
 
 
@@ -257,7 +285,7 @@ def _gig_interior(
             return p, a, b, _INTERIOR
         last = decrement
         p, a, b, value = _ascent((p, a, b), (dp, da, db), tau, value, decrement, wide)
-        if a * b < VANISHING:
+        if a * b < _VANISHING:
             return (
                 (p, 2.0 * p / m, 0.0, _GAMMA) if a > b else (p, 0.0, -2.0 * p / m, _INVERSE_GAMMA)
             )

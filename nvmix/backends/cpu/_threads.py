@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Rows that are worth a task of their own, and the most tasks.
-_GROUP_ROWS: Final = 8192
+# A row costs about as much as 64 + d^2 products; a task is worth as many as this at least.
+_FIXED_COST: Final = 64
+_GROUP_COST: Final = 1 << 19
+# The most tasks: their sums are held until all are added in order.
 _MOST_GROUPS: Final = 64
 _TABLES: Final = 4
 
@@ -79,8 +81,7 @@ def get_num_threads() -> int:
 def set_num_threads(threads: int) -> None:
     """Set the number of threads that the CPU backend works with.
 
-    Results are the same bits for any number. BLAS, which does the products of data of 32 columns
-    or more, has a setting of its own.
+    Results are the same bits for any number.
 
     Parameters
     ----------
@@ -100,21 +101,22 @@ def set_num_threads(threads: int) -> None:
     _pool.resize(integer("threads", threads, 1))
 
 
-def over_groups(function: Callable[[slice], R], rows: int) -> list[R]:
-    """Results of a function of each fixed group of rows, in order."""
-    groups = max(1, min(_MOST_GROUPS, rows // _GROUP_ROWS))
+def over_groups(function: Callable[[slice], R], shape: tuple[int, int]) -> list[R]:
+    """Results of a function of each fixed group of the rows of an (n, d) array, in order."""
+    rows, d = shape
+    groups = max(1, min(_MOST_GROUPS, rows * (_FIXED_COST + d * d) // _GROUP_COST))
     bounds = [rows * k // groups for k in range(groups + 1)]
     return _pool.map(function, [slice(*pair) for pair in pairwise(bounds)])
 
 
-def table_of_order(p: float, rows: int) -> FloatArray:
-    """Table of the calling thread for the order p: what one pass builds serves the next."""
+def table_of(kind: str, order: float, rows: int) -> FloatArray:
+    """Table of the calling thread for a kind and an order: what one pass builds serves the next."""
     empty = new_table(rows)
     if not len(empty):
         return empty
-    tables: dict[float, FloatArray] = _local.__dict__.setdefault("tables", {})
-    table = tables.pop(p, empty)
-    tables[p] = table
+    tables: dict[tuple[str, float], FloatArray] = _local.__dict__.setdefault("tables", {})
+    table = tables.pop((kind, order), empty)
+    tables[kind, order] = table
     while len(tables) > _TABLES:
         del tables[next(iter(tables))]
     return table

@@ -35,6 +35,7 @@ _moments = jax.jit(_gig.gig_moments)
 _covariance = jax.jit(_gig.gig_covariance)
 _gamma_covariance = jax.jit(_gig.gamma_covariance)
 _bessel = jax.jit(_gig.log_bessel)
+_bessel_derivatives = jax.jit(_gig.log_bessel_derivatives)
 
 
 def _x64(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,10 +89,15 @@ class JAXBackend:
         return jnp.asarray(X, jnp.float64)
 
     @_x64
-    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(log K, ratio, order derivative), elementwise."""
-        log_k, ratio, slope = map(np.asarray, _bessel(jnp.asarray(v), jnp.asarray(z)))
-        return log_k, ratio, slope
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(log K, ratio), elementwise."""
+        log_k, ratio = map(np.asarray, _bessel(jnp.asarray(v), jnp.asarray(z)))
+        return log_k, ratio
+
+    @_x64
+    def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
+        """(4, ...) derivatives by v, by v twice, by v and z, and by z twice, elementwise."""
+        return np.asarray(_bessel_derivatives(jnp.asarray(v), jnp.asarray(z)))
 
     @_x64
     def gig_moments(

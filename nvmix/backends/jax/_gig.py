@@ -96,29 +96,45 @@ def gig_covariance(p: Any, a: Any, b: Any) -> Any:
     return (to_statistics @ c @ to_statistics.T) * scale[:, None] * scale[None, :]
 
 
-def log_bessel(v: Any, z: Any) -> tuple[Any, Any, Any]:
-    """(log K_v(z), K_{v+1}(z) / K_v(z), d log K_v(z) / dv) by DLMF 10.32.9, on equal shapes."""
-    positive = (z > 0.0) & (z < jnp.inf) & (jnp.abs(v) < jnp.inf)
-    z1 = jnp.where(positive, z, 1.0)
-    w = jnp.where(positive, jnp.abs(v), 1.0)
-    r = jnp.hypot(w, z1)
-    log_integral, up, down, u = means(z1 * (z1 / (r + w)), w)
-    log_mode = jnp.arcsinh(w / z1)
-    mode = (w + r) / z1
+def log_bessel(v: Any, z: Any) -> tuple[Any, Any]:
+    """(log K_v(z), K_{v+1}(z) / K_v(z)) by DLMF 10.32.9, on equal shapes."""
     finite = jnp.abs(v) < jnp.inf
+    inside, w, z1, r = _bessel_lanes(v, z)
+    log_integral, up, down, _ = means(z1 * (z1 / (r + w)), w)
+    mode = (w + r) / z1
+    log_k = w * jnp.arcsinh(w / z1) - r + log_integral - jnp.log(2.0)
+    ratio = jnp.where(v < 0.0, (1.0 + down) / mode, (1.0 + up) * mode)
     at_zero = jnp.where((z == 0.0) & finite, jnp.inf, jnp.nan)
     at_infinity = (z == jnp.inf) & finite
-    log_k = w * log_mode - r + log_integral - jnp.log(2.0)
-    ratio = jnp.where(v < 0.0, (1.0 + down) / mode, (1.0 + up) * mode)
-    slope = jnp.sign(v) * (log_mode + u)
-    slope_at_zero = jnp.where((v == 0.0) & (z == 0.0), 0.0, jnp.sign(v) * at_zero)
-    ends = (
-        jnp.where(at_infinity, -jnp.inf, at_zero),
-        jnp.where(at_infinity, 1.0, at_zero),
-        jnp.where(at_infinity, 0.0, slope_at_zero),
+    return (
+        jnp.where(inside, log_k, jnp.where(at_infinity, -jnp.inf, at_zero)),
+        jnp.where(inside, ratio, jnp.where(at_infinity, 1.0, at_zero)),
     )
-    log_k, ratio, slope = (
-        jnp.where(positive, inside, end)
-        for inside, end in zip((log_k, ratio, slope), ends, strict=True)
-    )
-    return log_k, ratio, slope
+
+
+def _bessel_lanes(v: Any, z: Any) -> tuple[Any, Any, Any, Any]:
+    """Lanes with 0 < z < inf, and |v|, z and hypot(v, z) there; the others run on v = z = 1."""
+    inside = (z > 0.0) & (z < jnp.inf) & (jnp.abs(v) < jnp.inf)
+    w, z1 = jnp.where(inside, jnp.abs(v), 1.0), jnp.where(inside, z, 1.0)
+    return inside, w, z1, jnp.hypot(w, z1)
+
+
+def log_bessel_derivatives(v: Any, z: Any) -> Any:
+    """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z): moments of (t, cosh t)."""
+    finite = jnp.abs(v) < jnp.inf
+    inside, w, z1, r = _bessel_lanes(v, z)
+    mean, c = covariances(z1 * (z1 / (r + w)), w)
+    # cosh t is a constant and the product of these with (u, e^u - 1 - u, e^-u - 1 + u).
+    cosh = jnp.stack([w / z1, 0.5 * (r + w) / z1, 0.5 * z1 / (r + w)])
+    with_t = jnp.sum(cosh * c[0], axis=0)
+    variance = jnp.einsum("i...,ij...,j...->...", cosh, c, cosh)
+    sign = jnp.sign(v)
+    values = (sign * (jnp.arcsinh(w / z1) + mean[0]), c[0, 0], -sign * with_t, variance)
+    infinite = jnp.where(v == 0.0, 0.0, sign * jnp.inf)
+    trigamma = jnp.where(v == 0.0, jnp.inf, polygamma(1, jnp.where(v == 0.0, 1.0, jnp.abs(v))))
+    at_zero = (infinite, trigamma, -infinite, jnp.full_like(infinite, jnp.inf))
+    ends = [
+        jnp.where(finite & (z == jnp.inf), 0.0, jnp.where(finite & (z == 0.0), limit, jnp.nan))
+        for limit in at_zero
+    ]
+    return jnp.stack([jnp.where(inside, x, end) for x, end in zip(values, ends, strict=True)])
