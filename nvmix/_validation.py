@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
+
+from nvmix._linalg import standardized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +46,8 @@ def one_of(name: str, value: object, options: Iterable[str]) -> str:
 
 def real(name: str, value: object) -> float:
     """Return a finite float."""
+    if type(value) is float and math.isfinite(value):
+        return value
     scalar = np.asarray(value)
     if scalar.ndim != 0 or scalar.dtype.kind not in "iuf":
         msg = f"{name} must be a real number, got {value!r}"
@@ -121,7 +126,8 @@ def real_or_nan(name: str, value: Any) -> FloatArray:
 def array(name: str, value: Any) -> FloatArray:
     """Return a float64 array of finite real numbers; never a view that is written to."""
     result = real_or_nan(name, value)
-    if not np.isfinite(result).all():
+    # One sum tells, without an array of flags, unless it overflows.
+    if not (np.isfinite(result.sum()) or np.isfinite(result).all()):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
         place = f" at index {where}" if where else ""
         msg = f"{name} must be finite, got {result[where]}{place}"
@@ -215,7 +221,7 @@ def _same_columns(name: str, x: Any, expected: tuple[str, ...] | None) -> None:
 
 def _in_range(name: str, values: FloatArray) -> None:
     """Check that squares neither overflow nor all underflow."""
-    largest = np.abs(values).max(initial=0.0)
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
     if largest > _LARGEST or 0.0 < largest < 1.0 / _LARGEST:
         msg = f"{name} must have its largest value within 1e-150 and 1e150, got {largest:.3g}"
         raise ValueError(msg)
@@ -243,8 +249,9 @@ def observations(X: Any, d: int | None = None, columns: tuple[str, ...] | None =
 def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[FloatArray, bool]:
     """Return (n, d) points and whether x was a single (d,) point (for d = 1, a scalar)."""
     values = array("x", x)
-    if values.size and np.abs(values).max() > _LARGEST:
-        msg = f"x must not exceed 1e150, got {np.abs(values).max():.3g}"
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
+    if largest > _LARGEST:
+        msg = f"x must not exceed 1e150, got {largest:.3g}"
         raise ValueError(msg)
     single = values.ndim == 1 if d > 1 else values.ndim == 0
     if d == 1 and values.ndim < 2:
@@ -268,16 +275,14 @@ def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None)
     if n <= d:
         msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
         raise ValueError(msg)
-    centre = data.values.mean(axis=0)
-    # Shares of each column's own largest value: no overflow, no underflow, any unit.
-    size = np.abs(data.values).max(axis=0)
-    spread = (data.values - centre).std(axis=0)
-    for name, s, m in zip(names, spread, size, strict=True):
-        if s <= _CONSTANT * m:
+    mean, size, covariance = standardized(data.values)
+    deviation = np.sqrt(np.diag(covariance))
+    spread = size * deviation
+    for name, s, m, largest in zip(names, spread, np.abs(mean), size, strict=True):
+        if s <= _CONSTANT * (m + largest):
             msg = f"X must not have a constant column, got column {name} with spread {s:.3g}"
             raise ValueError(msg)
-    correlation = np.atleast_2d(np.corrcoef((data.values - centre) / spread, rowvar=False))
-    pivots = _pivots(correlation)
+    pivots = _pivots(covariance / np.outer(deviation, deviation))
     if pivots.min() <= _COLLINEAR:
         name = names[int(np.argmin(pivots))]
         msg = f"X must not have collinear columns, got column {name} a combination of those before"
@@ -287,7 +292,7 @@ def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None)
 
 def _pivots(correlation: FloatArray) -> FloatArray:
     """Residual variance of each column given the columns before it."""
-    A = correlation.copy()
+    A = correlation
     pivots = np.ones(len(A))
     for j in range(len(A)):
         pivots[j] = A[j, j]

@@ -73,6 +73,9 @@ class Backend(Protocol):
     def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
         """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z), elementwise on equal shapes."""
 
+    def gig_law(self, theta: GIGParameters) -> tuple[float, float, float, float]:
+        """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+
     def gig_moments(
         self, p: FloatArray, a: FloatArray, b: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nvmix._exceptions import DegenerateError
+from nvmix._linalg import factor
 from nvmix.backends._protocol import Gaussian
 
 if TYPE_CHECKING:
@@ -19,22 +20,22 @@ _NO_MIXING = 1e-13
 def normal_block(eta: SufficientStatistics) -> Gaussian:
     """mu, gamma and L of the M-step, solved in the frame of the statistics.
 
-    mu = (E[Y] E[X/Y] - E[X]) / D and gamma = (E[1/Y] E[X] - E[X/Y]) / D, D = E[Y] E[1/Y] - 1.
+    With R = (E[X/Y], E[X]) and M = ((E[1/Y], 1), (1, E[Y])), (mu, gamma) = R M^-1 and
+    Sigma = E[XX'/Y] - R M^-1 R'.
     """
     y, inv_y = eta.E_Y, eta.E_inv_Y
-    x, x_inv_y = eta.x / eta.weight, eta.x_inv_y / eta.weight
     D = y * inv_y - 1.0
     if not _NO_MIXING < D < np.inf:
         msg = f"E[Y] E[1/Y] - 1 = {D:.3g} does not separate mu from gamma"
         raise DegenerateError(msg)
-    mu = (y * x_inv_y - x) / D
-    gamma = (inv_y * x - x_inv_y) / D
-    cross = np.outer(x_inv_y, mu)
-    sigma = eta.xx_inv_y / eta.weight - cross - cross.T
-    sigma += inv_y * np.outer(mu, mu) - y * np.outer(gamma, gamma)
-    try:
-        L = np.linalg.cholesky(sigma)
-    except np.linalg.LinAlgError:
+    R = np.empty((eta.d, 2))
+    R[:, 0] = eta.x_inv_y
+    R[:, 1] = eta.x
+    R /= eta.weight
+    B = R @ np.array([[y / D, -1.0 / D], [-1.0 / D, inv_y / D]])
+    L = factor(eta.xx_inv_y / eta.weight - B @ R.T)
+    if L is None:
         msg = "Sigma is not positive definite"
-        raise DegenerateError(msg) from None
-    return Gaussian(eta.origin + eta.scale @ mu, eta.scale @ gamma, eta.scale @ L)
+        raise DegenerateError(msg)
+    mapped = eta.scale @ B
+    return Gaussian(eta.origin + mapped[:, 0], mapped[:, 1], eta.scale @ L)

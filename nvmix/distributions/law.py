@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -92,6 +93,22 @@ class MixtureLaw(ABC):
         """Unpickle, with the arrays frozen again."""
         self.__dict__.update(state)
         self._freeze(mu=self.mu, gamma=self.gamma, L_sigma=self.L_sigma)
+
+    @classmethod
+    def _solved(
+        cls, block: Gaussian, subordinator: Subordinator, columns: tuple[str, ...] | None
+    ) -> Self:
+        """Model of the results of a solve, which can be wrong in one way: they are not finite."""
+        if not np.isfinite(block.mu.sum() + block.gamma.sum() + block.L.sum()):
+            msg = "mu, gamma and L_sigma must be finite"
+            raise ValueError(msg)
+        model = object.__new__(cls)
+        for name, value in zip(("mu", "gamma", "L_sigma"), block, strict=True):
+            value.setflags(write=False)
+            object.__setattr__(model, name, value)
+        object.__setattr__(model, "subordinator", subordinator)
+        object.__setattr__(model, "columns", columns)
+        return model
 
     @classmethod
     def _fixed(cls, d: int) -> Fixed:  # noqa: ARG003
@@ -268,12 +285,8 @@ class MixtureLaw(ABC):
             The same distribution in another gauge.
         """
         c = positive("c", c)
-        return replace(
-            self,
-            gamma=self.gamma / c,
-            L_sigma=self.L_sigma / np.sqrt(c),
-            subordinator=self.subordinator.scaled(c),
-        )
+        block = Gaussian(self.mu, self.gamma / c, self.L_sigma / math.sqrt(c))
+        return self._solved(block, self.subordinator.scaled(c), self.columns)
 
     def __repr__(self) -> str:
         """Parameters by name, one a line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -136,8 +136,7 @@ class NormalMixture(MixtureLaw):
         if eta.d != self.d:
             msg = f"eta must be statistics of {self.d} columns, as the model has, got {eta.d}"
             raise ValueError(msg)
-        model = self._from_statistics(eta, backend, method, self.subordinator.gig)
-        return model if self.columns is None else replace(model, columns=self.columns)
+        return self._from_statistics(eta, backend, method, self.subordinator.gig, self.columns)
 
     @classmethod
     def from_expectation(
@@ -164,11 +163,16 @@ class NormalMixture(MixtureLaw):
         ValueError
             If no model has these statistics.
         """
-        return cls._from_statistics(eta, backend, method, None)
+        return cls._from_statistics(eta, backend, method, None, None)
 
     @classmethod
     def _from_statistics(
-        cls, eta: SufficientStatistics, backend: str, method: str, start: GIGParameters | None
+        cls,
+        eta: SufficientStatistics,
+        backend: str,
+        method: str,
+        start: GIGParameters | None,
+        columns: tuple[str, ...] | None,
     ) -> Self:
         """Solve both blocks of the M-step, which are separate."""
         instance("eta", eta, SufficientStatistics)
@@ -184,7 +188,7 @@ class NormalMixture(MixtureLaw):
             msg = f"no {cls.__name__} subordinator has these expectations ({status.name})"
             raise DegenerateError(msg)
         try:
-            return cls(*block, cls._subordinator_type.from_gig(*theta))
+            return cls._solved(block, cls._subordinator_type.from_gig(*theta), columns)
         except ValueError as error:
             msg = f"the statistics lead out of {cls.__name__}: {error}"
             raise DegenerateError(msg) from error

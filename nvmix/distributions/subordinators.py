@@ -69,10 +69,7 @@ class Subordinator(ABC):
     @cached_property
     def _moments(self) -> tuple[float, ...]:
         """(lnZ, E log Y, E 1/Y, E Y)."""
-        return tuple(
-            float(column[0])
-            for column in get_backend().gig_moments(*(np.array([x]) for x in self.gig))
-        )
+        return get_backend().gig_law(self.gig)
 
     @property
     def gig_expectations(self) -> tuple[float, float, float]:

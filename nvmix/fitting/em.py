@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkabl
 import numpy as np
 
 from nvmix._exceptions import ConvergenceWarning, DegenerateError, SolveError
-from nvmix._linalg import inverse_lower
+from nvmix._linalg import inverse_lower, row_blocks
 from nvmix._validation import (
     Data,
     instance,
@@ -264,8 +265,8 @@ class BatchEMFitter:
         model = course.model
         batch = get_backend(self.e_step_backend).e_step(X, model.block, model.subordinator.gig)
         log_likelihood = batch.mean_log_likelihood
-        if not np.isfinite(log_likelihood):
-            return Status.UNBOUNDED if log_likelihood == np.inf else Status.NON_FINITE
+        if not math.isfinite(log_likelihood):
+            return Status.UNBOUNDED if log_likelihood == math.inf else Status.NON_FINITE
         rule = self.eta_update or IdentityUpdate()
         eta = rule(course.eta, batch, len(course.changes))
         try:
@@ -278,7 +279,7 @@ class BatchEMFitter:
         if gauged is None:
             return Status.NO_GAUGE
         change = parameter_change(model, gauged)
-        if np.isnan(change):
+        if math.isnan(change):
             return Status.DEGENERATE
         course.advance(gauged, eta, log_likelihood, change)
         return None
@@ -332,25 +333,29 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
     """
     (_, a, b), (log_y, inv_y, y) = old.subordinator.gig, old.subordinator.gig_expectations
     (_, a1, b1), (log_y1, inv_y1, y1) = new.subordinator.gig, new.subordinator.gig_expectations
-    s, t = np.exp(log_y), np.exp(log_y1)
-    shifts = np.column_stack([new.mu - old.mu, new.gamma * t - old.gamma * s, new.L_sigma])
+    s, t = float(np.exp(log_y)), float(np.exp(log_y1))
+    shifts = np.empty((old.d, old.d + 2))
+    shifts[:, 0] = new.mu - old.mu
+    shifts[:, 1] = new.gamma * t - old.gamma * s
+    shifts[:, 2:] = new.L_sigma
     w = inverse_lower(old.L_sigma) @ shifts
-    sigma = w[:, 2:] @ w[:, 2:].T * (t / s)
+    sigma = w[:, 2:] @ w[:, 2:].T
+    sigma *= t / s
+    sigma.flat[:: old.d + 1] -= 1.0
     # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
     law = _product(a * s - a1 * t, y / s, y1 / t) + _product(b / s - b1 / t, inv_y * s, inv_y1 * t)
-    changes = [
-        np.sqrt(np.maximum(-0.5 * law, 0.0)),
-        np.linalg.norm(w[:, 0]) / np.sqrt(s),
-        np.linalg.norm(w[:, 1]) / np.sqrt(s),
-        np.linalg.norm(sigma - np.eye(old.d)) / np.sqrt(old.d),
-    ]
-    return float(np.max(changes))
+    squares = (
+        max(-0.5 * law, 0.0),
+        float(w[:, 0] @ w[:, 0]) / s,
+        float(w[:, 1] @ w[:, 1]) / s,
+        float(np.vdot(sigma, sigma)) / old.d,
+    )
+    return math.sqrt(max(squares)) if not any(map(math.isnan, squares)) else math.nan
 
 
 def _product(x: float, y: float, z: float) -> float:
     """x (y - z), 0 where x is, though y and z be infinite."""
-    with np.errstate(invalid="ignore"):
-        return x * (y - z) if x != 0.0 else 0.0
+    return x * (y - z) if x != 0.0 else 0.0
 
 
 def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:
@@ -434,7 +439,9 @@ def _rows_rule(model: NormalMixture, X: FloatArray) -> bool:
     p, a, b = model.subordinator.gig
     inverse = inverse_lower(model.L_sigma)
     g = inverse @ model.gamma
-    q = np.square(inverse @ (X - model.mu).T).sum(axis=0)
+    q = np.concatenate(
+        [np.square(inverse @ (x - model.mu[:, None])).sum(axis=0) for x in row_blocks(X)]
+    )
     if b > _NEGLIGIBLE * float(q.mean()):
         return False
     order, rate = np.full_like(q, p - 0.5 * model.d), np.full_like(q, a + g @ g)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from nvmix._linalg import inverse_lower
+from nvmix._linalg import inverse_lower, row_blocks, standardized
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -51,15 +51,18 @@ def match_moments(X: FloatArray) -> SampleMoments:
     (1970), 519-530.
     """
     d = X.shape[1]
-    mean = X.mean(axis=0)
-    size = np.abs(X - mean).max(axis=0)
-    centred = (X - mean) / size
-    L = np.linalg.cholesky(np.atleast_2d(np.cov(centred, rowvar=False)))
-    w = inverse_lower(L) @ centred.T
-    squares = np.square(w).sum(axis=0)
-    kurtosis = float(np.mean(np.square(squares)))
+    mean, size, covariance = standardized(X)
+    L = np.asarray(np.linalg.cholesky(covariance), np.float64)
+    inverse = inverse_lower(L) / size
+    fourth, third = 0.0, np.zeros(d)
+    for x in row_blocks(X):
+        w = inverse @ (x - mean[:, None])
+        squares = np.square(w).sum(axis=0)
+        fourth += float(np.square(squares).sum())
+        third += (w * squares).sum(axis=1)
+    kurtosis = fourth / len(X)
     c = float(np.clip(kurtosis / (d * (d + 2)) - 1.0, _LEAST_MIXING, _MOST_MIXING))
-    gamma = (w @ squares) / (len(X) * (d + 2) * c)
+    gamma = third / (len(X) * (d + 2) * c)
     gamma *= min(1.0, np.sqrt(_MOST_SKEWNESS / c) / max(float(np.linalg.norm(gamma)), 1e-300))
     scale = size[:, None] * L
     inner = np.linalg.cholesky(np.eye(d) - c * np.outer(gamma, gamma))

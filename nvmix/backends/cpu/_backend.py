@@ -16,7 +16,6 @@ from nvmix.backends.cpu._threads import over_groups, table_of
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-_LOG_2PI = float(np.log(2.0 * np.pi))
 # Order whose solve is in closed form.
 _INVERSE_GAUSSIAN = -0.5
 # Arguments at one order of a Bessel function from which a table pays whatever their spread.
@@ -61,14 +60,14 @@ class CPUBackend:
         _loops.bessel_derivatives_loop(canonical(v).ravel(), canonical(z).ravel(), out)
         return np.moveaxis(out.reshape(*v.shape, 4), -1, 0)
 
+    def gig_law(self, theta: GIGParameters) -> tuple[float, float, float, float]:
+        """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+        return _loops.gig_moments_entry(*theta)
+
     def gig_moments(
         self, p: FloatArray, a: FloatArray, b: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
-        if p.size == 1:
-            values = _loops.gig_moments_entry(p.item(), a.item(), b.item())
-            log_z, log_y, inv_y, y = (np.full(p.shape, value) for value in values)
-            return log_z, log_y, inv_y, y
         out = np.empty((p.size, 4))
         flat = [canonical(x).ravel() for x in (p, a, b)]
         _loops.gig_moments_loop(flat[0], flat[1], flat[2], out)
@@ -115,11 +114,11 @@ class CPUBackend:
 
     def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
         """(n,) log-densities."""
-        arguments = self._posterior(block, theta)
+        arguments = _model(block, theta)
         out = np.empty(len(X))
 
         def fill(rows: slice) -> None:
-            table = table_of("moments", arguments[3][0], len(X))
+            table = table_of("moments", theta[0] - 0.5 * block.mu.size, len(X))
             _loops.log_prob_loop(X[rows], *arguments, table, out[rows])
 
         over_groups(fill, X.shape)
@@ -127,15 +126,15 @@ class CPUBackend:
 
     def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over the rows of X."""
-        arguments = self._posterior(block, theta)
+        arguments = _model(block, theta)
 
         def sums(rows: slice) -> tuple[FloatArray, ...]:
-            table = table_of("moments", arguments[3][0], len(X))
+            table = table_of("moments", theta[0] - 0.5 * block.mu.size, len(X))
             return _loops.e_step_loop(X[rows], *arguments, table)
 
         parts = over_groups(sums, X.shape)
-        scalars, x, x_inv_y, lower = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
-        log_likelihood, log_y, inv_y, y = map(float, scalars)
+        scalars, x, x_inv_y, scatter = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
+        log_likelihood, log_y, inv_y, y = scalars.tolist()
         return SufficientStatistics(
             weight=float(len(X)),
             log_likelihood=log_likelihood,
@@ -144,28 +143,17 @@ class CPUBackend:
             y=y,
             x=x,
             x_inv_y=x_inv_y,
-            xx_inv_y=np.tril(lower) + np.tril(lower, -1).T,
+            xx_inv_y=scatter,
             origin=block.mu,
             scale=block.L,
         )
 
-    def _posterior(
-        self, block: Gaussian, theta: GIGParameters
-    ) -> tuple[FloatArray, FloatArray, FloatArray, GIGParameters, float]:
-        """Arguments of the row loops: mu, L^-1, L^-1 gamma, posterior (p, a, b), constant."""
-        p, a, b = map(float, theta)
-        d = block.mu.size
-        inverse = inverse_lower(block.L)
-        g = inverse @ block.gamma
-        log_norm = _loops.gig_moments_entry(p, a, b)[0]
-        log_det = float(np.log(np.diag(block.L)).sum())
-        return (
-            canonical(block.mu),
-            canonical(inverse),
-            canonical(g),
-            (p - 0.5 * d, a + float(g @ g), b),
-            -0.5 * d * _LOG_2PI - log_det - log_norm,
-        )
+
+def _model(
+    block: Gaussian, theta: GIGParameters
+) -> tuple[FloatArray, FloatArray, FloatArray, GIGParameters]:
+    """mu, L^-1, gamma and (p, a, b) as the row loops take them."""
+    return np.array(block.mu), inverse_lower(block.L), np.array(block.gamma), theta
 
 
 def _fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:

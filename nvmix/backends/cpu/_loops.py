@@ -33,7 +33,11 @@ from nvmix.backends.cpu._variates import exponentiate, log_variates
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:07f75bcebebf70a0"
+LINKED_SOURCES: Final = "sha256:ca1a7184226067ab"
+
+
+# log(2 pi) / 2
+_HALF_LOG_2PI: Final = 0.9189385332046728
 
 
 @loop
@@ -169,16 +173,32 @@ def _moment_sums(
     return sum_log_z, sum_log_y, sum_inv_y, sum_y
 
 
+@device
+def _posterior(
+    theta: tuple[float, float, float], inverse: FloatArray, gamma: FloatArray, g: FloatArray
+) -> tuple[float, float, float, float]:
+    """(p, a) of every posterior, b of the prior and the constant of log f; fill g = L^-1 gamma."""
+    p, a, b = theta
+    log_constant, square = -gig_moments(p, a, b)[0], 0.0
+    for i in range(g.size):
+        g[i] = 0.0
+        for j in range(i + 1):
+            g[i] += inverse[i, j] * gamma[j]
+        square += g[i] * g[i]
+        log_constant += math.log(inverse[i, i]) - _HALF_LOG_2PI
+    return p - 0.5 * g.size, a + square, b, log_constant
+
+
 @loop
 def log_prob_loop(
-    X: FloatArray, mu: FloatArray, inverse: FloatArray, g: FloatArray,
-    posterior: tuple[float, float, float], log_constant: float, table: FloatArray, out: FloatArray,
+    X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
+    theta: tuple[float, float, float], table: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
     """Fill out[i] with log f(x_i) = constant + g . w + lnZ(p - d/2, a + g . g, b + w . w)."""
     n, d = X.shape
-    x, w, q, linear = (
-        np.empty((d, BLOCK)), np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK),
-    )  # fmt: skip
+    x, w = np.empty((d, BLOCK)), np.empty((d, BLOCK))
+    g, q, linear = np.empty(d), np.empty(BLOCK), np.empty(BLOCK)
+    p, a, b, log_constant = _posterior(theta, inverse, gamma, g)
     for first in range(0, n, BLOCK):
         block = X[first : first + BLOCK]
         m = len(block)
@@ -186,32 +206,34 @@ def log_prob_loop(
         target = out[first : first + m]
         for r in range(m):
             target[r] = log_constant + linear[r]
-        _log_norms(q[:m], posterior, table, target)
+        _log_norms(q[:m], (p, a, b), table, target)
 
 
 @loop
 def e_step_loop(
-    X: FloatArray, mu: FloatArray, inverse: FloatArray, g: FloatArray,
-    posterior: tuple[float, float, float], log_constant: float, table: FloatArray,
+    X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
+    theta: tuple[float, float, float], table: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """One pass over the rows in the frame w = L^-1 (x - mu), in blocks that stay in cache.
 
-    Sums of (log f, E log Y, E 1/Y, E Y), of w, of w E[1/Y] and of w w' E[1/Y] (lower triangle).
+    Sums of (log f, E log Y, E 1/Y, E Y), of w, of w E[1/Y] and of w w' E[1/Y].
     """
     n, d = X.shape
-    x, w = np.empty((d, BLOCK)), np.empty((d, BLOCK))
-    q, linear, inv_y, weighted = (
-        np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty((2, BLOCK)),
-    )  # fmt: skip
+    x, w, weighted = np.empty((d, BLOCK)), np.empty((d, BLOCK)), np.empty((2, BLOCK))
+    g, q, linear, inv_y = np.empty(d), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     scalars, sum_x, sum_x_inv_y, scatter = np.zeros(4), np.zeros(d), np.zeros(d), np.zeros((d, d))
+    p, a, b, log_constant = _posterior(theta, inverse, gamma, g)
     for first in range(0, n, BLOCK):
         block = X[first : first + BLOCK]
         m = len(block)
         whiten(block, mu, inverse, g, x, w, q, linear)
-        log_z, log_y, inverse_y, y = _moment_sums(q[:m], posterior, table, inv_y)
+        log_z, log_y, inverse_y, y = _moment_sums(q[:m], (p, a, b), table, inv_y)
         scalars[0] += log_z + linear[:m].sum() + m * log_constant
         scalars[1] += log_y
         scalars[2] += inverse_y
         scalars[3] += y
         add_products(w, inv_y, m, sum_x, sum_x_inv_y, scatter, weighted)
+    for i in range(d):
+        for j in range(i):
+            scatter[j, i] = scatter[i, j]
     return scalars, sum_x, sum_x_inv_y, scatter

@@ -33,9 +33,12 @@ _NODES: Final = np.cos(np.pi * (np.arange(_POWERS) + 0.5) / _POWERS)
 _TO_POWERS: Final = np.linalg.inv(np.vander(_NODES, increasing=True))
 
 
-def new_table(rows: int) -> FloatArray:
+def new_table() -> FloatArray:
     """An empty table: a row of (centre, 1 / half-width, powers of 4 polynomials) an interval."""
-    return np.zeros((_INTERVALS if rows >= LEAST_ROWS else 0, 2 + 4 * _POWERS))
+    return np.zeros((_INTERVALS, 2 + 4 * _POWERS))
+
+
+NO_TABLE: Final = new_table()[:0]
 
 
 @device

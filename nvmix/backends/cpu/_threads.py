@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numba
 
 from nvmix._validation import integer
-from nvmix.backends.cpu._table import new_table
+from nvmix.backends.cpu._table import LEAST_ROWS, NO_TABLE, new_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,11 +111,12 @@ def over_groups(function: Callable[[slice], R], shape: tuple[int, int]) -> list[
 
 def table_of(kind: str, order: float, rows: int) -> FloatArray:
     """Table of the calling thread for a kind and an order: what one pass builds serves the next."""
-    empty = new_table(rows)
-    if not len(empty):
-        return empty
+    if rows < LEAST_ROWS:
+        return NO_TABLE
     tables: dict[tuple[str, float], FloatArray] = _local.__dict__.setdefault("tables", {})
-    table = tables.pop((kind, order), empty)
+    table = tables.pop((kind, order), None)
+    if table is None:
+        table = new_table()
     tables[kind, order] = table
     while len(tables) > _TABLES:
         del tables[next(iter(tables))]

@@ -99,6 +99,11 @@ class JAXBackend:
         """(4, ...) derivatives by v, by v twice, by v and z, and by z twice, elementwise."""
         return np.asarray(_bessel_derivatives(jnp.asarray(v), jnp.asarray(z)))
 
+    def gig_law(self, theta: GIGParameters) -> tuple[float, float, float, float]:
+        """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+        log_z, log_y, inv_y, y = map(float, self.gig_moments(*map(np.float64, theta)))
+        return log_z, log_y, inv_y, y
+
     @_x64
     def gig_moments(
         self, p: FloatArray, a: FloatArray, b: FloatArray
