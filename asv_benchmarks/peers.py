@@ -341,7 +341,11 @@ def line(row: Row, repeats: int) -> str:
     else:
         ratio = median(theirs) / median(ours)
         ends = "; ".join(filter(None, (ours[-1].end, theirs[-1].end)))
-        cells += [readable(median(theirs)), f"{ratio:.3g}" if ratio > 0.0 else "", ends]
+        cells += [
+            readable(median(theirs)),
+            f"{float(f'{ratio:.3g}'):,g}" if ratio > 0.0 else "",
+            ends,
+        ]
     return f"| {' | '.join(cells)} |"
 
 

@@ -208,7 +208,7 @@ def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     --------
     >>> from nvmix.special import log_kv_dv2
     >>> print(log_kv_dv2(0.5, 2.0).round(12))
-    ?
+    0.408890795849
     """
     return _derivative(v, z, _DV2, backend)
 

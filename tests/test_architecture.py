@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import nvmix
+from nvmix.backends.cpu import _jit
 
 ROOT = Path(nvmix.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
@@ -55,6 +56,17 @@ def test_layers_only_look_down(path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_hold_one_idea(path):
     assert len(path.read_text().splitlines()) <= 460
+
+
+def test_without_a_writable_cache_kernels_compile_all_the_same(monkeypatch):
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR"):
+        compiled = _jit.loop(_doubled)
+    assert compiled(3.0) == 6.0
+
+
+def _doubled(x):
+    return 2.0 * x
 
 
 def test_the_cache_stamp_is_current():

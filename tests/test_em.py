@@ -1,5 +1,6 @@
 """What every fit obeys, for every family, gauge, backend and method."""
 
+import numba
 import numpy as np
 import pytest
 from conftest import FAMILIES, make, needs_jax
@@ -21,7 +22,7 @@ from nvmix import (
     set_num_threads,
 )
 from nvmix._validation import sample
-from nvmix.backends.cpu import CPUBackend
+from nvmix.backends.cpu import CPUBackend, _table
 
 GAUGES = ["none", "det_sigma_one", "det_sigma_x", "a_eq_b"]
 
@@ -325,13 +326,14 @@ class TestStatistics:
         shuffled = model.e_step(X[np.random.default_rng(0).permutation(len(X))])
         np.testing.assert_allclose(shuffled.E_XXT_inv_Y, whole.E_XXT_inv_Y, rtol=1e-12)
 
-    def test_many_columns_by_blas(self):
-        model = make(NormalInverseGaussian, d=40)
+    def test_many_columns(self):
+        # 41 is neither even nor a multiple of 4: every tile and every remainder runs.
+        model = make(NormalInverseGaussian, d=41)
         X = model.rvs(3000, seed=0)
         g = np.linalg.solve(model.sigma(), model.gamma)
         q = np.einsum("ni,ij,nj->n", X - model.mu, np.linalg.inv(model.sigma()), X - model.mu)
         p, a, b = model.subordinator.gig
-        order, rate = np.full(3000, p - 20.0), np.full(3000, a + model.gamma @ g)
+        order, rate = np.full(3000, p - 20.5), np.full(3000, a + model.gamma @ g)
         _, log_y, inv_y, y = CPUBackend().gig_moments(order, rate, b + q)
         eta = model.e_step(X)
         assert eta.E_log_Y == pytest.approx(log_y.mean(), rel=1e-12)
@@ -373,8 +375,34 @@ class TestStatistics:
         np.testing.assert_allclose(eta.mean_log_likelihood, model.log_prob(X).mean(), rtol=1e-12)
 
 
-def test_the_table_equals_the_direct_kernels():
-    """Every interval of an E-step's table, over orders, rates and limits: 1e-13."""
+@numba.njit
+def _from_table(p, s, table, out):
+    inside = _table.covered_moments(p, 1.0, 0.0, s, table)
+    for i in range(s.size):
+        out[i] = _table.scaled_moments(p, 1.0, s[i], table)
+    return inside
+
+
+@pytest.mark.parametrize("p", [-60.0, -2.0, -0.5, 0.0, 0.3, 1.0, 7.5, 60.0])
+def test_every_interval_of_the_table(p):
+    binades = 2.0 ** np.arange(-32, 32)
+    # Ends and insides of all four intervals of each binade that a table serves.
+    s = np.outer(binades, [1.0, 1.1, 1.2499, 1.25, 1.4, 1.5, 1.62, 1.75, 1.9, 1.9999999]).ravel()
+    table = _table.new_table()
+    found = np.empty((s.size, 4))
+    assert _from_table(p, s, table, found)
+    assert not _from_table(p, np.array([2.0**32, 1.0]), table, np.empty((2, 4)))
+    ones = np.ones_like(s)
+    exact = np.transpose(CPUBackend().gig_moments(p * ones, ones, s))
+    scale = np.abs(exact)
+    # lnZ is p log(mode) - r and a correction, which cancel where lnZ passes zero.
+    scale[:, 0] = np.maximum(scale[:, 0], 1.0 + 2.0 * abs(p))
+    scale[:, 1] = np.maximum(scale[:, 1], 1.0)
+    assert (np.abs(found - exact) / scale).max() <= 1e-13
+
+
+def test_tables_leave_e_steps_as_they_are():
+    """Sums over rows within and beyond the table's range, over orders, rates and limits: 1e-13."""
     rng = np.random.default_rng(0)
     backend = CPUBackend()
     laws = [(-2.0, 1.7, 1.5), (-0.3, 1.7, 0.0), (0.3, 2.0, 0.0), (-50.0, 1.0, 1.0)]

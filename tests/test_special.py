@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
 from conftest import needs_jax
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import kve, kvp, polygamma
 
+from nvmix.backends.cpu import _peak
 from nvmix.special import (
     kv_ratio,
     log_kv,
@@ -113,6 +115,15 @@ def test_tables_of_one_order_agree_with_direct_kernels(v):
     scale = np.maximum(1.0, np.abs(expected))
     assert np.max(np.abs(log_kv(v, z) - expected) / scale) <= 5e-15
     np.testing.assert_allclose(kv_ratio(v, z), kv_ratio(orders, z), rtol=1e-14)
+
+
+def test_constants_of_the_crossing():
+    with mpmath.workdps(40):
+        t = mpmath.findroot(lambda x: x * mpmath.tanh(x) - 1, 1.2)
+        assert float(t) == _peak._CROSSING
+        assert float(mpmath.cosh(t)) == _peak._COSH
+        assert float(mpmath.sinh(t)) == _peak._SINH
+        assert float(mpmath.sinh(t) - _peak._SINH) == pytest.approx(_peak._SINH_LOW, rel=1e-12)
 
 
 @given(orders, arguments)

@@ -99,15 +99,16 @@ class MixtureLaw(ABC):
         cls, block: Gaussian, subordinator: Subordinator, columns: tuple[str, ...] | None
     ) -> Self:
         """Model of the results of a solve, which can be wrong in one way: they are not finite."""
-        if not np.isfinite(block.mu.sum() + block.gamma.sum() + block.L.sum()):
+        if not math.isfinite((block.mu + block.gamma).sum() + block.L.sum()):
             msg = "mu, gamma and L_sigma must be finite"
             raise ValueError(msg)
         model = object.__new__(cls)
-        for name, value in zip(("mu", "gamma", "L_sigma"), block, strict=True):
+        for value in block:
             value.setflags(write=False)
-            object.__setattr__(model, name, value)
-        object.__setattr__(model, "subordinator", subordinator)
-        object.__setattr__(model, "columns", columns)
+        mu, gamma, L = block
+        model.__dict__.update(
+            mu=mu, gamma=gamma, L_sigma=L, subordinator=subordinator, columns=columns
+        )
         return model
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkabl
 import numpy as np
 
 from nvmix._exceptions import ConvergenceWarning, DegenerateError, SolveError
-from nvmix._linalg import inverse_lower, row_blocks
+from nvmix._linalg import inverse_lower
 from nvmix._validation import (
     Data,
     instance,
@@ -22,6 +22,7 @@ from nvmix._validation import (
     sample,
 )
 from nvmix.backends import BACKENDS, M_STEP_METHODS, get_backend
+from nvmix.fitting.endings import status_at_pole, status_at_rest
 from nvmix.fitting.progress import Progress
 from nvmix.fitting.regularization import REGULARIZATIONS, check_gauge, in_gauge
 from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
@@ -38,11 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["BatchEMFitter", "EMResult"]
 
 M = TypeVar("M", bound="NormalMixture")
-
-# Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step.
-_DOMINANT = 0.5
-# Share of the mean squared distance below which b no longer rounds off the density at mu.
-_NEGLIGIBLE = 1e-6
 
 
 @runtime_checkable
@@ -235,7 +231,7 @@ class BatchEMFitter:
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             status = self._iterate(course, X, progress, log_det_start)
-            status = _status_at_pole(status, course.model, data.values)
+            status = status_at_pole(status, course.model, data.values)
         unsafe = status in {Status.NON_FINITE, Status.UNBOUNDED}
         result = EMResult(
             model=course.previous if unsafe else course.model,
@@ -257,7 +253,7 @@ class BatchEMFitter:
                 return ending
             progress.iteration(i + 1, course.log_likelihoods[-1], course.changes[-1])
             if course.changes[-1] < self.tol:
-                return _status_at_rest(course.model)
+                return status_at_rest(course.model)
         return Status.MAX_ITER
 
     def _step(self, course: _Course, X: Any, log_det_start: float) -> Status | None:
@@ -408,42 +404,3 @@ def _frozen(values: Sequence[float]) -> FloatArray:
     array = np.array(values, np.float64)
     array.setflags(write=False)
     return array
-
-
-def _status_at_rest(model: NormalMixture) -> Status:
-    """What it means that the parameters have settled."""
-    _, a, b = model.subordinator.gig
-    fixed = model.subordinator.fixed
-    if (a == 0.0 and fixed.a is None) or (b == 0.0 and fixed.b is None):
-        return Status.BOUNDARY
-    return Status.CONVERGED
-
-
-def _status_at_pole(status: Status, model: NormalMixture, X: FloatArray) -> Status:
-    """What the status means where mu has met rows of the data that rule the M-step.
-
-    At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] is for p <= d/2 + 1.
-    """
-    order = model.subordinator.gig[0] - 0.5 * model.d
-    if order >= 1.0 or not _rows_rule(model, X):
-        return status
-    if order <= 0.0:
-        return Status.UNBOUNDED
-    return {Status.DEGENERATE: Status.SINGULAR}.get(
-        status, Status.CUSP if status.converged else status
-    )
-
-
-def _rows_rule(model: NormalMixture, X: FloatArray) -> bool:
-    """Whether b is negligible and the rows nearest to mu carry half of all E[1/Y]."""
-    p, a, b = model.subordinator.gig
-    inverse = inverse_lower(model.L_sigma)
-    g = inverse @ model.gamma
-    q = np.concatenate(
-        [np.square(inverse @ (x - model.mu[:, None])).sum(axis=0) for x in row_blocks(X)]
-    )
-    if b > _NEGLIGIBLE * float(q.mean()):
-        return False
-    order, rate = np.full_like(q, p - 0.5 * model.d), np.full_like(q, a + g @ g)
-    inv_y = get_backend().gig_moments(order, rate, b + q)[2]
-    return not inv_y[q <= 4.0 * q.min()].sum() < _DOMINANT * inv_y.sum() < np.inf

@@ -9,6 +9,7 @@ import numpy as np
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
+from nvmix.backends._scaling import NO_SPREAD
 from nvmix.backends.cpu import _loops
 from nvmix.backends.cpu._minimize import fit_gamma_shape, fit_gig
 from nvmix.backends.cpu._threads import over_groups, table_of
@@ -89,8 +90,10 @@ class CPUBackend:
         if fixed.a == 0.0:
             (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
             return (-p, 0.0, a), status
+        if fixed.p == _INVERSE_GAUSSIAN:
+            return _fit_inverse_gaussian(inv_y, y)
         fixed_p = np.nan if fixed.p is None else float(fixed.p)
-        if method == "newton" or fixed.p == _INVERSE_GAUSSIAN:
+        if method == "newton":
             p, a, b, code = _loops.gig_solve_entry(
                 log_y, inv_y, y, fixed_p, _NO_START if start is None else start
             )
@@ -154,6 +157,16 @@ def _model(
 ) -> tuple[FloatArray, FloatArray, FloatArray, GIGParameters]:
     """mu, L^-1, gamma and (p, a, b) as the row loops take them."""
     return np.array(block.mu), inverse_lower(block.L), np.array(block.gamma), theta
+
+
+def _fit_inverse_gaussian(inv_y: float, y: float) -> tuple[GIGParameters, GIGStatus]:
+    """Inverse Gaussian law with the given E 1/Y and E Y."""
+    spread = y * inv_y - 1.0 if y > 0.0 and inv_y > 0.0 else np.nan
+    if not NO_SPREAD < spread < np.inf:
+        degenerate = abs(spread) <= NO_SPREAD
+        status = GIGStatus.DEGENERATE if degenerate else GIGStatus.INFEASIBLE
+        return (np.nan, np.nan, np.nan), status
+    return (_INVERSE_GAUSSIAN, 1.0 / (y * spread), y / spread), GIGStatus.INTERIOR
 
 
 def _fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:

@@ -34,8 +34,11 @@ def log_mode_terms(p: float, a: float, b: float) -> tuple[float, float, float]:
     root = math.sqrt(a) * math.sqrt(b)
     r = math.hypot(p, root)
     alpha = root * (root / (r + abs(p)))
-    log_mode = math.log((p + r) / a) if p >= 0.0 else math.log(b / (r - p))
-    return r, alpha, log_mode
+    top, bottom = (p + r, a) if p >= 0.0 else (b, r - p)
+    mode = top / bottom
+    if 0.0 < mode < np.inf:
+        return r, alpha, math.log(mode)
+    return r, alpha, math.log(top) - math.log(bottom)
 
 
 @device
@@ -194,7 +197,7 @@ def bessel_curvature(v: float, z: float) -> tuple[float, float, float, float]:
         return _curvature_at_end(v, z)
     if z <= SMALL:
         vv, vz, zz = small_curvature(w, z)
-        return small_bessel(v, z)[2], vv, sign * vz, zz
+        return small_bessel(v, z)[2], vv, 0.0 + sign * vz, zz
     r = _radius(w, z)
     _, m1, _, _, c11, c12, c13, c22, c23, c33 = covariances(z * (z / (r + w)), w)
     # cosh t is a constant and s u + (e^u - 1 - u) (w + r) / (2 z) + (e^-u - 1 + u) (r - w) / (2 z).
@@ -202,4 +205,4 @@ def bessel_curvature(v: float, z: float) -> tuple[float, float, float, float]:
     vz = s * c11 + up * c12 + down * c13
     zz = s * (s * c11 + 2.0 * (up * c12 + down * c13))
     zz += up * up * c22 + 2.0 * up * down * c23 + down * down * c33
-    return sign * (math.log((w + r) / z) + m1), c11, -sign * vz, zz
+    return sign * (math.log((w + r) / z) + m1), c11, 0.0 - sign * vz, zz

@@ -1,8 +1,10 @@
-"""The two numba decorators of the package, and nothing else."""
+"""The numba decorators of the package, and nothing else."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -13,24 +15,48 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# Device functions are called by compiled code only: wrappers for other callers would cost a third
+# of the compile time.
+_DEVICE: Final = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_LOOP: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, "nogil": True}
+# Sums may be reordered into SIMD lanes; inf and nan keep meaning.
+_REDUCING: Final = {"reassoc", "contract", "nsz"}
+
+
 def device(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a scalar kernel; it is compiled into, and cached with, the loops that call it."""
-    return cast("Callable[P, R]", numba.njit(error_model="numpy")(function))
+    return cast("Callable[P, R]", numba.njit(**_DEVICE)(function))
 
 
 def reducing_device(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a kernel whose sums may be reordered into SIMD lanes; inf and nan keep meaning."""
-    flags = {"reassoc", "contract", "nsz"}
-    return cast("Callable[P, R]", numba.njit(error_model="numpy", fastmath=flags)(function))
+    """Compile a kernel whose sums may be reordered."""
+    return cast("Callable[P, R]", numba.njit(fastmath=_REDUCING, **_DEVICE)(function))
 
 
 def inlined_device(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a reducing device that LLVM must inline into its loop."""
-    flags = {"reassoc", "contract", "nsz"}
-    decorated = numba.njit(error_model="numpy", fastmath=flags, forceinline=True)(function)
+    decorated = numba.njit(fastmath=_REDUCING, forceinline=True, **_DEVICE)(function)
     return cast("Callable[P, R]", decorated)
 
 
 def loop(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile an entry point over arrays; machine code is cached on disk, the GIL is released."""
-    return cast("Callable[P, R]", numba.njit(error_model="numpy", cache=True, nogil=True)(function))
+    """Compile an entry point over arrays; machine code is cached on disk, the GIL is released.
+
+    The cache lies beside this file, or in the user's cache directory where that is read-only.
+    """
+    try:
+        return cast("Callable[P, R]", numba.njit(cache=True, **_LOOP)(function))
+    except RuntimeError:
+        _warn_of_no_cache()
+        return cast("Callable[P, R]", numba.njit(**_LOOP)(function))
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    """Say once that every process will compile."""
+    warnings.warn(
+        "no directory is writable for nvmix's compiled code, so each process spends seconds on "
+        "compiling; set NUMBA_CACHE_DIR to one that is",
+        RuntimeWarning,
+        stacklevel=2,
+    )

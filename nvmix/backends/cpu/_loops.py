@@ -17,7 +17,6 @@ from nvmix.backends.cpu._gig import (
     bessel_pair,
     gig_covariance,
     gig_moments,
-    log_mode_terms,
 )
 from nvmix.backends.cpu._jit import device, loop
 from nvmix.backends.cpu._solve import (
@@ -27,13 +26,18 @@ from nvmix.backends.cpu._solve import (
     gig_objective,
     gig_solve,
 )
-from nvmix.backends.cpu._table import covered, scaled_moments, tabulated
-from nvmix.backends.cpu._variates import exponentiate, log_variates
+from nvmix.backends.cpu._table import (
+    covered_bessel,
+    covered_moments,
+    scaled_moments,
+    tabulated,
+)
+from nvmix.backends.cpu._variates import gig_variates
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:ca1a7184226067ab"
+LINKED_SOURCES: Final = "sha256:4db3e45abac3cbfd"
 
 
 # log(2 pi) / 2
@@ -54,7 +58,7 @@ def bessel_order_loop(
     """`bessel_pair_loop` at one order, with a table."""
     for first in range(0, z.size, BLOCK):
         block = z[first : first + BLOCK]
-        inside = covered(v, 1.0, 0.0, block, table, True)
+        inside = covered_bessel(v, 1.0, 0.0, block, table)
         for i in range(block.size):
             k = first + i
             if inside:
@@ -122,12 +126,7 @@ def gamma_shape_entry(c: float) -> float:
 @loop
 def gig_variates_loop(p: float, a: float, b: float, out: FloatArray, rng: Any) -> None:
     """Fill out with independent variates of GIG(p, a, b), a, b > 0."""
-    r, alpha, _ = log_mode_terms(p, a, b)
-    log_variates(alpha, abs(p), out, rng)
-    if p >= 0.0:
-        exponentiate((p + r) / a, 1.0, out)
-    else:
-        exponentiate(b / (r - p), -1.0, out)
+    gig_variates(p, a, b, out, rng)
 
 
 @device
@@ -136,7 +135,7 @@ def _log_norms(
 ) -> None:
     """Add lnZ(p, a, b + q_r) to a block of out."""
     p, a, b = posterior
-    if covered(p, a, b, q, table, False):
+    if covered_moments(p, a, b, q, table):
         shift = p * math.log(a)
         for r in range(q.size):
             out[r] += tabulated(table, a * (b + q[r]))[0] - shift
@@ -153,7 +152,7 @@ def _moment_sums(
     p, a, b = posterior
     sum_log_z, sum_log_y, sum_inv_y, sum_y = 0.0, 0.0, 0.0, 0.0
     # The two loops differ in that the first calls nothing, so that rows overlap in the processor.
-    if covered(p, a, b, q, table, False):
+    if covered_moments(p, a, b, q, table):
         for r in range(q.size):
             log_z, log_t, inv_t, t = tabulated(table, a * (b + q[r]))
             inv_y[r] = inv_t * a

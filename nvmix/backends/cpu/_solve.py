@@ -301,10 +301,6 @@ def gig_solve(
     if status != _INTERIOR:
         return p, a, b, status
     spread = y * inv_y - 1.0
-    if fixed_p == -0.5:
-        return -0.5, 1.0 / (y * spread), y / spread, _INTERIOR
-    if fixed_p == 0.5:
-        return 0.5, inv_y / spread, 1.0 / (inv_y * spread), _INTERIOR
     s = math.sqrt(y / inv_y)
     m = math.sqrt(y * inv_y)
     excess = spread / (1.0 + m)

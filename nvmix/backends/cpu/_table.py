@@ -11,7 +11,7 @@ alone, not on what was asked before.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,11 @@ from nvmix.backends.cpu._intrinsics import from_bits, horner4, to_bits
 from nvmix.backends.cpu._jit import device, inlined_device
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nvmix._typing import FloatArray
+
+Functions: TypeAlias = tuple[float, float, float, float]
 
 _POWERS: Final = 12
 _SHIFT: Final = 50
@@ -41,34 +45,6 @@ def new_table() -> FloatArray:
 NO_TABLE: Final = new_table()[:0]
 
 
-@device
-def _functions(order: float, x: float, bessel: bool) -> tuple[float, float, float, float]:
-    """The four functions of a table: of K_v(x), or of GIG(p, 1, x)."""
-    if bessel:
-        log_k, ratio, log_k_dv = log_bessel(order, x)
-        return log_k, ratio, log_k_dv, 0.0
-    return gig_moments(order, 1.0, x)
-
-
-@device
-def _build(order: float, interval: int, row: FloatArray, bessel: bool) -> None:
-    """Fill one interval's row with the powers of its four polynomials about its centre."""
-    low, high = from_bits(interval << _SHIFT), from_bits((interval + 1) << _SHIFT)
-    centre, half = 0.5 * (low + high), 0.5 * (high - low)
-    middle = _functions(order, centre, bessel)
-    row[:] = 0.0
-    for i in range(_POWERS):
-        values = _functions(order, centre + half * _NODES[i], bessel)
-        for m in range(4):
-            # Differences from the centre keep the rounding of the inverse out of the value.
-            difference = values[m] - middle[m]
-            for j in range(_POWERS):
-                row[2 + 4 * j + m] += _TO_POWERS[j, i] * difference
-    for m in range(4):
-        row[2 + m] += middle[m]
-    row[0], row[1] = centre, 1.0 / half
-
-
 @inlined_device
 def _interval(s: float) -> int:
     """Number of the interval in which s lies, counted from the table's first."""
@@ -82,19 +58,57 @@ def tabulated(table: FloatArray, x: float) -> tuple[float, float, float, float]:
     return horner4(table, i, 2, _POWERS, (x - table[i, 0]) * table[i, 1])
 
 
+def _coverer(functions: Callable[[float, float], Functions]) -> Callable[..., bool]:
+    """Make the kernel that fills tables of four functions of (order, x)."""
+
+    @device
+    def build(order: float, interval: int, row: FloatArray) -> None:
+        """Fill one interval's row with the powers of its four polynomials about its centre."""
+        low, high = from_bits(interval << _SHIFT), from_bits((interval + 1) << _SHIFT)
+        centre, half = 0.5 * (low + high), 0.5 * (high - low)
+        middle = functions(order, centre)
+        row[:] = 0.0
+        for i in range(_POWERS):
+            values = functions(order, centre + half * _NODES[i])
+            for m in range(4):
+                # Differences from the centre keep the rounding of the inverse out of the value.
+                difference = values[m] - middle[m]
+                for j in range(_POWERS):
+                    row[2 + 4 * j + m] += _TO_POWERS[j, i] * difference
+        for m in range(4):
+            row[2 + m] += middle[m]
+        row[0], row[1] = centre, 1.0 / half
+
+    @device
+    def covered(order: float, a: float, b: float, q: FloatArray, table: FloatArray) -> bool:
+        """Whether the table serves every a (b + q_r); intervals that are missing are built."""
+        inside = len(table) > 0
+        for r in range(q.size):
+            i = _interval(a * (b + q[r]))
+            if not 0 <= i < len(table):
+                inside = False
+            elif table[i, 1] == 0.0:
+                build(order, i + _FIRST, table[i])
+        return inside
+
+    return covered
+
+
 @device
-def covered(
-    order: float, a: float, b: float, q: FloatArray, table: FloatArray, bessel: bool
-) -> bool:
-    """Whether the table serves every a (b + q_r); intervals that are missing are built."""
-    inside = len(table) > 0
-    for r in range(q.size):
-        i = _interval(a * (b + q[r]))
-        if not 0 <= i < len(table):
-            inside = False
-        elif table[i, 1] == 0.0:
-            _build(order, i + _FIRST, table[i], bessel)
-    return inside
+def _standard_moments(p: float, s: float) -> Functions:
+    """(lnZ, E log T, E 1/T, E T) of GIG(p, 1, s)."""
+    return gig_moments(p, 1.0, s)
+
+
+@device
+def _bessel(v: float, z: float) -> Functions:
+    """(log K_v, K_{v+1} / K_v, d log K_v / dv, 0) at z."""
+    log_k, ratio, log_k_dv = log_bessel(v, z)
+    return log_k, ratio, log_k_dv, 0.0
+
+
+covered_moments: Final = _coverer(_standard_moments)
+covered_bessel: Final = _coverer(_bessel)
 
 
 @device

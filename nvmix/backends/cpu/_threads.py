@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numba
 
 from nvmix._validation import integer
+from nvmix.backends.cpu._block import BLOCK
 from nvmix.backends.cpu._table import LEAST_ROWS, NO_TABLE, new_table
 
 if TYPE_CHECKING:
@@ -104,8 +105,9 @@ def set_num_threads(threads: int) -> None:
 def over_groups(function: Callable[[slice], R], shape: tuple[int, int]) -> list[R]:
     """Results of a function of each fixed group of the rows of an (n, d) array, in order."""
     rows, d = shape
-    groups = max(1, min(_MOST_GROUPS, rows * (_FIXED_COST + d * d) // _GROUP_COST))
-    bounds = [rows * k // groups for k in range(groups + 1)]
+    blocks = -(-rows // BLOCK)
+    groups = max(1, min(_MOST_GROUPS, blocks, rows * (_FIXED_COST + d * d) // _GROUP_COST))
+    bounds = [min(rows, blocks * k // groups * BLOCK) for k in range(groups + 1)]
     return _pool.map(function, [slice(*pair) for pair in pairwise(bounds)])
 
 

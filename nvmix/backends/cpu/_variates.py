@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from nvmix.backends.cpu._exp import simd_exp
+from nvmix.backends.cpu._gig import gig_moments, log_mode_terms
 from nvmix.backends.cpu._jit import device, reducing_device
 from nvmix.backends.cpu._quadrature import means
+from nvmix.backends.cpu._small import SMALL
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -31,8 +33,8 @@ _WIDEST: Final = 690.0
 @device
 def _log_density(alpha: float, v: float, u: float) -> float:
     """psi(u) = -alpha (cosh u - 1) - v (e^u - 1 - u)."""
-    growth = math.expm1(u)
-    return -0.5 * alpha * growth * growth / (1.0 + growth) - v * (growth - u)
+    half = math.sinh(0.5 * u)
+    return -2.0 * alpha * half * half - v * (math.expm1(u) - u)
 
 
 @device
@@ -83,15 +85,18 @@ def _from_tail(alpha: float, v: float, end: float, scale: float, rng: Any) -> fl
 
 
 @device
-def log_variates(alpha: float, v: float, out: FloatArray, rng: Any) -> None:
-    """Fill out with independent draws of u."""
+def _log_variates(alpha: float, v: float, log_integral: float, out: FloatArray, rng: Any) -> None:
+    """Fill out with draws of u, given the log of the integral of f; nan where it is not finite."""
     strips = np.empty((2 * _MOST_STRIPS, 3))
-    area = math.exp(means(alpha, v)[0]) / _STRIPS
+    area = math.exp(log_integral) / _STRIPS
     half, right, log_right = _cover(alpha, v, 1.0, area, 0, strips)
     count, left, log_left = _cover(alpha, v, -1.0, area, half, strips)
     right_scale, left_scale = -1.0 / _slope(alpha, v, right), -1.0 / _slope(alpha, v, left)
     right_area = math.exp(log_right) * right_scale / area
     total = count + right_area - math.exp(log_left) * left_scale / area
+    if not total < np.inf:
+        out[:] = math.nan
+        return
     for i in range(out.size):
         u = math.nan
         while math.isnan(u):
@@ -108,14 +113,28 @@ def log_variates(alpha: float, v: float, out: FloatArray, rng: Any) -> None:
 
 
 @reducing_device
-def exponentiate(scale: float, sign: float, out: FloatArray) -> None:
-    """Replace u by scale e^(sign u)."""
-    widest = 0.0
+def _exponentiate(log_mode: float, sign: float, out: FloatArray) -> None:
+    """Replace u by exp(log mode + sign u)."""
+    widest = abs(log_mode)
     for i in range(out.size):
         widest = max(widest, abs(out[i]))
     if widest < _WIDEST:
+        mode = math.exp(log_mode)
         for i in range(out.size):
-            out[i] = scale * simd_exp(sign * out[i])
+            out[i] = mode * simd_exp(sign * out[i])
     else:
         for i in range(out.size):
-            out[i] = scale * math.exp(sign * out[i])
+            out[i] = math.exp(log_mode + sign * out[i])
+
+
+@device
+def gig_variates(p: float, a: float, b: float, out: FloatArray, rng: Any) -> None:
+    """Fill out with independent variates of GIG(p, a, b), a, b > 0."""
+    r, alpha, log_mode = log_mode_terms(p, a, b)
+    if alpha <= SMALL:
+        # The quadrature's reach is limited; what cancels here moves the strips, not the law.
+        log_integral = gig_moments(p, a, b)[0] - (p * log_mode - r)
+    else:
+        log_integral = means(alpha, p)[0]
+    _log_variates(alpha, abs(p), log_integral, out, rng)
+    _exponentiate(log_mode, 1.0 if p >= 0.0 else -1.0, out)
