@@ -21,17 +21,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from nvmix.backends.cpu._exp import simd_exp
-from nvmix.backends.cpu._intrinsics import power_of_two, to_bits
+from nvmix.backends.cpu._intrinsics import to_bits
 from nvmix.backends.cpu._jit import device, reducing_device
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-_LEVELS: Final = 16
+# Levels k have 1 + 0.13 r at most 1, 1.5, 2, 3, 4, 6, ...
+_LEVELS: Final = 32
 _NODES: Final = 64
-# h^-2 = 20 + 2.2 r keeps the discretisation error below 1e-16 for every p and a b.
-_BASE: Final = 20.0
-_GROWTH: Final = 0.11
+# h^-2 = 17 (1 + 0.13 r) keeps the discretisation error below 1e-16 for every p and a b.
+_BASE: Final = 17.0
+_GROWTH: Final = 0.13
 # Terms below e^-38 of the largest, those of e^|u| or of its square included, are left out.
 _CUT: Final = -38.0
 # Logarithms of weights are kept above this, where 2^n is still a double.
@@ -40,6 +41,7 @@ _LEAST: Final = -700.0
 # counts as 0.
 _ALPHA_EXPONENTS: Final = (-96, 20)
 _ORDER_EXPONENTS: Final = (-30, 20)
+_BEFORE_ONE: Final = (1023 << 1) - 1
 # Doubles in a SIMD register: a loop over whole registers has no slow remainder.
 _LANES: Final = 8
 # Nodes on each side of a law so narrow that it is Gaussian.
@@ -54,7 +56,8 @@ def _exp_minus_linear(u: FloatArray) -> FloatArray:
     return np.where(np.abs(u) < 1.0, series * u**2 / 2.0, np.expm1(u) - u)
 
 
-_STEPS: Final = np.sqrt(2.0 ** -np.arange(_LEVELS) / _BASE)
+_BOUNDS: Final = np.outer(2.0 ** np.arange(_LEVELS // 2), [1.0, 1.5]).ravel()
+_STEPS: Final = np.sqrt(1.0 / (_BASE * _BOUNDS))
 _U: Final = _STEPS[:, None] * np.arange(1, _NODES + 1)
 _COSH: Final = 2.0 * np.sinh(_U / 2.0) ** 2
 _UP: Final = _exp_minus_linear(_U)
@@ -102,9 +105,10 @@ def node(u: float) -> tuple[float, float, float]:
 @device
 def _step(r: float) -> tuple[int, float]:
     """Level k of the tables and step h_k that serve r = sqrt(p^2 + a b)."""
-    # ceil(log2(1 + 0.11 r)), from the exponent of the double before it.
-    k = ((to_bits(1.0 + _GROWTH * r) - 1) >> 52) - 1022
-    return k, _STEPS[k] if k < _LEVELS else math.sqrt(1.0 / _BASE / power_of_two(k))
+    # Exponent and top bit of the mantissa of the double before 1 + 0.13 r, less those before 1.
+    bound = 1.0 + _GROWTH * r
+    k = ((to_bits(bound) - 1) >> 51) - _BEFORE_ONE
+    return k, _STEPS[k] if k < _LEVELS else math.sqrt(1.0 / _BASE / bound)
 
 
 @device
