@@ -37,7 +37,7 @@ from nvmix.backends.cpu._variates import gig_variates
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:8d2caa7a5b9c68a7"
+LINKED_SOURCES: Final = "sha256:3ac16b1af2f9b7fe"
 
 
 # log(2 pi) / 2

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy
 
 from nvmix.backends._protocol import GIGStatus
 from nvmix.backends._scaling import log_start, scale_eta
@@ -39,7 +39,7 @@ def _run(
 ) -> tuple[FloatArray, GIGStatus]:
     """Minimise from x0; the status says whether unit times the last gradient is negligible."""
     with np.errstate(all="ignore"):
-        result = minimize(
+        result = scipy.optimize.minimize(
             objective, x0, jac=True, method=_SCIPY_METHODS[method], options=_OPTIONS[method]
         )
     stationary = bool(unit * np.abs(result.jac).max() <= _STATIONARY)

@@ -57,8 +57,8 @@ def _exp_minus_linear(u: FloatArray) -> FloatArray:
 
 
 _BOUNDS: Final = np.outer(2.0 ** np.arange(_LEVELS // 2), [1.0, 1.5]).ravel()
-_STEPS: Final = np.sqrt(1.0 / (_BASE * _BOUNDS))
-_U: Final = _STEPS[:, None] * np.arange(1, _NODES + 1)
+_STEPS: FloatArray = np.sqrt(1.0 / (_BASE * _BOUNDS))
+_U: FloatArray = _STEPS[:, None] * np.arange(1, _NODES + 1)
 _COSH: Final = 2.0 * np.sinh(_U / 2.0) ** 2
 _UP: Final = _exp_minus_linear(_U)
 _DOWN: Final = _exp_minus_linear(-_U)
