@@ -79,7 +79,7 @@ def nonnegative(name: str, value: object) -> float:
 
 def integer(name: str, value: object, minimum: int) -> int:
     """Return an int >= minimum."""
-    if not isinstance(value, Integral):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         msg = f"{name} must be an integer, got {value!r}"
         raise TypeError(msg)
     if value < minimum:

@@ -34,8 +34,9 @@ _DV, _DV2, _DVDZ, _DZ2 = range(4)
 
 def _broadcast(v: Any, z: Any) -> tuple[FloatArray, FloatArray]:
     """Orders and arguments of equal shape."""
-    v, z = np.broadcast_arrays(real_or_nan("v", v), real_or_nan("z", z))
-    return v, z
+    v, z = real_or_nan("v", v), real_or_nan("z", z)
+    shape = np.broadcast_shapes(v.shape, z.shape)
+    return np.broadcast_to(v, shape), np.broadcast_to(z, shape)
 
 
 def _derivative(v: Any, z: Any, which: int, backend: str) -> FloatArray:
@@ -161,6 +162,11 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     array or float
         Of the broadcast shape; even in v.
 
+    Notes
+    -----
+    The relative error is at most 1e-14 for \|v\| <= 1e5 and 1e-300 <= z <= 1e300 (for JAX
+    z >= 1e-140).
+
     References
     ----------
     NIST Digital Library of Mathematical Functions, 10.29.2.
@@ -173,8 +179,8 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     """
     order, argument = _broadcast(np.abs(real_or_nan("v", v)), z)
     ratio = get_backend(backend).log_bessel(order, argument)[1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(argument == 0.0, -np.inf, order / argument - ratio)[()]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(ratio == np.inf, -np.inf, order / argument - ratio)[()]
 
 
 def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:

@@ -191,6 +191,26 @@ def test_ten_thousand_expectations():
     assert excess[~exact].max() <= 1e-9
 
 
+def test_laws_whose_order_rounding_hides():
+    """Large orders and nearly Gaussian laws: some law with the same moments is found."""
+    rng, n, cpu = np.random.default_rng(1), 2000, get_backend("cpu")
+    p = rng.choice([-1.0, 1.0], n) * 10.0 ** rng.uniform(0.0, 3.0, n)
+    omega = 10.0 ** rng.uniform(-8.0, 10.0, n)
+    etas = np.transpose(cpu.gig_moments(p, omega, omega)[1:])
+    for eta in etas:
+        theta, status = cpu.gig_fit(tuple(eta), FREE, "newton", None)
+        assert status <= GIGStatus.INVERSE_GAMMA
+        assert cpu.gig_law(theta)[1:] == pytest.approx(tuple(eta), rel=1e-8, abs=1e-8)
+    near = GIG.from_expectation(GIG(-0.5, 1e8, 1e8).expectation_params())
+    assert near.var() == pytest.approx(1e-8, rel=1e-6)
+
+
+@pytest.mark.parametrize("c", [1e-300, 1e-160, 1e160, 1e300])
+def test_units_do_not_matter_to_the_solve(c):
+    law = GIG(1.0, 2.0, 3.0).scaled(c)
+    assert GIG.from_expectation(law.expectation_params()).gig == pytest.approx(law.gig, rel=1e-9)
+
+
 @pytest.mark.parametrize("method", ["newton", "lbfgs", "bfgs"])
 @pytest.mark.parametrize(
     "fixed", [Fixed(), Fixed(p=1.5), Fixed(p=-0.5), Fixed(b=0.0), Fixed(a=0.0)]
@@ -227,8 +247,18 @@ def test_fixed_order_beyond_its_limit_lands_on_the_boundary(backend, p):
 def test_infeasible_expectations_have_a_status(backend, eta, status):
     assert backend.gig_fit(eta, FREE, "newton", None)[1] == status
     if np.isfinite(eta).all():
-        with pytest.raises(ValueError, match="eta must be the expectations of a GIG"):
+        with pytest.raises(ValueError, match="eta must be the expectations of a law in GIG, got"):
             GIG.from_expectation(eta)
+
+
+@pytest.mark.parametrize("theta", [(np.nan, 1.0, 1.0), (-np.nan, 1.0, 2.0), (1.0, np.inf, 1.0)])
+def test_no_law_has_no_covariance(theta):
+    cpu = get_backend("cpu")
+    assert np.isnan(cpu.gig_covariance(theta)).all()
+    assert np.isnan(cpu.gig_law(theta)[1:]).any()
+    for sign in (1.0, -1.0):
+        nan = sign * np.array([np.nan])
+        assert np.isnan(cpu.log_bessel_derivatives(nan, np.array([1.0]))).all()
 
 
 def test_backends_agree_on_covariances(backend):

@@ -107,6 +107,8 @@ def test_models_are_frozen_picklable_and_hashed_by_identity(model):
     np.testing.assert_array_equal(again.sigma(), model.sigma())
     assert again.subordinator == model.subordinator
     for target in (model, again):
+        with pytest.raises(AttributeError):
+            model.sigma = 1.0
         with pytest.raises(ValueError, match="read-only"):
             target.mu[0] = 1.0
         with pytest.raises(AttributeError):

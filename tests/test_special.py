@@ -1,6 +1,7 @@
 """Bessel functions against mpmath tables, recurrences and limits, on every backend."""
 
 import importlib.util
+import math
 from pathlib import Path
 
 import mpmath
@@ -61,8 +62,8 @@ def test_errors_keep_the_promise_and_the_record(table, name):
     assert forward.max() <= PROMISED[name]
     assert errors.error(name, table, sign=-1.0).max() <= PROMISED[name] or name == "kv_ratio"
     for region, worst in errors.read_record().items():
-        # Processors differ in the last digits of their libraries.
-        assert forward[table["region"] == region].max() <= 2.0 * worst[name] + 2.3e-16
+        # Processors differ in the order of their sums and the last digits of their libraries.
+        assert forward[table["region"] == region].max() <= 2.0 * worst[name] + 5e-16
 
 
 def test_ratio_of_negative_orders(table):
@@ -107,14 +108,48 @@ def test_the_tables_are_what_the_generators_write(generator):
             assert columns[name][i] == pytest.approx(float(value), rel=3e-16)
 
 
-@pytest.mark.parametrize("v", [0.7, 2.5, -3.2, 40.0])
+@pytest.mark.parametrize("v", [0.0, 0.3, 2.5, -3.2, 10.0, 10.1, 100.0, -1e3, 1e5])
 def test_tables_of_one_order_agree_with_direct_kernels(v):
-    z = 10.0 ** np.random.default_rng(0).uniform(-12.0, 12.0, 20_000)
+    rng = np.random.default_rng(0)
+    # All over the table, and about the zero of log K.
+    zero = max(abs(v), 0.5) / math.sinh(_peak._CROSSING)
+    z = np.concatenate([10.0 ** rng.uniform(-9.0, 9.0, 20_000), zero * rng.uniform(0.9, 1.1, 5000)])
     orders = np.full(z.size, v)
     expected = log_kv(orders, z)
-    scale = np.maximum(1.0, np.abs(expected))
-    assert np.max(np.abs(log_kv(v, z) - expected) / scale) <= 5e-15
-    np.testing.assert_allclose(kv_ratio(v, z), kv_ratio(orders, z), rtol=1e-14)
+    found = log_kv(v, z)
+    assert (found != expected).any()
+    assert np.max(np.abs(found - expected) / np.maximum(1.0, np.abs(expected))) <= 5e-15
+    np.testing.assert_allclose(kv_ratio(v, z), kv_ratio(orders, z), rtol=7e-15)
+
+
+def test_a_value_does_not_depend_on_its_neighbours():
+    z = np.full(5000, 2.3)
+    alone = log_kv(0.7, z)[10]
+    z[:6] = 0.0, np.nan, np.inf, 1e-12, -1.0, 1e300
+    assert log_kv(0.7, z)[10] == alone
+
+
+def test_small_negative_orders_at_tiny_arguments():
+    # K_{1-w} / K_w of two terms each, by mpmath
+    for v, z in [(-0.0074761191207873, 9.170566716939603e-292), (-0.3, 1e-300), (-0.5, 1e-200)]:
+        with mpmath.workdps(60):
+            w, half = -mpmath.mpf(v), mpmath.mpf(z) / 2
+
+            def k(v, half=half):
+                """K_v at a vanishing argument."""
+                terms = mpmath.gamma(v) * half ** (-v), mpmath.gamma(-v) * half**v
+                return sum(terms) / 2
+
+            expected = float(k(1 - w) / k(w))
+        assert kv_ratio(v, z) == pytest.approx(expected, rel=1e-14)
+
+
+def test_subnormal_arguments():
+    exact = math.log(12.0) + 5.0 * (math.log(2.0) - math.log(1e-308))
+    assert log_kv(5.0, 1e-308) == pytest.approx(exact, rel=1e-14)
+    for function in FUNCTIONS:
+        assert not np.isnan(function([0.0, 0.3, 5.0], [1e-308, 5e-324, 1e-310])).any()
+    assert log_kv_dz(5.0, 1.2e-308) == -np.inf
 
 
 def test_constants_of_the_crossing():
@@ -172,6 +207,7 @@ def test_ends_of_the_domain(backend):
     for function, values in expected.items():
         np.testing.assert_allclose(function(-1.5, z, backend=backend), values, rtol=1e-14)
         assert np.isnan(function([nan, inf], 1.0, backend=backend)).all()
+        assert np.isnan(function([nan, inf], 0.0, backend=backend)).all()
     at_zero = [f(0.0, 0.0, backend=backend) for f in (log_kv_dv, log_kv_dv2, log_kv_dvdz)]
     np.testing.assert_array_equal(at_zero, [0.0, inf, 0.0])
 
@@ -192,5 +228,8 @@ def test_second_derivatives_obey_the_bessel_equation(v, z):
 def test_shapes_broadcast():
     assert log_kv(np.zeros((3, 1)), np.ones(4)).shape == (3, 4)
     assert log_kv(1.0, 2.0).shape == ()
+    assert log_kv(1.0, [2.0]).shape == (1,)
+    assert kv_ratio([1.0], 2.0).shape == (1,)
+    assert log_kv_dv(1.0, []).shape == (0,)
     with pytest.raises(TypeError, match="z must hold real numbers"):
         log_kv(1.0, "two")

@@ -35,7 +35,7 @@ class ScaledEta(NamedTuple):
 def scale_eta(eta: GIGParameters, fixed_p: float | None) -> ScaledEta:
     """Rescale (E log Y, E 1/Y, E Y) so that E[T] = E[1/T]; E[log T] is idle at a fixed p."""
     log_y, inv_y, y = eta
-    s = math.sqrt(y / inv_y)
+    s = math.sqrt(y) / math.sqrt(inv_y)
     log_t = 0.0 if fixed_p is not None else log_y - math.log(s)
     return ScaledEta(s, math.sqrt(y * inv_y), log_t)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -32,6 +32,7 @@ _SPECIAL_STEPS = 200
 _WIDE_STEPS = 20
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class VarianceGamma(NormalMixture):
     """Variance gamma: Y ~ Gamma(alpha, beta), GIG(alpha, 2 beta, 0).
 
@@ -119,6 +120,7 @@ class VarianceGamma(NormalMixture):
         return self.subordinator.parameters["beta"]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class NormalInverseGamma(NormalMixture):
     """GH skew-t: Y ~ InverseGamma(alpha, beta), GIG(-alpha, 0, 2 beta).
 
@@ -183,6 +185,7 @@ class NormalInverseGamma(NormalMixture):
         return self.subordinator.parameters["beta"]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class NormalInverseGaussian(NormalMixture):
     """Normal-inverse Gaussian: Y ~ InverseGaussian(mu_ig, lam), GIG(-1/2, lam / mu_ig^2, lam).
 
@@ -246,6 +249,7 @@ class NormalInverseGaussian(NormalMixture):
         return self.subordinator.parameters["lam"]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class GeneralizedHyperbolic(NormalMixture):
     """Generalized hyperbolic: Y ~ GIG(p, a, b).
 
@@ -349,6 +353,7 @@ class GeneralizedHyperbolic(NormalMixture):
         return self.subordinator.parameters["b"]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Hyperbolic(NormalMixture):
     """Hyperbolic: Y ~ GIG((d + 1) / 2, a, b), the generalized hyperbolic with linear log-tails.
 

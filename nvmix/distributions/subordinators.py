@@ -188,7 +188,12 @@ class Subordinator(ABC):
             msg = f"method {method!r} did not converge for eta = {eta}; try another method"
             raise ValueError(msg)
         if status > GIGStatus.INVERSE_GAMMA:
-            msg = f"eta must be the expectations of a {cls.__name__}, got {eta} ({status.name})"
+            values = dict(zip(cls.statistics, eta.tolist(), strict=True))
+            found = f"the expectations of a law in {cls.__name__}, got {values}"
+            if status is GIGStatus.DEGENERATE:
+                msg = f"eta must be {found}, which leave Y no spread"
+            else:
+                msg = f"eta must be {found}, against Jensen's inequality"
             raise ValueError(msg)
         return cls.from_gig(*theta)
 

@@ -41,10 +41,9 @@ def whiten(
     q[:n] = 0.0
     linear[:n] = 0.0
     for i in range(d):
-        paired = i - i % 2 < d - 1
-        tiled = 0
-        if paired:
-            tiled = min((i - i % 2 + 5) // 4, d // 4) * 4
+        pair = i - i % 2
+        # Columns that the pair's tiles cover, the zeros above its diagonal included.
+        tiled = min((pair + 5) // 4, d // 4) * 4 if pair < d - 1 else 0
         if tiled == 0:
             for r in range(n):
                 w[i, r] = inverse[i, 0] * x[0, r]
@@ -98,8 +97,9 @@ def add_products(
             total_inv_y += u[r]
         x[i] += total
         x_inv_y[i] += total_inv_y
+        pair = i - i % 2
         # Columns that the pair's tiles cover; they are done when its second row is weighted.
-        tiled = min((i - i % 2 + 2) // 4, d // 4) * 4 if i - i % 2 < d - 1 else 0
+        tiled = min((pair + 2) // 4, d // 4) * 4 if pair < d - 1 else 0
         if i % 2 == 1:
             for j in range(0, tiled, 4):
                 _add_tile_product(weighted, w, i - 1, j, n, scatter)

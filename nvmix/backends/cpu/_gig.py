@@ -128,6 +128,31 @@ def _radius(v: float, z: float) -> float:
 
 
 @device
+def bessel_parts(v: float, z: float) -> tuple[float, float, float, float]:
+    """(peak, rest, K_{v+1} / K_v, d log K_v / dv), log K_v being peak + rest; SMALL < z < inf.
+
+    The peak is the log of the largest value of the integrand in DLMF 10.32.9.
+    """
+    w = abs(v)
+    r = _radius(w, z)
+    log_integral, up, down, u = means(z * (z / (r + w)), w)
+    mode = (w + r) / z
+    log_mode = math.log(mode)
+    peak, rest = bessel_peak(w, z, r, log_mode), log_integral - math.log(2.0)
+    if v < 0.0:
+        return peak, rest, (1.0 + down) / mode, -(log_mode + u)
+    return peak, rest, (1.0 + up) * mode, log_mode + u
+
+
+@device
+def log_bessel_peak(v: float, z: float) -> float:
+    """The peak of `bessel_parts` by itself."""
+    w = abs(v)
+    r = _radius(w, z)
+    return bessel_peak(w, z, r, math.log((w + r) / z))
+
+
+@device
 def log_bessel(v: float, z: float) -> tuple[float, float, float]:
     """(log K_v, K_{v+1} / K_v, d log K_v / dv) at z by DLMF 10.32.9; |v| <= 1e5, z >= 1e-300.
 
@@ -141,15 +166,8 @@ def log_bessel(v: float, z: float) -> tuple[float, float, float]:
         return -np.inf, 1.0, 0.0
     if z <= SMALL:
         return small_bessel(v, z)
-    w = abs(v)
-    r = _radius(w, z)
-    log_integral, up, down, u = means(z * (z / (r + w)), w)
-    mode = (w + r) / z
-    log_mode = math.log(mode)
-    log_k = bessel_peak(w, z, r, log_mode) + (log_integral - math.log(2.0))
-    if v < 0.0:
-        return log_k, (1.0 + down) / mode, -(log_mode + u)
-    return log_k, (1.0 + up) * mode, log_mode + u
+    peak, rest, ratio, log_k_dv = bessel_parts(v, z)
+    return peak + rest, ratio, log_k_dv
 
 
 @device

@@ -17,6 +17,7 @@ from nvmix.backends.cpu._gig import (
     bessel_pair,
     gig_covariance,
     gig_moments,
+    log_bessel_peak,
 )
 from nvmix.backends.cpu._jit import device, loop
 from nvmix.backends.cpu._solve import (
@@ -30,6 +31,8 @@ from nvmix.backends.cpu._table import (
     covered_bessel,
     covered_moments,
     scaled_moments,
+    served,
+    swings,
     tabulated,
 )
 from nvmix.backends.cpu._variates import gig_variates
@@ -37,7 +40,7 @@ from nvmix.backends.cpu._variates import gig_variates
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:3ac16b1af2f9b7fe"
+LINKED_SOURCES: Final = "sha256:a10deaf1807b7e7c"
 
 
 # log(2 pi) / 2
@@ -51,6 +54,15 @@ def bessel_pair_loop(v: FloatArray, z: FloatArray, log_k: FloatArray, ratio: Flo
         log_k[i], ratio[i] = bessel_pair(v[i], z[i])
 
 
+@device
+def _bessel_of_order(v: float, z: float, table: FloatArray) -> tuple[float, float]:
+    """What the table has of (log K, ratio), or the direct values where it does not reach."""
+    if served(table, z):
+        log_k, ratio, _, _ = tabulated(table, z)
+        return log_k, ratio
+    return bessel_pair(v, z)
+
+
 @loop
 def bessel_order_loop(
     v: float, z: FloatArray, table: FloatArray, log_k: FloatArray, ratio: FloatArray
@@ -58,13 +70,16 @@ def bessel_order_loop(
     """`bessel_pair_loop` at one order, with a table."""
     for first in range(0, z.size, BLOCK):
         block = z[first : first + BLOCK]
-        inside = covered_bessel(v, 1.0, 0.0, block, table)
-        for i in range(block.size):
-            k = first + i
-            if inside:
-                log_k[k], ratio[k], _, _ = tabulated(table, block[i])
-            else:
-                log_k[k], ratio[k] = bessel_pair(v, block[i])
+        if covered_bessel(v, 1.0, 0.0, block, table):
+            for i in range(block.size):
+                log_k[first + i], ratio[first + i], _, _ = tabulated(table, block[i])
+        else:
+            for i in range(block.size):
+                log_k[first + i], ratio[first + i] = _bessel_of_order(v, block[i], table)
+        if swings(v):
+            for i in range(block.size):
+                if served(table, block[i]):
+                    log_k[first + i] += log_bessel_peak(v, block[i])
 
 
 @loop

@@ -104,7 +104,9 @@ def node(u: float) -> tuple[float, float, float]:
 
 @device
 def _step(r: float) -> tuple[int, float]:
-    """Level k of the tables and step h_k that serve r = sqrt(p^2 + a b)."""
+    """Level k of the tables and step h_k that serve r = sqrt(p^2 + a b); nan where r is."""
+    if not r < np.inf:
+        return _LEVELS, np.nan
     # Exponent and top bit of the mantissa of the double before 1 + 0.13 r, less those before 1.
     bound = 1.0 + _GROWTH * r
     k = ((to_bits(bound) - 1) >> 51) - _BEFORE_ONE
@@ -166,10 +168,7 @@ def _side_sums(
 def means(alpha: float, p: float) -> tuple[float, float, float, float]:
     """Log of the integral of w, and the means of e^u - 1, e^-u - 1 and u; error 4e-15 relative."""
     v = abs(p)
-    r = alpha + v
-    if not r < np.inf:
-        return np.nan, np.nan, np.nan, np.nan
-    k, h = _step(r)
+    k, h = _step(alpha + v)
     right, left = _counts(k, h, alpha, v, _MEAN_REACHES)
     r0, r_up, r_down, r_u = _side_sums(k, h, alpha, v, True, right)
     l0, l_up, l_down, l_u = _side_sums(k, h, alpha, v, False, left)

@@ -104,7 +104,9 @@ def _ratio_down(v: float, z: float, x: float) -> float:
         return 0.5 * z / _scaled_ratio(v - 1.0, x)
     # Away from 1 each factor is of the order of 1: no digit is lost to large logarithms.
     factors = math.exp(_scaled_log(1.0 - v, x) - _scaled_log(v, x))
-    return factors * math.pow(2.0 / z, 1.0 - 2.0 * v)
+    half = 0.5 * z
+    # (z / 2)^(2 v - 1) by an exponent that is not rounded.
+    return factors * (math.pow(half, 2.0 * v - 1.0) if v > 0.5 else math.pow(half, 2.0 * v) / half)
 
 
 @device
@@ -131,7 +133,7 @@ def _over(d2: float, v: float) -> float:
 @device
 def small_bessel(v: float, z: float) -> tuple[float, float, float]:
     """(log K_v, K_{v+1} / K_v, d log K_v / dv); error 1e-14 relative to max(1, |value|)."""
-    w, x = abs(v), math.log(2.0 / z)
+    w, x = abs(v), math.log(2.0) - math.log(z)
     log_k = w * x + _scaled_log(w, x) - math.log(2.0)
     if v < 0.0:
         return log_k, _ratio_down(w, z, x), -_slopes(w, x)[0]
@@ -141,7 +143,7 @@ def small_bessel(v: float, z: float) -> tuple[float, float, float]:
 @device
 def small_curvature(v: float, z: float) -> tuple[float, float, float]:
     """(d2/dv2, d2/dvdz, d2/dz2) of log K_v(z), v >= 0."""
-    x = math.log(2.0 / z)
+    x = math.log(2.0) - math.log(z)
     dv2 = _slopes(v, x)[1]
     if v > _ONE_TERM:
         return dv2, -1.0 / z, v / z / z
@@ -172,7 +174,7 @@ def _inverse_mean(p: float, a: float, z: float, x: float) -> float:
 def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
     """(lnZ, E log Y, E 1/Y, E Y)."""
     z = math.sqrt(a) * math.sqrt(b)
-    x = math.log(2.0 / z)
+    x = math.log(2.0) - math.log(z)
     log_scale = math.log(2.0) - math.log(a)
     return (
         _scaled_log(p, x) + p * log_scale,
@@ -192,7 +194,7 @@ def _slope(v: float, x: float) -> float:
 def small_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
     """Covariances (log log, log inv, log id, inv inv, inv id, id id) of log Y, 1/Y and Y."""
     z = math.sqrt(a) * math.sqrt(b)
-    x = math.log(2.0 / z)
+    x = math.log(2.0) - math.log(z)
     rate = 0.5 * a
     slope, ll = _slopes(p, x)
     y, inverse = _mean(p, a, x), _inverse_mean(p, a, z, x)
@@ -201,7 +203,7 @@ def small_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
         ly, yy = 1.0 / rate, p / (rate * rate)
     else:
         ly = y * (_slope(p + 1.0, x) - slope)
-        yy = y * ((p + 1.0) / rate - y)
+        yy = y * ((p + 1.0) / rate - y) if y < np.inf else np.inf
     if p > 1.0 + _ONE_TERM:
         li, iy = -rate / (p - 1.0) ** 2, -1.0 / (p - 1.0)
     else:

@@ -34,6 +34,8 @@ _DECREMENT: Final = 1e-26
 _STALLED: Final = 1e-14
 # Largest relative error of E[Y] and E[1/Y] of a finished solve.
 _RESIDUAL: Final = 1e-10
+# Largest relative error of the moments of a law that stands in for one that was not found.
+_REPRODUCED: Final = 1e-9
 # Smallest pivot of a unit-diagonal covariance that is not rounding.
 _PIVOT: Final = 1e-15
 # sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
@@ -204,8 +206,8 @@ def _newton_step(
 
 @device
 def _moved(x: float, step: float, log: bool) -> float:
-    """x + step to second order, or x times e^(step / x), at most e^5 away; positive."""
-    if step > 0.0 and not log:
+    """x + step, or x times e^(step / x), at most e^5 away, where that leaves little of x."""
+    if step > -0.5 * x and not log:
         return x + step
     return x * math.exp(min(max(step / x, -5.0), 5.0))
 
@@ -293,6 +295,44 @@ def _gig_interior(
 
 
 @device
+def _misfit(law: tuple[float, float, float], log_t: float, m: float, fixed: bool) -> float:
+    """Worst relative error of the moments of T; what a boundary law falls short of is none."""
+    _, log_found, inverse, mean = gig_moments(law[0], law[1], law[2])
+    error = 0.0 if fixed else abs(log_found - log_t)
+    error = max(error, inverse / m - 1.0, mean / m - 1.0)
+    if law[1] > 0.0:
+        error = max(error, 1.0 - mean / m)
+    if law[2] > 0.0:
+        error = max(error, 1.0 - inverse / m)
+    return error
+
+
+@device
+def _reproducing(
+    found: tuple[float, float, float], log_t: float, m: float, s: float, fixed: bool
+) -> tuple[float, float, float, int]:
+    """First of the law found and the special cases that reproduces the moments.
+
+    Rounding of E log T, E T and E 1/T leaves p undetermined where they nearly agree, and b where
+    the gamma law nearly has them: there any law that has them will do.
+    """
+    p, q = gamma_shape(math.log(m) - log_t), gamma_shape(math.log(m) + log_t)
+    lam = m / (m * m - 1.0)
+    gamma, inverse = (p, 2.0 * p / m, 0.0), (-q, 0.0, 2.0 * q / m)
+    gaussian, reciprocal = (-0.5, lam / (m * m), lam), (0.5, lam, lam / (m * m))
+    for i, law in enumerate((found, gaussian, reciprocal, gamma, inverse)):
+        if (i == 0 or not fixed) and _misfit(law, log_t, m, fixed) <= _REPRODUCED:
+            status = _GAMMA if law[2] == 0.0 else _INVERSE_GAMMA if law[1] == 0.0 else _INTERIOR
+            return law[0], law[1] / s, law[2] * s, status
+    # A b too small for doubles: the gamma law has an infinite E 1/T, and everything else.
+    if found[2] == 0.0 and found[0] <= 1.0:
+        return gamma[0], gamma[1] / s, 0.0, _GAMMA
+    if found[1] == 0.0 and found[0] >= -1.0:
+        return inverse[0], 0.0, inverse[2] * s, _INVERSE_GAMMA
+    return found[0], found[1] / s, found[2] * s, _NOT_CONVERGED
+
+
+@device
 def gig_solve(
     log_y: float, inv_y: float, y: float, fixed_p: float, start: tuple[float, float, float]
 ) -> tuple[float, float, float, int]:
@@ -301,7 +341,7 @@ def gig_solve(
     if status != _INTERIOR:
         return p, a, b, status
     spread = y * inv_y - 1.0
-    s = math.sqrt(y / inv_y)
+    s = math.sqrt(y) / math.sqrt(inv_y)
     m = math.sqrt(y * inv_y)
     excess = spread / (1.0 + m)
     fixed = not math.isnan(fixed_p)
@@ -312,4 +352,6 @@ def gig_solve(
     if a0 > 0.0 and b0 > 0.0 and gig_objective(p0, a0, b0, tau) > gig_objective(p, a, b, tau):
         p, a, b = p0, a0, b0
     p, a, b, status = _gig_interior(tau, p, a, b, fixed)
-    return p, a / s, b * s, status
+    if status == _INTERIOR:
+        return p, a / s, b * s, status
+    return _reproducing((p, a, b), centred, m, s, fixed)

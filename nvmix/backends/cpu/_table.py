@@ -14,8 +14,9 @@ import math
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+from numpy.polynomial.chebyshev import cheb2poly
 
-from nvmix.backends.cpu._gig import gig_moments, log_bessel
+from nvmix.backends.cpu._gig import bessel_parts, gig_moments
 from nvmix.backends.cpu._intrinsics import from_bits, horner4, to_bits
 from nvmix.backends.cpu._jit import device, inlined_device
 
@@ -31,10 +32,19 @@ _SHIFT: Final = 50
 # Intervals cover 2^-32 <= s < 2^32; s beyond is computed directly.
 _INTERVALS: Final = 256
 _FIRST: Final = (1023 - 32) << 2
+# Order up to which a table of log K is good to 1e-14.
+_MOST_STEADY: Final = 10.0
 # Rows below which building intervals costs more than it saves.
 LEAST_ROWS: Final = 200
-_NODES: Final = np.cos(np.pi * (np.arange(_POWERS) + 0.5) / _POWERS)
-_TO_POWERS: Final = np.linalg.inv(np.vander(_NODES, increasing=True))
+_ANGLES: Final = np.pi * (np.arange(_POWERS) + 0.5) / _POWERS
+_NODES: Final = np.cos(_ANGLES)
+# Values at the nodes to coefficients of T_k, and those, which fall like 18^-k, to powers: one
+# matrix for both would spread the rounding of the first over the second.
+_TO_CHEBYSHEV: Final = np.cos(np.outer(np.arange(_POWERS), _ANGLES)) * 2.0 / _POWERS
+_TO_CHEBYSHEV[0] /= 2.0
+_TO_POWERS: Final = np.array(
+    [np.pad(cheb2poly(unit), (0, _POWERS))[:_POWERS] for unit in np.eye(_POWERS)]
+)
 
 
 def new_table() -> FloatArray:
@@ -58,26 +68,42 @@ def tabulated(table: FloatArray, x: float) -> tuple[float, float, float, float]:
     return horner4(table, i, 2, _POWERS, (x - table[i, 0]) * table[i, 1])
 
 
-def _coverer(functions: Callable[[float, float], Functions]) -> Callable[..., bool]:
-    """Make the kernel that fills tables of four functions of (order, x)."""
+@device
+def _fill(centre: float, half: float, middle: Functions, c: FloatArray, row: FloatArray) -> None:
+    """Fill an interval's row from the values at its centre and Chebyshev coefficients about it."""
+    row[:] = 0.0
+    for k in range(_POWERS):
+        for j in range(k + 1):
+            for m in range(4):
+                row[2 + 4 * j + m] += _TO_POWERS[k, j] * c[k, m]
+    for m in range(4):
+        row[2 + m] += middle[m]
+    row[0], row[1] = centre, 1.0 / half
+
+
+def _builder(functions: Callable[[float, float], Functions]) -> Callable[..., None]:
+    """Make the kernel that fills one interval's row for four functions of (order, x)."""
 
     @device
     def build(order: float, interval: int, row: FloatArray) -> None:
-        """Fill one interval's row with the powers of its four polynomials about its centre."""
+        """Interpolate the functions at the Chebyshev nodes of an interval."""
         low, high = from_bits(interval << _SHIFT), from_bits((interval + 1) << _SHIFT)
         centre, half = 0.5 * (low + high), 0.5 * (high - low)
         middle = functions(order, centre)
-        row[:] = 0.0
+        c = np.zeros((_POWERS, 4))
         for i in range(_POWERS):
             values = functions(order, centre + half * _NODES[i])
-            for m in range(4):
-                # Differences from the centre keep the rounding of the inverse out of the value.
-                difference = values[m] - middle[m]
-                for j in range(_POWERS):
-                    row[2 + 4 * j + m] += _TO_POWERS[j, i] * difference
-        for m in range(4):
-            row[2 + m] += middle[m]
-        row[0], row[1] = centre, 1.0 / half
+            for k in range(_POWERS):
+                for m in range(4):
+                    # Differences from the centre keep the values' own rounding out of the sums.
+                    c[k, m] += _TO_CHEBYSHEV[k, i] * (values[m] - middle[m])
+        _fill(centre, half, middle, c, row)
+
+    return build
+
+
+def _coverer(build: Callable[..., None]) -> Callable[..., bool]:
+    """Make the kernel that fills the rows of a table that arguments ask for."""
 
     @device
     def covered(order: float, a: float, b: float, q: FloatArray, table: FloatArray) -> bool:
@@ -102,13 +128,25 @@ def _standard_moments(p: float, s: float) -> Functions:
 
 @device
 def _bessel(v: float, z: float) -> Functions:
-    """(log K_v, K_{v+1} / K_v, d log K_v / dv, 0) at z."""
-    log_k, ratio, log_k_dv = log_bessel(v, z)
-    return log_k, ratio, log_k_dv, 0.0
+    """(log K_v or, where its peak `swings`, the rest of it, K_{v+1} / K_v, d log K_v / dv, 0)."""
+    peak, rest, ratio, log_k_dv = bessel_parts(v, z)
+    return rest if swings(v) else peak + rest, ratio, log_k_dv, 0.0
 
 
-covered_moments: Final = _coverer(_standard_moments)
-covered_bessel: Final = _coverer(_bessel)
+@device
+def swings(v: float) -> bool:
+    """Whether log K_v moves too far over an interval for a table to be good to 1e-14."""
+    return abs(v) > _MOST_STEADY
+
+
+covered_moments: Final = _coverer(_builder(_standard_moments))
+covered_bessel: Final = _coverer(_builder(_bessel))
+
+
+@device
+def served(table: FloatArray, x: float) -> bool:
+    """Whether x lies in an interval of the table."""
+    return 0 <= _interval(x) < len(table)
 
 
 @device
@@ -116,8 +154,7 @@ def scaled_moments(
     p: float, a: float, x: float, table: FloatArray
 ) -> tuple[float, float, float, float]:
     """(lnZ, E log Y, E 1/Y, E Y) of GIG(p, a, x) for T = a Y, by the table where it reaches."""
-    i = _interval(a * x)
-    if not 0 <= i < len(table):
+    if not served(table, a * x):
         return gig_moments(p, a, x)
     log_z, log_t, inv_t, t = tabulated(table, a * x)
     log_a = math.log(a)

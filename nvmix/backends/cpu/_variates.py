@@ -16,7 +16,7 @@ import numpy as np
 from nvmix.backends.cpu._exp import simd_exp
 from nvmix.backends.cpu._gig import gig_moments, log_mode_terms
 from nvmix.backends.cpu._jit import device, reducing_device
-from nvmix.backends.cpu._quadrature import means
+from nvmix.backends.cpu._quadrature import means, node
 from nvmix.backends.cpu._small import SMALL
 
 if TYPE_CHECKING:
@@ -28,13 +28,15 @@ _MOST_STRIPS: Final = 2 * _STRIPS
 # A side's tail begins where f falls by more than this from one end of a strip to the other.
 _LEAST_SHARE: Final = 0.25
 _WIDEST: Final = 690.0
+# Two or three proposals are many; parameters near the ends of the doubles could ask for ever more.
+_MOST_PROPOSALS: Final = 1000
 
 
 @device
 def _log_density(alpha: float, v: float, u: float) -> float:
     """psi(u) = -alpha (cosh u - 1) - v (e^u - 1 - u)."""
-    half = math.sinh(0.5 * u)
-    return -2.0 * alpha * half * half - v * (math.expm1(u) - u)
+    c, up, down = node(abs(u))
+    return -alpha * c - v * (up if u > 0.0 else down)
 
 
 @device
@@ -99,7 +101,9 @@ def _log_variates(alpha: float, v: float, log_integral: float, out: FloatArray, 
         return
     for i in range(out.size):
         u = math.nan
-        while math.isnan(u):
+        for _ in range(_MOST_PROPOSALS):
+            if not math.isnan(u):
+                break
             place = rng.random() * total
             k = int(place)
             if k < count:
@@ -131,7 +135,7 @@ def _exponentiate(log_mode: float, sign: float, out: FloatArray) -> None:
 def gig_variates(p: float, a: float, b: float, out: FloatArray, rng: Any) -> None:
     """Fill out with independent variates of GIG(p, a, b), a, b > 0."""
     r, alpha, log_mode = log_mode_terms(p, a, b)
-    if alpha <= SMALL:
+    if alpha <= SMALL and abs(p) < 1.0:
         # The quadrature's reach is limited; what cancels here moves the strips, not the law.
         log_integral = gig_moments(p, a, b)[0] - (p * log_mode - r)
     else:
