@@ -2,7 +2,8 @@ r"""Modified Bessel functions of the second kind, in forms that do not overflow.
 
 :math:`K_v(z) = \tfrac12 \int_{-\infty}^{\infty} e^{vt - z\cosh t}\,dt` (DLMF 10.32.9) is summed by
 the trapezoidal rule about the peak of its integrand; order derivatives and ratios are means under
-the same weights, so nothing is differenced.
+the same weights, so nothing is differenced. From 4096 arguments at one order on, log K and the
+ratio come from a table, which moves their last digits.
 """
 
 from __future__ import annotations
