@@ -14,6 +14,7 @@ from scipy.stats import kstest
 from nvmix import GIG, Gamma, InverseGamma, InverseGaussian
 from nvmix.backends import get_backend
 from nvmix.backends._protocol import Fixed, GIGStatus
+from nvmix.backends.cpu import _loops
 
 FREE = Fixed()
 logs = st.floats(-4.0, 4.0).map(lambda x: 10.0**x)
@@ -251,11 +252,18 @@ def test_infeasible_expectations_have_a_status(backend, eta, status):
             GIG.from_expectation(eta)
 
 
-@pytest.mark.parametrize("theta", [(np.nan, 1.0, 1.0), (-np.nan, 1.0, 2.0), (1.0, np.inf, 1.0)])
+NO_LAWS = [(np.nan, 1.0, 1.0), (-np.nan, 1.0, 2.0), (1.0, np.inf, 1.0), (np.nan, np.nan, np.nan)]
+
+
+@pytest.mark.parametrize("theta", NO_LAWS)
 def test_no_law_has_no_covariance(theta):
     cpu = get_backend("cpu")
     assert np.isnan(cpu.gig_covariance(theta)).all()
     assert np.isnan(cpu.gig_law(theta)[1:]).any()
+    assert cpu.gig_fit(theta, FREE, "newton", None)[1] == GIGStatus.INFEASIBLE
+    # A nan made by the processor has its sign bit set, unlike numpy's.
+    nan = float(np.array([0xFFF8000000000000], np.uint64).view(np.float64)[0])
+    assert np.isnan(_loops.gig_objective_entry(nan, nan, 1.0, (0.0, 0.1, 0.1))).all()
     for sign in (1.0, -1.0):
         nan = sign * np.array([np.nan])
         assert np.isnan(cpu.log_bessel_derivatives(nan, np.array([1.0]))).all()
