@@ -121,10 +121,12 @@ def _gamma_covariance(p: float, a: float) -> tuple[float, ...]:
 
 
 @device
-def _radius(v: float, z: float) -> float:
-    """sqrt(v^2 + z^2), without the cost of hypot where squares do not overflow."""
-    square = v * v + z * z
-    return math.sqrt(square) if square < 1e300 else math.hypot(v, z)
+def _bessel_mode(w: float, z: float) -> tuple[float, float]:
+    """r = sqrt(w^2 + z^2) and e^t = (w + r) / z at the peak of exp(w t - z cosh t), w >= 0."""
+    # hypot costs more, and is needed only where squares overflow.
+    square = w * w + z * z
+    r = math.sqrt(square) if square < 1e300 else math.hypot(w, z)
+    return r, (w + r) / z
 
 
 @device
@@ -134,9 +136,8 @@ def bessel_parts(v: float, z: float) -> tuple[float, float, float, float]:
     The peak is the log of the largest value of the integrand in DLMF 10.32.9.
     """
     w = abs(v)
-    r = _radius(w, z)
+    r, mode = _bessel_mode(w, z)
     log_integral, up, down, u = means(z * (z / (r + w)), w)
-    mode = (w + r) / z
     log_mode = math.log(mode)
     peak, rest = bessel_peak(w, z, r, log_mode), log_integral - math.log(2.0)
     if v < 0.0:
@@ -148,8 +149,8 @@ def bessel_parts(v: float, z: float) -> tuple[float, float, float, float]:
 def log_bessel_peak(v: float, z: float) -> float:
     """The peak of `bessel_parts` by itself."""
     w = abs(v)
-    r = _radius(w, z)
-    return bessel_peak(w, z, r, math.log((w + r) / z))
+    r, mode = _bessel_mode(w, z)
+    return bessel_peak(w, z, r, math.log(mode))
 
 
 @device
@@ -216,11 +217,11 @@ def bessel_curvature(v: float, z: float) -> tuple[float, float, float, float]:
     if z <= SMALL:
         vv, vz, zz = small_curvature(w, z)
         return small_bessel(v, z)[2], vv, 0.0 + sign * vz, zz
-    r = _radius(w, z)
+    r, mode = _bessel_mode(w, z)
     _, m1, _, _, c11, c12, c13, c22, c23, c33 = covariances(z * (z / (r + w)), w)
     # cosh t is a constant and s u + (e^u - 1 - u) (w + r) / (2 z) + (e^-u - 1 + u) (r - w) / (2 z).
-    s, up, down = w / z, 0.5 * (r + w) / z, 0.5 * z / (r + w)
+    s, up, down = w / z, 0.5 * mode, 0.5 * z / (r + w)
     vz = s * c11 + up * c12 + down * c13
     zz = s * (s * c11 + 2.0 * (up * c12 + down * c13))
     zz += up * up * c22 + 2.0 * up * down * c23 + down * down * c33
-    return sign * (math.log((w + r) / z) + m1), c11, 0.0 - sign * vz, zz
+    return sign * (math.log(mode) + m1), c11, 0.0 - sign * vz, zz

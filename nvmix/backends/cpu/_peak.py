@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from nvmix.backends.cpu._exp import LN2_HIGH, LN2_LOW
 from nvmix.backends.cpu._intrinsics import fma
 from nvmix.backends.cpu._jit import device
 from nvmix.backends.cpu._quadrature import node
 
-# log 2 as a number of few bits, and the rest.
-_LN2_HIGH: Final = 6.93147180369123816490e-01
-_LN2_LOW: Final = 1.90821492927058770002e-10
 # t tanh t = 1, where v t and z cosh t cancel; sinh t and cosh t, the former in two parts.
 _CROSSING: Final = 1.1996786402577337
 _SINH: Final = 1.50887956153832
@@ -29,8 +27,8 @@ _NEAR: Final = 0.3
 def gig_peak(p: float, a: float, b: float, y: float) -> float:
     """p log y - (a y + b / y) / 2 at the mode y; error 1e-16 relative to max(|p|, |value|)."""
     fraction, exponent = math.frexp(y)
-    log_power = exponent * _LN2_HIGH
-    small = p * (exponent * _LN2_LOW + math.log(fraction))
+    log_power = exponent * LN2_HIGH
+    small = p * (exponent * LN2_LOW + math.log(fraction))
     product = p * log_power
     linear, quotient = a * y, b / y
     total = linear + quotient
