@@ -7,13 +7,17 @@ machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dtrtri
 
+from nvmix._arrays import on_jax
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from nvmix._typing import FloatArray
 
@@ -51,8 +55,11 @@ def row_blocks(X: FloatArray) -> Iterator[FloatArray]:
 def standardized(X: FloatArray) -> Standardized:
     """Means, sizes and the covariance of the columns in units of their sizes; no copy of X.
 
-    Units and shifts leave the covariance as it is, and nothing overflows or underflows.
+    Units and shifts leave the covariance as it is, and nothing overflows or underflows. A JAX array
+    is worked on where it is.
     """
+    if on_jax(X):
+        return _standardized_on_device()(X)
     sums = [(x.sum(axis=1), x.max(axis=1), x.min(axis=1)) for x in row_blocks(X)]
     totals, largest, least = map(np.array, zip(*sums, strict=True))
     mean = totals.sum(axis=0) / len(X)
@@ -65,3 +72,28 @@ def standardized(X: FloatArray) -> Standardized:
         products += z @ z.T
     total /= len(X)
     return Standardized(mean + size * total, size, products / len(X) - np.outer(total, total))
+
+
+@cache
+def _standardized_on_device() -> Callable[[Any], Standardized]:
+    """`standardized` for a JAX array, in float64."""
+    jax = sys.modules["jax"]
+
+    def compute(X: Any) -> Standardized:
+        xp = jax.numpy
+        X = X.astype(float)
+        mean = X.mean(axis=0)
+        size = xp.abs(X - mean).max(axis=0)
+        size = xp.where(size == 0.0, 1.0, size)
+        z = (X - mean) / size
+        rest = z.mean(axis=0)
+        products = xp.matmul(z.T, z, precision="highest")
+        return Standardized(mean + size * rest, size, products / len(X) - xp.outer(rest, rest))
+
+    jitted = jax.jit(compute)
+
+    def on_host(X: Any) -> Standardized:
+        with jax.enable_x64(True):  # noqa: FBT003
+            return Standardized(*jax.device_get(jitted(X)))
+
+    return on_host

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nvmix._arrays import namespace
 from nvmix._linalg import inverse_lower
+from nvmix._pytrees import pytree
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
 
+_SUMS = ("weight", "log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_inv_y")
+
+
+@pytree((*_SUMS, "origin", "scale"))
 @dataclass(frozen=True, eq=False)
 class SufficientStatistics:
     r"""Weighted sums of E[t(X, Y) | X], with the log-likelihood of the same pass.
@@ -98,9 +104,13 @@ class SufficientStatistics:
     @property
     def E_XXT_inv_Y(self) -> FloatArray:  # noqa: N802
         """Mean of X X' E[1/Y | X], shape (d, d)."""
-        cross = np.outer(self.scale @ (self.x_inv_y / self.weight), self.origin)
+        outer = namespace(self.scale, self.xx_inv_y).outer
+        cross = outer(self.scale @ (self.x_inv_y / self.weight), self.origin)
         scatter = self.scale @ (self.xx_inv_y / self.weight) @ self.scale.T
-        return scatter + cross + cross.T + self.E_inv_Y * np.outer(self.origin, self.origin)
+        full: FloatArray = (
+            scatter + cross + cross.T + self.E_inv_Y * outer(self.origin, self.origin)
+        )
+        return full
 
     def in_frame(self, origin: FloatArray, scale: FloatArray) -> SufficientStatistics:
         """Express the same statistics in another frame.
@@ -117,17 +127,18 @@ class SufficientStatistics:
         SufficientStatistics
             Equal statistics in the new frame.
         """
-        if np.array_equal(origin, self.origin) and np.array_equal(scale, self.scale):
+        xp = namespace(origin, scale, self.origin, self.xx_inv_y)
+        if xp is np and np.array_equal(origin, self.origin) and np.array_equal(scale, self.scale):
             return self
-        inverse = inverse_lower(scale)
+        inverse = inverse_lower(scale) if xp is np else xp.linalg.inv(scale)
         A, c = inverse @ self.scale, inverse @ (self.origin - origin)
         x_inv_y = A @ self.x_inv_y
-        cross = np.outer(x_inv_y, c)
+        cross = xp.outer(x_inv_y, c)
         return replace(
             self,
             x=A @ self.x + self.weight * c,
             x_inv_y=x_inv_y + self.inv_y * c,
-            xx_inv_y=A @ self.xx_inv_y @ A.T + cross + cross.T + self.inv_y * np.outer(c, c),
+            xx_inv_y=A @ self.xx_inv_y @ A.T + cross + cross.T + self.inv_y * xp.outer(c, c),
             origin=origin,
             scale=scale,
         )
@@ -137,30 +148,11 @@ class SufficientStatistics:
         if not isinstance(other, SufficientStatistics):
             return NotImplemented
         that = other.in_frame(self.origin, self.scale)
-        return replace(
-            self,
-            weight=self.weight + that.weight,
-            log_likelihood=self.log_likelihood + that.log_likelihood,
-            log_y=self.log_y + that.log_y,
-            inv_y=self.inv_y + that.inv_y,
-            y=self.y + that.y,
-            x=self.x + that.x,
-            x_inv_y=self.x_inv_y + that.x_inv_y,
-            xx_inv_y=self.xx_inv_y + that.xx_inv_y,
-        )
+        sums = {name: getattr(self, name) + getattr(that, name) for name in _SUMS}
+        return replace(self, **sums)
 
     def __mul__(self, factor: float) -> SufficientStatistics:
         """Statistics with every row's weight multiplied by a factor."""
-        return replace(
-            self,
-            weight=self.weight * factor,
-            log_likelihood=self.log_likelihood * factor,
-            log_y=self.log_y * factor,
-            inv_y=self.inv_y * factor,
-            y=self.y * factor,
-            x=self.x * factor,
-            x_inv_y=self.x_inv_y * factor,
-            xx_inv_y=self.xx_inv_y * factor,
-        )
+        return replace(self, **{name: getattr(self, name) * factor for name in _SUMS})
 
     __rmul__ = __mul__

@@ -1,14 +1,18 @@
-"""The one place that raises on bad input: every message names the parameter and what it got."""
+"""The one place that raises on bad input: every message names the parameter and what it got.
+
+What JAX traces has a shape and no numbers yet: its shape is checked, and it passes as it is.
+"""
 
 from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from nvmix._linalg import standardized
+from nvmix._arrays import namespace, on_jax, traced
+from nvmix._linalg import Standardized, standardized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +52,8 @@ def real(name: str, value: object) -> float:
     """Return a finite float."""
     if type(value) is float and math.isfinite(value):
         return value
+    if traced(value):
+        return _traced_scalar(name, value)
     scalar = np.asarray(value)
     if scalar.ndim != 0 or scalar.dtype.kind not in "iuf":
         msg = f"{name} must be a real number, got {value!r}"
@@ -59,10 +65,18 @@ def real(name: str, value: object) -> float:
     return number
 
 
+def _traced_scalar(name: str, value: Any) -> float:
+    """Return a traced scalar."""
+    if value.ndim != 0:
+        msg = f"{name} must be a real number, got an array of shape {value.shape}"
+        raise TypeError(msg)
+    return cast("float", value)
+
+
 def positive(name: str, value: object) -> float:
     """Return a float > 0."""
     number = real(name, value)
-    if not number > 0.0:
+    if not traced(number) and not number > 0.0:
         msg = f"{name} must be positive, got {number}"
         raise ValueError(msg)
     return number
@@ -71,7 +85,7 @@ def positive(name: str, value: object) -> float:
 def nonnegative(name: str, value: object) -> float:
     """Return a float >= 0."""
     number = real(name, value)
-    if number < 0.0:
+    if not traced(number) and number < 0.0:
         msg = f"{name} must not be negative, got {number}"
         raise ValueError(msg)
     return number
@@ -125,6 +139,8 @@ def real_or_nan(name: str, value: Any) -> FloatArray:
 
 def array(name: str, value: Any) -> FloatArray:
     """Return a float64 array of finite real numbers; never a view that is written to."""
+    if traced(value):
+        return namespace(value).asarray(value, float)  # type: ignore[no-any-return]
     result = real_or_nan(name, value)
     # One sum tells, without an array of flags, unless it overflows.
     if not (np.isfinite(result.sum()) or np.isfinite(result).all()):
@@ -165,7 +181,8 @@ def _from_objects(name: str, value: Any, raw: np.ndarray[Any, Any]) -> np.ndarra
 
 def vector(name: str, value: Any, d: int | None = None) -> FloatArray:
     """Return a (d,) array."""
-    result = np.atleast_1d(array(name, value))
+    result = array(name, value)
+    result = cast("FloatArray", namespace(result).atleast_1d(result))
     if result.ndim != 1 or result.size == 0 or (d is not None and result.size != d):
         expected = "(d,)" if d is None else f"({d},)"
         msg = f"{name} must have shape {expected}, got {np.shape(value)}"
@@ -175,10 +192,13 @@ def vector(name: str, value: Any, d: int | None = None) -> FloatArray:
 
 def cholesky(name: str, value: Any, d: int) -> FloatArray:
     """Return the lower Cholesky factor of a (d, d) symmetric positive definite matrix."""
-    sigma = np.atleast_2d(array(name, value))
+    sigma = array(name, value)
+    sigma = namespace(sigma).atleast_2d(sigma)
     if sigma.shape != (d, d):
         msg = f"{name} must have shape ({d}, {d}), got {np.shape(value)}"
         raise ValueError(msg)
+    if traced(sigma):
+        return namespace(sigma).linalg.cholesky(sigma)  # type: ignore[no-any-return]
     size = np.sqrt(np.abs(np.outer(np.diag(sigma), np.diag(sigma))))
     if not (np.abs(sigma - sigma.T) <= _SYMMETRIC * size).all():
         msg = f"{name} must be symmetric, got {sigma.tolist()}"
@@ -196,6 +216,8 @@ def lower_factor(name: str, value: Any, d: int) -> FloatArray:
     if L.shape != (d, d):
         msg = f"{name} must have shape ({d}, {d}), got {np.shape(value)}"
         raise ValueError(msg)
+    if traced(L):
+        return L
     if not (np.diag(L) > 0.0).all() or any(L[i, i + 1 :].any() for i in range(d - 1)):
         msg = f"{name} must be lower triangular with a positive diagonal, got {L.tolist()}"
         raise ValueError(msg)
@@ -227,10 +249,22 @@ def _in_range(name: str, values: FloatArray) -> None:
         raise ValueError(msg)
 
 
+def _not_beyond(name: str, values: FloatArray) -> None:
+    """Check that squares do not overflow."""
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
+    if largest > _LARGEST:
+        msg = f"{name} must not exceed 1e150, got {largest:.3g}"
+        raise ValueError(msg)
+
+
 def observations(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None) -> Data:
-    """Return (n, d) observations; a one-dimensional X is one column."""
-    values = array("X", X)
-    _in_range("X", values)
+    """Return (n, d) observations; a one-dimensional X is one column.
+
+    The numbers of a JAX array are left to whoever computes with them: nan in, nan out.
+    """
+    values = X if on_jax(X) else array("X", X)
+    if not on_jax(X):
+        _in_range("X", values)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
@@ -248,11 +282,9 @@ def observations(X: Any, d: int | None = None, columns: tuple[str, ...] | None =
 
 def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[FloatArray, bool]:
     """Return (n, d) points and whether x was a single (d,) point (for d = 1, a scalar)."""
-    values = array("x", x)
-    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
-    if largest > _LARGEST:
-        msg = f"x must not exceed 1e150, got {largest:.3g}"
-        raise ValueError(msg)
+    values = x if on_jax(x) else array("x", x)
+    if not on_jax(x):
+        _not_beyond("x", values)
     single = values.ndim == 1 if d > 1 else values.ndim == 0
     if d == 1 and values.ndim < 2:
         values = values.reshape(-1, 1)
@@ -271,11 +303,28 @@ def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None)
     data = observations(X, d, columns)
     data = Data(data.values, data.columns or columns)
     n, d = data.values.shape
-    names = data.columns or tuple(str(j) for j in range(d))
     if n <= d:
         msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
         raise ValueError(msg)
-    mean, size, covariance = standardized(data.values)
+    if not traced(data.values):
+        found = standardized(data.values)
+        if on_jax(data.values):
+            _finite_on_device(data.values, found)
+        _columns_vary(data.columns or tuple(str(j) for j in range(d)), found)
+    return data
+
+
+def _finite_on_device(X: Any, found: Standardized) -> None:
+    """Check a JAX array by its moments; only a bad one is copied to be named."""
+    largest = np.abs(found.mean) + found.size
+    if not (np.isfinite(found.covariance).all() and (largest < _LARGEST).all()):
+        values = array("X", np.asarray(X))
+        _in_range("X", values)
+
+
+def _columns_vary(names: tuple[str, ...], found: Standardized) -> None:
+    """Check that no column is constant, or a combination of others."""
+    mean, size, covariance = found
     deviation = np.sqrt(np.diag(covariance))
     spread = size * deviation
     for name, s, m, largest in zip(names, spread, np.abs(mean), size, strict=True):
@@ -287,7 +336,6 @@ def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None)
         name = names[int(np.argmin(pivots))]
         msg = f"X must not have collinear columns, got column {name} a combination of those before"
         raise ValueError(msg)
-    return data
 
 
 def _pivots(correlation: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ ROOT = Path(nvmix.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 # A module may import from its own layer and from those before it.
 LAYERS = (
-    ("_typing", "_exceptions"),
+    ("_typing", "_exceptions", "_arrays", "_pytrees"),
     ("_linalg", "_validation", "_statistics"),
     ("backends",),
     ("special", "_csv", "datasets"),

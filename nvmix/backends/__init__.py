@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nvmix._validation import one_of
+from nvmix.backends._protocol import GAUGES
 
 if TYPE_CHECKING:
-    from nvmix.backends._protocol import Backend, Sampler
+    from nvmix.backends._protocol import Backend, Looper, Sampler
 
 _BACKENDS: Final = {
     "cpu": ("nvmix.backends.cpu", "CPUBackend"),
@@ -18,7 +19,15 @@ _BACKENDS: Final = {
 BACKENDS: Final = tuple(_BACKENDS)
 M_STEP_METHODS: Final = ("newton", "lbfgs", "bfgs")
 
-__all__ = ["BACKENDS", "M_STEP_METHODS", "get_backend", "get_sampler"]
+__all__ = [
+    "BACKENDS",
+    "GAUGES",
+    "M_STEP_METHODS",
+    "get_backend",
+    "get_functions",
+    "get_looper",
+    "get_sampler",
+]
 
 
 def get_backend(name: str = "cpu") -> Backend:
@@ -66,6 +75,40 @@ def get_sampler() -> Sampler:
     (3,)
     """
     return cast("Sampler", _load("cpu"))
+
+
+def get_looper() -> Looper:
+    """Load what runs whole fits where the data are, which is the JAX backend.
+
+    Returns
+    -------
+    Looper
+        The JAX backend.
+
+    Raises
+    ------
+    ImportError
+        When JAX is not installed.
+    """
+    return cast("Looper", _load("jax"))
+
+
+def get_functions() -> Any:
+    """Load the functions that models call on JAX arrays and tracers.
+
+    Returns
+    -------
+    module
+        `log_prob`, `e_step`, `gig_law`, `gig_covariance`, `gig_fit`, `normal_block`, `log_kv`,
+        `kv_ratio` and `log_kv_derivatives`, through which JAX's transformations go.
+
+    Raises
+    ------
+    ImportError
+        When JAX is not installed.
+    """
+    _load("jax")
+    return importlib.import_module("nvmix.backends.jax._functions")
 
 
 @cache

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from nvmix._statistics import SufficientStatistics
     from nvmix._typing import FloatArray
 
 GIGParameters: TypeAlias = tuple[float, float, float]
+# Gauges of the scale shared by Sigma and Y.
+GAUGES: Final = ("none", "det_sigma_one", "det_sigma_x", "a_eq_b")
 
 
 class Fixed(NamedTuple):
@@ -36,6 +40,21 @@ class GIGStatus(IntEnum):
     NOT_CONVERGED = 5
 
 
+class Ending(IntEnum):
+    """How a fit ended, as loops note it; `nvmix.fitting.status.Status` says what each means."""
+
+    CONVERGED = 0
+    BOUNDARY = 1
+    CUSP = 2
+    MAX_ITER = 3
+    DEGENERATE = 4
+    NON_FINITE = 5
+    UNBOUNDED = 6
+    SINGULAR = 7
+    NO_SOLUTION = 8
+    NO_GAUGE = 9
+
+
 class Gaussian(NamedTuple):
     """The normal block of a mixture: X | Y ~ N(mu + gamma Y, L L' Y).
 
@@ -52,6 +71,58 @@ class Gaussian(NamedTuple):
     L: FloatArray
 
 
+class Plan(NamedTuple):
+    """What an EM loop is to do.
+
+    Attributes
+    ----------
+    fixed : Fixed
+        Coordinates of the subordinator's GIG that the family holds fixed.
+    gauge : int
+        Number of the gauge in `GAUGES`.
+    method : str
+        How eta -> theta is solved.
+    rule : callable or None
+        Combines the statistics of each E-step with those before; None uses them as they are.
+    max_iter : int
+        Most iterations.
+    tol : float
+        Parameter change at which the fit is at rest.
+    """
+
+    fixed: Fixed
+    gauge: int
+    method: str
+    rule: Callable[..., SufficientStatistics] | None
+    max_iter: int
+    tol: float
+
+
+class Course(NamedTuple):
+    """A fit that has run: its last usable model and its histories, nan from n_iter on.
+
+    Attributes
+    ----------
+    block : Gaussian
+        mu, gamma and L.
+    theta : (3,) array
+        p, a and b.
+    log_likelihoods, changes : (at least max_iter,) array
+        Mean log-likelihood before, and parameter change in, each iteration.
+    n_iter : int
+        Iterations done.
+    ending : int
+        An `Ending`.
+    """
+
+    block: Gaussian
+    theta: Any
+    log_likelihoods: Any
+    changes: Any
+    n_iter: Any
+    ending: Any
+
+
 class Backend(Protocol):
     """Operations that a numerical backend provides.
 
@@ -64,7 +135,7 @@ class Backend(Protocol):
     def name(self) -> str:
         """The name that `get_backend` knows."""
 
-    def place(self, X: FloatArray) -> Any:
+    def place(self, X: Any, device: Any = None) -> Any:
         """Put (n, d) observations where this backend works on them."""
 
     def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -99,6 +170,19 @@ class Backend(Protocol):
 
     def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over placed (n, d) observations, in the block's frame."""
+
+    def rows_rule(self, X: Any, block: Gaussian, theta: GIGParameters) -> bool:
+        """Whether mu has met placed rows: b is negligible, and they carry half of all E[1/Y]."""
+
+
+class Looper(Protocol):
+    """What runs a whole EM fit by itself, where the data are."""
+
+    def place(self, X: Any, device: Any = None) -> Any:
+        """Put (n, d) observations where the fit is to run."""
+
+    def fit(self, X: Any, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
+        """Fit placed observations from a starting model; under a trace, the course is traced."""
 
 
 class Sampler(Protocol):

@@ -8,12 +8,12 @@ from nvmix.distributions.families import (
     VarianceGamma,
 )
 from nvmix.distributions.mixture import NormalMixture
+from nvmix.distributions.subordinator import Subordinator
 from nvmix.distributions.subordinators import (
     GIG,
     Gamma,
     InverseGamma,
     InverseGaussian,
-    Subordinator,
 )
 
 __all__ = [

@@ -9,12 +9,10 @@ import numpy as np
 from nvmix._exceptions import DegenerateError
 from nvmix._linalg import factor
 from nvmix.backends._protocol import Gaussian
+from nvmix.backends._tolerances import NO_MIXING
 
 if TYPE_CHECKING:
     from nvmix._statistics import SufficientStatistics
-
-# E[Y] E[1/Y] - 1 below this leaves no digit to tell mu from gamma: the Gaussian limit.
-_NO_MIXING = 1e-13
 
 
 def normal_block(eta: SufficientStatistics) -> Gaussian:
@@ -25,7 +23,7 @@ def normal_block(eta: SufficientStatistics) -> Gaussian:
     """
     y, inv_y = eta.E_Y, eta.E_inv_Y
     D = y * inv_y - 1.0
-    if not _NO_MIXING < D < np.inf:
+    if not NO_MIXING < D < np.inf:
         msg = f"E[Y] E[1/Y] - 1 = {D:.3g} does not separate mu from gamma"
         raise DegenerateError(msg)
     R = np.empty((eta.d, 2))

@@ -16,12 +16,12 @@ from nvmix.distributions.subordinators import (
     Gamma,
     InverseGamma,
     InverseGaussian,
-    Subordinator,
 )
-from nvmix.fitting.em import fitted, likeliest
+from nvmix.fitting.starts import fitted, likeliest
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import GIGParameters
+    from nvmix.distributions.subordinator import Subordinator
     from nvmix.fitting.initialization import SampleMoments
 
 # Iterations of the generalized hyperbolic that starts a variance gamma.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from nvmix._arrays import namespace, on_jax
+from nvmix._pytrees import pytree
 from nvmix._validation import (
     cholesky,
     generator,
@@ -20,13 +22,13 @@ from nvmix._validation import (
     positive,
     vector,
 )
-from nvmix.backends import get_backend
+from nvmix.backends import get_backend, get_functions
 from nvmix.backends._protocol import Gaussian
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
-    from nvmix.backends._protocol import Fixed
-    from nvmix.distributions.subordinators import Subordinator
+    from nvmix.backends._protocol import Fixed, GIGParameters
+    from nvmix.distributions.subordinator import Subordinator
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +44,9 @@ class MixtureLaw(ABC):
         + \ln Z(p - \tfrac d2, a + \gamma^\top\Sigma^{-1}\gamma, b + q(x)) - \ln Z(p, a, b),
 
     where Z is the norm of :math:`y^{p-1} e^{-(ay + b/y)/2}`.
+
+    Models are JAX pytrees once JAX is loaded. Methods run in JAX and return its arrays where an
+    argument, or an attribute of the model, is a JAX array or is traced by JAX.
 
     Parameters
     ----------
@@ -82,11 +87,17 @@ class MixtureLaw(ABC):
                 msg = f"{name} of the subordinator must be {fixed}, got {self.subordinator}"
                 raise ValueError(msg)
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Make every family a pytree."""
+        super().__init_subclass__(**keywords)
+        pytree(("mu", "gamma", "L_sigma", "subordinator"), ("columns",))(cls)
+
     def _freeze(self, **arrays: FloatArray) -> None:
         """Set attributes to read-only copies."""
         for name, array in arrays.items():
             copy = array.copy()
-            copy.setflags(write=False)
+            if not on_jax(copy):
+                copy.setflags(write=False)
             object.__setattr__(self, name, copy)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -99,12 +110,13 @@ class MixtureLaw(ABC):
         cls, block: Gaussian, subordinator: Subordinator, columns: tuple[str, ...] | None
     ) -> Self:
         """Model of the results of a solve, which can be wrong in one way: they are not finite."""
-        if not math.isfinite((block.mu + block.gamma).sum() + block.L.sum()):
-            msg = "mu, gamma and L_sigma must be finite"
-            raise ValueError(msg)
         model = object.__new__(cls)
-        for value in block:
-            value.setflags(write=False)
+        if not on_jax(*block, *subordinator.gig):
+            if not math.isfinite((block.mu + block.gamma).sum() + block.L.sum()):
+                msg = "mu, gamma and L_sigma must be finite"
+                raise ValueError(msg)
+            for value in block:
+                value.setflags(write=False)
         mu, gamma, L = block
         model.__dict__.update(
             mu=mu, gamma=gamma, L_sigma=L, subordinator=subordinator, columns=columns
@@ -135,6 +147,34 @@ class MixtureLaw(ABC):
         return 2 * self.d + self.d * (self.d + 1) // 2 + free - 1
 
     @property
+    def fixed(self) -> Fixed:
+        """Coordinates of the subordinator's GIG that the family fixes."""
+        return self._fixed(self.d)
+
+    def at(self, block: Gaussian, theta: GIGParameters) -> Self:
+        """Model of the same family with another normal block and another law of Y.
+
+        Parameters
+        ----------
+        block : Gaussian
+            mu, gamma and L_sigma.
+        theta : (float, float, float)
+            p, a and b.
+
+        Returns
+        -------
+        NormalMixture
+            The model; its arrays are not copied.
+        """
+        law = self._subordinator_type.from_gig(*theta)
+        return self._solved(block, law, self.columns)
+
+    @property
+    def _on_jax(self) -> bool:
+        """Whether JAX computes with this model."""
+        return on_jax(*self.block, *self.subordinator.gig)
+
+    @property
     def block(self) -> Gaussian:
         """mu, gamma and L_sigma as backends take them."""
         return Gaussian(self.mu, self.gamma, self.L_sigma)
@@ -157,7 +197,9 @@ class MixtureLaw(ABC):
         float
             ln |Sigma|.
         """
-        return 2.0 * float(np.log(np.diag(self.L_sigma)).sum())
+        xp = namespace(self.L_sigma)
+        value = 2.0 * xp.log(xp.diag(self.L_sigma)).sum()
+        return value if xp is not np else float(value)
 
     def mean(self) -> FloatArray:
         """Mean of X.
@@ -177,7 +219,7 @@ class MixtureLaw(ABC):
         (d, d) array
             Sigma E[Y] + gamma gamma' Var[Y]; inf or nan where it does not exist.
         """
-        skewness = np.outer(self.gamma, self.gamma)
+        skewness = self.gamma[:, None] * self.gamma
         mean, variance = self.subordinator.mean(), self.subordinator.var()
         with np.errstate(invalid="ignore"):
             return _times(self.sigma(), mean) + _times(skewness, variance)
@@ -201,6 +243,9 @@ class MixtureLaw(ABC):
             If x is not finite real numbers of these shapes.
         """
         values, single = points(x, self.d, self.columns)
+        if self._on_jax or on_jax(values):
+            result = get_functions().log_prob(values, self.block, self.subordinator.gig)
+            return result[0] if single else result
         backend = get_backend()
         result = backend.log_prob(backend.place(values), self.block, self.subordinator.gig)
         return float(result[0]) if single else result
@@ -223,7 +268,9 @@ class MixtureLaw(ABC):
         TypeError, ValueError
             If x is not finite real numbers of these shapes.
         """
-        density = np.exp(self.log_prob(x))
+        density = namespace(log_density := self.log_prob(x)).exp(log_density)
+        if on_jax(density):
+            return density
         return float(density) if np.ndim(density) == 0 else density
 
     def marginal_log_likelihood(self, X: Any) -> float:
@@ -245,7 +292,8 @@ class MixtureLaw(ABC):
             If X is not (n, d) finite real numbers, or has other columns than the model.
         """
         values = observations(X, self.d, self.columns).values
-        return float(np.mean(self.log_prob(values)))
+        mean = self.log_prob(values).mean()
+        return mean if on_jax(mean) else float(mean)
 
     def rvs(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:
         """Draw observations.
@@ -286,11 +334,16 @@ class MixtureLaw(ABC):
             The same distribution in another gauge.
         """
         c = positive("c", c)
-        block = Gaussian(self.mu, self.gamma / c, self.L_sigma / math.sqrt(c))
+        block = Gaussian(self.mu, self.gamma / c, self.L_sigma / c**0.5)
         return self._solved(block, self.subordinator.scaled(c), self.columns)
 
     def __repr__(self) -> str:
         """Parameters by name, one a line."""
+        if self._on_jax:
+            # Traced, a batch of models or a gradient: whatever JAX has put into the leaves.
+            leaves: dict[str, Any] = {"mu": self.mu, "gamma": self.gamma, "L_sigma": self.L_sigma}
+            leaves |= self.subordinator.parameters
+            return f"{type(self).__name__}({', '.join(f'{k}={x}' for k, x in leaves.items())})"
         shown = {"mu": self.mu, "gamma": self.gamma, "sigma": self.sigma()}
         lines = [f"    {name}={np.array2string(x, prefix=' ' * (len(name) + 5), separator=', ')},"
                  for name, x in shown.items()]  # fmt: skip
@@ -302,4 +355,10 @@ class MixtureLaw(ABC):
 
 def _times(x: FloatArray, factor: float) -> FloatArray:
     """Product with a factor that may be inf, in which 0 stays 0."""
-    return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
+    if not on_jax(x, factor):
+        return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
+    xp = namespace(x, factor)
+    finite = xp.isfinite(factor)
+    # Of an infinite factor only the sign of x is left, and no derivative.
+    without = xp.where(x == 0.0, 0.0, xp.where(finite, 0.0, factor) * xp.sign(x))
+    return xp.where(finite, x * xp.where(finite, factor, 1.0), without)  # type: ignore[no-any-return]

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from nvmix._arrays import namespace, on_jax
 from nvmix._exceptions import DegenerateError, SolveError
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
 from nvmix._validation import instance, observations, one_of, sample
-from nvmix.backends import M_STEP_METHODS, get_backend
+from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends._protocol import GIGStatus
 from nvmix.distributions._normal_block import normal_block
 from nvmix.distributions.law import MixtureLaw
-from nvmix.fitting.em import BatchEMFitter, warn_unless_converged
+from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.initialization import SampleMoments, match_moments
+from nvmix.fitting.result import warn_unless_converged
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import GIGParameters
@@ -92,7 +94,7 @@ class NormalMixture(MixtureLaw):
         X : (n, d) array_like
             Observations.
         backend : {"cpu", "jax"}
-            Where to compute.
+            Where to compute with NumPy arrays; those of JAX stay with JAX.
 
         Returns
         -------
@@ -105,7 +107,11 @@ class NormalMixture(MixtureLaw):
             If X is not (n, d) finite real numbers, or has other columns than the model.
         """
         chosen = get_backend(backend)
-        placed = chosen.place(observations(X, self.d, self.columns).values)
+        values = observations(X, self.d, self.columns).values
+        if self._on_jax or on_jax(values):
+            gig = self.subordinator.gig
+            return get_functions().e_step(values, self.block, gig)  # type: ignore[no-any-return]
+        placed = chosen.place(values)
         return chosen.e_step(placed, self.block, self.subordinator.gig)
 
     def m_step(
@@ -177,6 +183,8 @@ class NormalMixture(MixtureLaw):
         """Solve both blocks of the M-step, which are separate."""
         instance("eta", eta, SufficientStatistics)
         one_of("method", method, M_STEP_METHODS)
+        if on_jax(*vars(eta).values()):
+            return cls._from_jax(eta, method, start, columns)
         block = normal_block(eta)
         theta, status = get_backend(backend).gig_fit(
             (eta.E_log_Y, eta.E_inv_Y, eta.E_Y), cls._fixed(eta.d), method, start
@@ -193,6 +201,22 @@ class NormalMixture(MixtureLaw):
             msg = f"the statistics lead out of {cls.__name__}: {error}"
             raise DegenerateError(msg) from error
 
+    @classmethod
+    def _from_jax(
+        cls,
+        eta: SufficientStatistics,
+        method: str,
+        start: GIGParameters | None,
+        columns: tuple[str, ...] | None,
+    ) -> Self:
+        """`_from_statistics` of JAX arrays: where no model has the statistics, one of nan."""
+        functions = get_functions()
+        expectations = (eta.E_log_Y, eta.E_inv_Y, eta.E_Y)
+        first = start or (np.nan, np.nan, np.nan)
+        theta = functions.gig_fit(expectations, first, fixed=cls._fixed(eta.d), method=method)
+        law = cls._subordinator_type.from_gig(*theta)
+        return cls._solved(functions.normal_block(eta), law, columns)
+
     def expectation_params(self) -> SufficientStatistics:
         """Expected sufficient statistics of one observation of the model itself.
 
@@ -202,7 +226,9 @@ class NormalMixture(MixtureLaw):
             With weight 1; its log-likelihood, an entropy, is nan. E[1/Y] may be inf.
         """
         log_y, inv_y, y = self.subordinator.gig_expectations
-        g = inverse_lower(self.L_sigma) @ self.gamma
+        xp = namespace(*self.block, y)
+        inverse = xp.linalg.inv(self.L_sigma) if xp is not np else inverse_lower(self.L_sigma)
+        g = inverse @ self.gamma
         return SufficientStatistics(
             weight=1.0,
             log_likelihood=np.nan,
@@ -211,7 +237,7 @@ class NormalMixture(MixtureLaw):
             y=y,
             x=g * y,
             x_inv_y=g,
-            xx_inv_y=np.eye(self.d) + y * np.outer(g, g),
+            xx_inv_y=xp.eye(self.d) + y * xp.outer(g, g),
             origin=self.mu,
             scale=self.L_sigma,
         )

@@ -1,17 +1,16 @@
-"""Batch EM: the loop of E-steps and M-steps, and the record of a fit."""
+"""Batch EM: the loop of E-steps and M-steps."""
 
 from __future__ import annotations
 
 import math
 import time
-import warnings
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nvmix._exceptions import ConvergenceWarning, DegenerateError, SolveError
-from nvmix._linalg import inverse_lower
+from nvmix._arrays import traced
+from nvmix._exceptions import DegenerateError, SolveError
 from nvmix._validation import (
     Data,
     instance,
@@ -21,24 +20,25 @@ from nvmix._validation import (
     optional_callable,
     sample,
 )
-from nvmix.backends import BACKENDS, M_STEP_METHODS, get_backend
+from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS, get_backend, get_looper
+from nvmix.backends._protocol import Plan
+from nvmix.fitting.change import parameter_change
 from nvmix.fitting.endings import status_at_pole, status_at_rest
 from nvmix.fitting.progress import Progress
-from nvmix.fitting.regularization import REGULARIZATIONS, check_gauge, in_gauge
-from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
-from nvmix.fitting.status import Status
+from nvmix.fitting.regularization import check_gauge, in_gauge
+from nvmix.fitting.result import EMResult, warn_unless_converged
+from nvmix.fitting.rules import EtaUpdate, EWMAUpdate, IdentityUpdate
+from nvmix.fitting.status import Status, settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nvmix._statistics import SufficientStatistics
     from nvmix._typing import FloatArray
-    from nvmix.backends._protocol import Gaussian
+    from nvmix.backends._protocol import Backend, Gaussian, GIGParameters
     from nvmix.distributions.mixture import NormalMixture
 
 __all__ = ["BatchEMFitter", "EMResult"]
-
-M = TypeVar("M", bound="NormalMixture")
 
 
 @runtime_checkable
@@ -56,36 +56,8 @@ class Model(Protocol):
     def m_step(self, eta: SufficientStatistics, backend: str, method: str) -> Any:
         """Return the model of the next iteration."""
 
-
-@dataclass(frozen=True, eq=False)
-class EMResult:
-    """Record of a fit.
-
-    Parameters
-    ----------
-    model : NormalMixture
-        The fitted model.
-    log_likelihoods : (n_iter,) array
-        Mean log-likelihood of the model that each iteration started from, from its E-step's pass.
-    param_changes : (n_iter,) array
-        Largest relative change of the parameters in each iteration; see `BatchEMFitter`.
-    n_iter : int
-        Iterations done.
-    converged : bool
-        Whether the parameters settled within tol.
-    elapsed_time : float
-        Seconds.
-    status : Status
-        How the fit ended; ``status.message`` is a sentence with advice.
-    """
-
-    model: NormalMixture
-    log_likelihoods: FloatArray
-    param_changes: FloatArray
-    n_iter: int
-    converged: bool
-    elapsed_time: float
-    status: Status
+    def at(self, block: Gaussian, theta: GIGParameters) -> Any:
+        """Return the model of the family that is there."""
 
 
 class BatchEMFitter:
@@ -121,11 +93,21 @@ class BatchEMFitter:
         How the subordinator's eta -> theta is solved where it has no closed form.
     eta_update : EtaUpdate or None
         Rule that combines each E-step's statistics with those before; None is `IdentityUpdate`.
+    device : jax.Device, jax.sharding.Sharding or None
+        Where an E-step on JAX has its rows; None leaves JAX arrays where they are and puts others
+        on JAX's default device. Sums are reduced over the devices of a sharding of rows.
 
     Raises
     ------
     TypeError, ValueError
         If a parameter is outside its domain.
+
+    Notes
+    -----
+    With both steps on "jax" the loop is one compiled program, and the fitted model is all that
+    leaves the device. A fit of as many columns, and of a similar number of rows, compiles nothing
+    new. Under `jax.jit` or `jax.vmap` the same method fits what JAX traces; each lane of a batch
+    stops by itself. An `eta_update` of your own runs step by step.
 
     References
     ----------
@@ -158,15 +140,20 @@ class BatchEMFitter:
         m_step_backend: str = "cpu",
         m_step_method: str = "newton",
         eta_update: EtaUpdate | None = None,
+        device: Any = None,
     ) -> None:
         self.max_iter = integer("max_iter", max_iter, 1)
         self.tol = nonnegative("tol", tol)
         self.verbose = integer("verbose", verbose, 0)
-        self.regularization = one_of("regularization", regularization, REGULARIZATIONS)
+        self.regularization = one_of("regularization", regularization, GAUGES)
         self.e_step_backend = one_of("e_step_backend", e_step_backend, BACKENDS)
         self.m_step_backend = one_of("m_step_backend", m_step_backend, BACKENDS)
         self.m_step_method = one_of("m_step_method", m_step_method, M_STEP_METHODS)
         self.eta_update = optional_callable("eta_update", eta_update)
+        self.device = device
+        if device is not None and self.e_step_backend != "jax":
+            msg = f"device needs e_step_backend='jax', got device {device!r}"
+            raise ValueError(msg)
 
     def fit(self, model: NormalMixture, X: Any) -> EMResult:
         """Fit from a starting model.
@@ -218,37 +205,80 @@ class BatchEMFitter:
             The fitted model and the record of the fit.
         """
         check_gauge(model, self.regularization)
+        under_trace = traced(data.values, *model.block, *model.subordinator.gig)
+        if under_trace and {self.e_step_backend, self.m_step_backend} != {"jax"}:
+            msg = "what JAX traces is fitted by e_step_backend='jax' and m_step_backend='jax' only"
+            raise TypeError(msg)
         begin = time.perf_counter()
         if data.columns is not None:
             model = replace(model, columns=data.columns)
-        X = get_backend(self.e_step_backend).place(data.values)
-        progress = Progress(self.verbose)
+        progress = Progress(self.verbose if not under_trace else 0)
         progress.start(model, len(data.values), self.tol)
+        whole = self._runs_whole() or under_trace
+        result = (self._fit_whole if whole else self._fit_by_steps)(model, data.values, progress)
+        elapsed = math.nan if under_trace else time.perf_counter() - begin
+        result = replace(result, elapsed_time=elapsed)
+        progress.end(result)
+        return result
+
+    def _runs_whole(self) -> bool:
+        """Whether the whole loop can run on JAX: with a rule that is pure arithmetic."""
+        known = self.eta_update is None or isinstance(self.eta_update, IdentityUpdate | EWMAUpdate)
+        return known and self.e_step_backend == self.m_step_backend == "jax"
+
+    def _fit_whole(self, model: NormalMixture, X: Any, progress: Progress) -> EMResult:
+        """Fit by one program, which returns when it is done."""
+        rule = None if isinstance(self.eta_update, IdentityUpdate) else self.eta_update
+        gauge = GAUGES.index(self.regularization)
+        plan = Plan(model.fixed, gauge, self.m_step_method, rule, self.max_iter, self.tol)
+        looper = get_looper()
+        placed = looper.place(X, self.device)
+        course = looper.fit(placed, model.block, model.subordinator.gig, plan)
+        batched = traced(course.n_iter)
+        n_iter = self.max_iter if batched else int(course.n_iter)
+        histories = (course.log_likelihoods[:n_iter], course.changes[:n_iter])
+        if not batched:
+            histories = (_frozen(histories[0]), _frozen(histories[1]))
+            for i, (log_likelihood, change) in enumerate(zip(*histories, strict=True)):
+                progress.iteration(i + 1, log_likelihood, change)
+        return EMResult(
+            model.at(course.block, course.theta),
+            *histories,
+            n_iter=course.n_iter if batched else n_iter,
+            converged=settled(course.ending) if batched else bool(settled(course.ending)),
+            elapsed_time=math.nan,
+            code=course.ending if batched else int(course.ending),
+        )
+
+    def _fit_by_steps(self, model: NormalMixture, X: Any, progress: Progress) -> EMResult:
+        """Fit step by step, each step on its own backend."""
+        backend = get_backend(self.e_step_backend)
+        placed = backend.place(X, self.device)
         log_det_start = model.log_det_sigma()
         start = in_gauge(model, self.regularization, log_det_start)
         model = model if start is None else start
         course = _Course(model, model)
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            status = self._iterate(course, X, progress, log_det_start)
-            status = status_at_pole(status, course.model, data.values)
+            status = self._iterate(course, backend, placed, progress, log_det_start)
+            status = status_at_pole(status, course.model, backend, placed)
         unsafe = status in {Status.NON_FINITE, Status.UNBOUNDED}
-        result = EMResult(
+        return EMResult(
             model=course.previous if unsafe else course.model,
             log_likelihoods=_frozen(course.log_likelihoods),
             param_changes=_frozen(course.changes),
             n_iter=len(course.changes),
             converged=status.converged,
-            elapsed_time=time.perf_counter() - begin,
-            status=status,
+            elapsed_time=math.nan,
+            code=status.code,
         )
-        progress.end(result)
-        return result
 
-    def _iterate(self, course: _Course, X: Any, progress: Progress, log_det_start: float) -> Status:
+    def _iterate(
+        self, course: _Course, backend: Backend, X: Any, progress: Progress, log_det_start: float
+    ) -> Status:
         """Iterate until the parameters settle or something ends the fit, and say which."""
         for i in range(self.max_iter):
-            ending = self._step(course, X, log_det_start)
+            ending = self._step(course, backend, X, log_det_start)
             if ending is not None:
                 return ending
             progress.iteration(i + 1, course.log_likelihoods[-1], course.changes[-1])
@@ -256,10 +286,12 @@ class BatchEMFitter:
                 return status_at_rest(course.model)
         return Status.MAX_ITER
 
-    def _step(self, course: _Course, X: Any, log_det_start: float) -> Status | None:
+    def _step(
+        self, course: _Course, backend: Backend, X: Any, log_det_start: float
+    ) -> Status | None:
         """One E-step and one M-step; the status that ends the fit, if one does."""
         model = course.model
-        batch = get_backend(self.e_step_backend).e_step(X, model.block, model.subordinator.gig)
+        batch = backend.e_step(X, model.block, model.subordinator.gig)
         log_likelihood = batch.mean_log_likelihood
         if not math.isfinite(log_likelihood):
             return Status.UNBOUNDED if log_likelihood == math.inf else Status.NON_FINITE
@@ -281,20 +313,6 @@ class BatchEMFitter:
         return None
 
 
-def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
-    """Issue a `ConvergenceWarning` with the advice of a fit that did not converge.
-
-    Parameters
-    ----------
-    result : EMResult
-        A fit.
-    stacklevel : int
-        As of `warnings.warn`, counted from this function.
-    """
-    if not result.converged:
-        warnings.warn(result.status.message, ConvergenceWarning, stacklevel=stacklevel)
-
-
 @dataclass
 class _Course:
     """A fit under way: its last two models, its last statistics and its histories."""
@@ -312,91 +330,6 @@ class _Course:
         self.model, self.previous, self.eta = model, self.model, eta
         self.log_likelihoods.append(log_likelihood)
         self.changes.append(change)
-
-
-def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
-    """Largest relative change of mu, gamma, Sigma and the law of Y; see `BatchEMFitter`.
-
-    Parameters
-    ----------
-    old, new : NormalMixture
-        Models of one family, in any gauge.
-
-    Returns
-    -------
-    float
-        The change.
-    """
-    (_, a, b), (log_y, inv_y, y) = old.subordinator.gig, old.subordinator.gig_expectations
-    (_, a1, b1), (log_y1, inv_y1, y1) = new.subordinator.gig, new.subordinator.gig_expectations
-    s, t = float(np.exp(log_y)), float(np.exp(log_y1))
-    shifts = np.empty((old.d, old.d + 2))
-    shifts[:, 0] = new.mu - old.mu
-    shifts[:, 1] = new.gamma * t - old.gamma * s
-    shifts[:, 2:] = new.L_sigma
-    w = inverse_lower(old.L_sigma) @ shifts
-    sigma = w[:, 2:] @ w[:, 2:].T
-    sigma *= t / s
-    sigma.flat[:: old.d + 1] -= 1.0
-    # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
-    law = _product(a * s - a1 * t, y / s, y1 / t) + _product(b / s - b1 / t, inv_y * s, inv_y1 * t)
-    squares = (
-        max(-0.5 * law, 0.0),
-        float(w[:, 0] @ w[:, 0]) / s,
-        float(w[:, 1] @ w[:, 1]) / s,
-        float(np.vdot(sigma, sigma)) / old.d,
-    )
-    return math.sqrt(max(squares)) if not any(map(math.isnan, squares)) else math.nan
-
-
-def _product(x: float, y: float, z: float) -> float:
-    """x (y - z), 0 where x is, though y and z be infinite."""
-    return x * (y - z) if x != 0.0 else 0.0
-
-
-def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:
-    """Fit from every start with default settings; fits at a singularity are left out.
-
-    Parameters
-    ----------
-    starts : sequence of NormalMixture
-        Starting models, of any families.
-    X : (n, d) array
-        Validated observations.
-    max_iter : int
-        Most iterations of each.
-
-    Returns
-    -------
-    list of NormalMixture
-        The fitted models that converged or ran out of iterations; all starts where none did.
-    """
-    results = [BatchEMFitter(max_iter=max_iter).run(start, Data(X, None)) for start in starts]
-    usable = [
-        cast("M", result.model)
-        for result in results
-        if result.converged or result.status is Status.MAX_ITER
-    ]
-    return usable or list(starts)
-
-
-def likeliest(models: Sequence[M], X: FloatArray) -> M:
-    """Return the model of the highest finite likelihood.
-
-    Parameters
-    ----------
-    models : sequence of NormalMixture
-        Models, at least one with a finite likelihood.
-    X : (n, d) array
-        Validated observations.
-
-    Returns
-    -------
-    NormalMixture
-        One of them.
-    """
-    values = np.array([model.marginal_log_likelihood(X) for model in models])
-    return models[int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))]
 
 
 def _frozen(values: Sequence[float]) -> FloatArray:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from nvmix._linalg import inverse_lower, row_blocks
-from nvmix.backends import get_backend
 from nvmix.fitting.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from nvmix._typing import FloatArray
+    from nvmix.backends._protocol import Backend
     from nvmix.distributions.mixture import NormalMixture
-
-# Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step.
-_DOMINANT: Final = 0.5
-# Share of the mean squared distance below which b no longer rounds off the density at mu.
-_NEGLIGIBLE: Final = 1e-6
 
 
 def status_at_rest(model: NormalMixture) -> Status:
@@ -42,7 +31,7 @@ def status_at_rest(model: NormalMixture) -> Status:
     return Status.CONVERGED
 
 
-def status_at_pole(status: Status, model: NormalMixture, X: FloatArray) -> Status:
+def status_at_pole(status: Status, model: NormalMixture, backend: Backend, X: Any) -> Status:
     """What the status means where mu has met rows of the data that rule the M-step.
 
     At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] is for p <= d/2 + 1.
@@ -53,8 +42,10 @@ def status_at_pole(status: Status, model: NormalMixture, X: FloatArray) -> Statu
         How the iterations ended.
     model : NormalMixture
         The last model.
-    X : (n, d) array
-        Observations.
+    backend : Backend
+        Where the observations are.
+    X : placed observations
+        As `backend` placed them.
 
     Returns
     -------
@@ -62,29 +53,10 @@ def status_at_pole(status: Status, model: NormalMixture, X: FloatArray) -> Statu
         The same, or UNBOUNDED, SINGULAR or CUSP.
     """
     order = model.subordinator.gig[0] - 0.5 * model.d
-    if order >= 1.0 or not _rows_rule(model, X):
+    if order >= 1.0 or not backend.rows_rule(X, model.block, model.subordinator.gig):
         return status
     if order <= 0.0:
         return Status.UNBOUNDED
     return {Status.DEGENERATE: Status.SINGULAR}.get(
         status, Status.CUSP if status.converged else status
     )
-
-
-def _rows_rule(model: NormalMixture, X: FloatArray) -> bool:
-    """Whether b is negligible and the rows nearest to mu carry half of all E[1/Y]."""
-    p, a, b = model.subordinator.gig
-    if b > _NEGLIGIBLE * sum(map(np.sum, _distances(model, X))) / len(X):
-        return False
-    q = np.concatenate(list(_distances(model, X)))
-    g = inverse_lower(model.L_sigma) @ model.gamma
-    order, rate = np.full_like(q, p - 0.5 * model.d), np.full_like(q, a + g @ g)
-    inv_y = get_backend().gig_moments(order, rate, b + q)[2]
-    return not inv_y[q <= 4.0 * q.min()].sum() < _DOMINANT * inv_y.sum() < np.inf
-
-
-def _distances(model: NormalMixture, X: FloatArray) -> Iterator[FloatArray]:
-    """Squared Mahalanobis distances of the rows from mu, a block at a time."""
-    inverse = inverse_lower(model.L_sigma)
-    for x in row_blocks(X):
-        yield np.square(inverse @ (x - model.mu[:, None])).sum(axis=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +10,6 @@ from nvmix._exceptions import DegenerateError
 
 if TYPE_CHECKING:
     from nvmix.distributions.mixture import NormalMixture
-
-REGULARIZATIONS: Final = ("none", "det_sigma_one", "det_sigma_x", "a_eq_b")
 
 
 def check_gauge(model: NormalMixture, regularization: str) -> None:

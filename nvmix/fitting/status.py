@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
+
+from nvmix.backends._protocol import Ending
 
 
 class Status(Enum):
@@ -53,12 +56,49 @@ class Status(Enum):
         "meaning; use 'det_sigma_one' or 'none'."
     )
 
+    @classmethod
+    def of(cls, code: int) -> Status:
+        """Return the status of that number.
+
+        Parameters
+        ----------
+        code : int
+            As in ``EMResult.code``.
+
+        Returns
+        -------
+        Status
+            The member.
+        """
+        return cls[Ending(int(code)).name]
+
+    @property
+    def code(self) -> int:
+        """Number of the status, as in ``EMResult.code``."""
+        return int(Ending[self.name])
+
     @property
     def converged(self) -> bool:
         """Whether the parameters settled."""
-        return self in {Status.CONVERGED, Status.BOUNDARY, Status.CUSP}
+        return bool(settled(self.code))
 
     @property
     def message(self) -> str:
         """What happened, and what to do about it."""
         return str(self.value)
+
+
+def settled(code: Any) -> Any:
+    """Whether codes, one or an array of them, are of fits whose parameters settled.
+
+    Parameters
+    ----------
+    code : int or array of int
+        As in ``EMResult.code``.
+
+    Returns
+    -------
+    bool or array of bool
+        Of the shape of code.
+    """
+    return code <= Ending.CUSP

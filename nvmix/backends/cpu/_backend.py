@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nvmix._linalg import inverse_lower
+from nvmix._linalg import inverse_lower, row_blocks
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
-from nvmix.backends._scaling import NO_SPREAD
+from nvmix.backends._tolerances import DOMINANT, NEGLIGIBLE, NO_SPREAD
 from nvmix.backends.cpu import _loops
 from nvmix.backends.cpu._minimize import fit_gamma_shape, fit_gig
 from nvmix.backends.cpu._threads import over_groups, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nvmix._typing import FloatArray
 
 # Order whose solve is in closed form.
@@ -34,7 +36,7 @@ class CPUBackend:
 
     name = "cpu"
 
-    def place(self, X: FloatArray) -> FloatArray:
+    def place(self, X: Any, device: Any = None) -> FloatArray:  # noqa: ARG002
         """Return X as the loops take it, without a copy where it already is."""
         return canonical(X)
 
@@ -150,6 +152,24 @@ class CPUBackend:
             origin=block.mu,
             scale=block.L,
         )
+
+    def rows_rule(self, X: FloatArray, block: Gaussian, theta: GIGParameters) -> bool:
+        """Whether mu has met rows of X, which b no longer rounds off."""
+        p, a, b = theta
+        if b > NEGLIGIBLE * sum(map(np.sum, _distances(X, block))) / len(X):
+            return False
+        q = np.concatenate(list(_distances(X, block)))
+        g = inverse_lower(block.L) @ block.gamma
+        order, rate = np.full_like(q, p - 0.5 * block.mu.size), np.full_like(q, a + g @ g)
+        inv_y = self.gig_moments(order, rate, b + q)[2]
+        return not inv_y[q <= 4.0 * q.min()].sum() < DOMINANT * inv_y.sum() < np.inf
+
+
+def _distances(X: FloatArray, block: Gaussian) -> Iterator[FloatArray]:
+    """Squared Mahalanobis distances of the rows from mu, a block at a time."""
+    inverse = inverse_lower(block.L)
+    for x in row_blocks(X):
+        yield np.square(inverse @ (x - block.mu[:, None])).sum(axis=0)
 
 
 def _model(

@@ -8,7 +8,7 @@ from typing import Final
 
 _KERNELS: Final = (
     "../_protocol",
-    "../_scaling",
+    "../_tolerances",
     "_jit",
     "_intrinsics",
     "_exp",

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from nvmix.backends._protocol import GIGStatus
-from nvmix.backends._scaling import log_start, scale_eta
+from nvmix.backends._tolerances import log_start, scale_eta
 from nvmix.backends.cpu import _loops
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from nvmix.backends._protocol import GIGStatus
-from nvmix.backends._scaling import AT_LIMIT, NO_SPREAD, ROUNDED
+from nvmix.backends._tolerances import AT_LIMIT, NO_SPREAD, ROUNDED
 from nvmix.backends.cpu._gamma import log_minus_digamma, trigamma
 from nvmix.backends.cpu._gig import gig_covariance, gig_moments, log_mode_terms
 from nvmix.backends.cpu._jit import device

@@ -1,140 +1,219 @@
-"""Log-norm, moments and covariances of GIG(p, a, b) on JAX arrays, limits included."""
+"""Log-norm, expectations and covariance of GIG(p, a, b), limits included, differentiable.
+
+The statistics (log Y, 1/Y, Y) have natural parameters (p, -b / 2, -a / 2): by these, expectations
+are the gradient of lnZ, the covariance is its Hessian and third cumulants are the next derivative.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import digamma, gammaln, polygamma
 
-from nvmix.backends.jax._quadrature import covariances, means
+from nvmix.backends.jax._quadrature import cumulants, means
 
-# e^u could overflow below this product a b, which is then taken for 0.
-VANISHING = 1e-300
+# e^u could overflow below this many times the least normal number: such products are taken for 0.
+_VANISHING: Final = 1e8
 
 
-def log_mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
+def vanishing(x: Any) -> Any:
+    """Whether a product a b is so small that the law is one of its limits."""
+    return ~(x >= _VANISHING * jnp.finfo(x.dtype).tiny)
+
+
+def mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
     """r = sqrt(p^2 + a b), r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
     root = jnp.sqrt(a) * jnp.sqrt(b)
     r = jnp.hypot(p, root)
-    alpha = root * (root / (r + jnp.abs(p)))
-    return r, alpha, jnp.where(p >= 0.0, jnp.log((r + p) / a), jnp.log(b / (r - p)))
+    log_mode = jnp.where(p >= 0.0, jnp.log(r + p) - jnp.log(a), jnp.log(b) - jnp.log(r - p))
+    return r, root * (root / (r + jnp.abs(p))), log_mode
 
 
-def _gamma_limit(p: Any, rate: Any) -> tuple[Any, Any, Any, Any]:
-    """(lnZ, E log Y, E 1/Y, E Y) of Gamma(p, rate); lnZ is inf unless p > 0 and rate > 0."""
-    proper = (p > 0.0) & (rate > 0.0)
-    p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
-    inverse = jnp.where(p > 1.0, rate / jnp.where(p > 1.0, p - 1.0, 1.0), jnp.inf)
-    return (
-        jnp.where(proper, gammaln(p) - p * jnp.log(rate), jnp.inf),
-        jnp.where(proper, digamma(p) - jnp.log(rate), jnp.nan),
-        jnp.where(proper, inverse, jnp.nan),
-        jnp.where(proper, p / rate, jnp.nan),
+def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y) where a b = 0: a gamma law for p > 0, else its reciprocal.
+
+    lnZ is inf where the law is improper, as is a mean that does not exist.
+    """
+    positive, exists = p > 0.0, p != 0.0
+    v = jnp.where(exists, jnp.abs(p), 1.0)
+    rate = 0.5 * jnp.where(positive, a, b)
+    proper = exists & (rate > 0.0)
+    rate = jnp.where(proper, rate, 1.0)
+    log_rate, less = jnp.log(rate), jnp.where(v > 1.0, v - 1.0, 1.0)
+    log_y = jnp.where(proper, digamma(v) - log_rate, jnp.nan)
+    y = jnp.where(proper, v / rate, jnp.nan)
+    inverse = jnp.where(proper, jnp.where(v > 1.0, rate / less, jnp.inf), jnp.nan)
+    moments = (
+        jnp.where(proper, gammaln(v) - v * log_rate, jnp.inf),
+        jnp.where(positive, log_y, -log_y),
+        jnp.where(positive, inverse, y),
+        jnp.where(positive, y, inverse),
     )
+    valid = (a >= 0.0) & (b >= 0.0)
+    return tuple(jnp.where(valid, moment, jnp.nan) for moment in moments)
 
 
-def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any, Any]:
-    """(lnZ, E log Y, E 1/Y, E Y) on equal shapes; a, b >= 0."""
-    interior = a * b >= VANISHING
+def _moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y) by quadrature, on equal shapes."""
+    p, a, b = jnp.broadcast_arrays(p, a, b)
+    limit = vanishing(a * b)
     # Lanes of the limits run the quadrature on a harmless law, and are overwritten.
-    p1, a1, b1 = (jnp.where(interior, x, 1.0) for x in (p, a, b))
-    r, alpha, log_mode = log_mode_terms(p1, a1, b1)
+    p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
+    r, alpha, log_mode = mode_terms(p1, a1, b1)
     log_integral, up, down, u = means(alpha, p1)
     mode = jnp.exp(log_mode)
     inner = (p1 * log_mode - r + log_integral, log_mode + u, (1.0 + down) / mode, (1.0 + up) * mode)
-    gamma = _gamma_limit(p, 0.5 * a)
-    log_z, log_y, y, inverse = _gamma_limit(-p, 0.5 * b)
-    limit = [
-        jnp.where(p > 0.0, x, z) for x, z in zip(gamma, (log_z, -log_y, inverse, y), strict=True)
-    ]
-    valid = (a >= 0.0) & (b >= 0.0)
-    log_z, log_y, inverse, y = (
-        jnp.where(valid, jnp.where(interior, x, z), jnp.nan)
-        for x, z in zip(inner, limit, strict=True)
-    )
-    return log_z, log_y, inverse, y
+    return tuple(jnp.where(limit, x, z) for x, z in zip(limit_moments(p, a, b), inner, strict=True))
+
+
+def times(x: Any, tangent: Any) -> Any:
+    """The product of a derivative, which may be infinite, and a tangent known to be 0 or not."""
+    return 0.0 if isinstance(tangent, SymbolicZero) else x * tangent
+
+
+@jax.custom_jvp
+def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y) on equal shapes; a, b >= 0."""
+    return _moments(p, a, b)
+
+
+def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """By the expectations and the covariance."""
+    values, c = gig_moments(*primals), gig_covariance(*primals)
+    return values, moment_tangents(values, c, tangents)
+
+
+gig_moments.defjvp(_moments_jvp, symbolic_zeros=True)
 
 
 @jax.custom_jvp
 def log_norm(p: Any, a: Any, b: Any) -> Any:
-    """lnZ(p, a, b), differentiable: its gradient is (E log Y, -E Y / 2, -E 1/Y / 2)."""
-    return gig_moments(p, a, b)[0]
+    """lnZ(p, a, b): its gradient needs no covariance."""
+    return _moments(p, a, b)[0]
 
 
-@log_norm.defjvp
 def _log_norm_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    log_z, log_y, inverse, y = gig_moments(*primals)
-    dp, da, db = tangents
-    return log_z, log_y * dp - 0.5 * (y * da + inverse * db)
+    """By the expectations."""
+    expectations = gig_moments(*primals)[1:]
+    value = log_norm(*primals)
+    return value, tangent_of(by_tangents(expectations, tangents), value)
 
 
-def gamma_covariance(p: Any, a: Any) -> Any:
-    """(3, 3) covariance of (log Y, 1/Y, Y) under Gamma(p, a / 2); inf where there is none."""
-    rate = 0.5 * a
-    log_inverse = jnp.where(p > 1.0, -rate / (p - 1.0) ** 2, -jnp.inf)
-    inverse_y = jnp.where(p > 1.0, -1.0 / (p - 1.0), -jnp.inf)
-    inverse = jnp.where(p > 2.0, rate**2 / ((p - 1.0) ** 2 * (p - 2.0)), jnp.inf)
-    return jnp.array(
-        [
-            [polygamma(1, p), log_inverse, 1.0 / rate],
-            [log_inverse, inverse, inverse_y],
-            [1.0 / rate, inverse_y, p / rate**2],
-        ]
+log_norm.defjvp(_log_norm_jvp, symbolic_zeros=True)
+
+
+def moment_tangents(values: Any, covariance: Any, tangents: Any) -> tuple[Any, ...]:
+    """Tangents of (lnZ, E log Y, E 1/Y, E Y)."""
+    slopes = (values[1:], *covariance)
+    return tuple(
+        tangent_of(by_tangents(slope, tangents), value)
+        for slope, value in zip(slopes, values, strict=True)
     )
 
 
+@jax.custom_jvp
 def gig_covariance(p: Any, a: Any, b: Any) -> Any:
-    """(3, 3) covariance of (log Y, 1/Y, Y) for scalars a, b > 0."""
-    _, alpha, log_mode = log_mode_terms(p, a, b)
-    _, c = covariances(alpha, p)
-    y = jnp.exp(log_mode)
+    """(3, 3, ...) covariance of (log Y, 1/Y, Y); differentiable once more."""
+    return _statistics_cumulants(p, a, b, 2)
+
+
+def _covariance_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """By the third cumulants."""
+    c = gig_covariance(*primals)
+    p, a, b = primals
+    third = jnp.moveaxis(_statistics_cumulants(p, a, b, 3), 2, 0)
+    return c, tangent_of(by_tangents(third, tangents), c)
+
+
+gig_covariance.defjvp(_covariance_jvp, symbolic_zeros=True)
+
+
+def by_tangents(slopes: Any, tangents: Any) -> Any:
+    """Derivatives by (p, -b/2, -a/2) along tangents of (p, a, b)."""
+    dp, da, db = tangents
+    return times(slopes[0], dp) - 0.5 * (times(slopes[1], db) + times(slopes[2], da))
+
+
+def tangent_of(slope: Any, value: Any) -> Any:
+    """The slope with the shape and type of its value."""
+    return jnp.broadcast_to(slope, value.shape).astype(value.dtype)
+
+
+def _statistics_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
+    """Joint cumulants of that order, 2 or 3, of (log Y, 1/Y, Y): that many leading axes."""
+    p, a, b = jnp.broadcast_arrays(p, a, b)
+    limit = vanishing(a * b)
+    p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
+    _, alpha, log_mode = mode_terms(p1, a1, b1)
+    sizes, inner = cumulants(alpha, p1, order)
     # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y for the basis (u, up, down).
-    to_statistics = jnp.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
-    scale = jnp.stack([jnp.ones_like(y), 1.0 / y, y])
-    return (to_statistics @ c @ to_statistics.T) * scale[:, None] * scale[None, :]
-
-
-def log_bessel(v: Any, z: Any) -> tuple[Any, Any]:
-    """(log K_v(z), K_{v+1}(z) / K_v(z)) by DLMF 10.32.9, on equal shapes."""
-    finite = jnp.abs(v) < jnp.inf
-    inside, w, z1, r = _bessel_lanes(v, z)
-    log_integral, up, down, _ = means(z1 * (z1 / (r + w)), w)
-    mode = (w + r) / z1
-    log_k = w * jnp.arcsinh(w / z1) - r + log_integral - jnp.log(2.0)
-    ratio = jnp.where(v < 0.0, (1.0 + down) / mode, (1.0 + up) * mode)
-    at_zero = jnp.where((z == 0.0) & finite, jnp.inf, jnp.nan)
-    at_infinity = (z == jnp.inf) & finite
-    return (
-        jnp.where(inside, log_k, jnp.where(at_infinity, -jnp.inf, at_zero)),
-        jnp.where(inside, ratio, jnp.where(at_infinity, 1.0, at_zero)),
+    y, zero = jnp.exp(log_mode), jnp.zeros_like(log_mode)
+    one, up, down = sizes
+    image = jnp.array(
+        [[one, zero, zero], [-one / y, zero, down / y], [one * y, up * y, zero]], y.dtype
     )
+    inner = inner[-1]
+    for axis in range(order):
+        inner = _mapped(image, inner, axis)
+    return jnp.where(limit, _limit_cumulants(p, a, b, order), inner)
 
 
-def _bessel_lanes(v: Any, z: Any) -> tuple[Any, Any, Any, Any]:
-    """Lanes with 0 < z < inf, and |v|, z and hypot(v, z) there; the others run on v = z = 1."""
-    inside = (z > 0.0) & (z < jnp.inf) & (jnp.abs(v) < jnp.inf)
-    w, z1 = jnp.where(inside, jnp.abs(v), 1.0), jnp.where(inside, z, 1.0)
-    return inside, w, z1, jnp.hypot(w, z1)
+def _mapped(image: Any, tensor: Any, axis: int) -> Any:
+    """The tensor with one axis mapped by the matrices image (3, 3, ...)."""
+    tensor = jnp.moveaxis(tensor, axis, 0)
+    axes = (None,) * (tensor.ndim - image.ndim + 1)
+    total = sum(image[(slice(None), j, *axes)] * tensor[None, j] for j in range(3))
+    return jnp.moveaxis(total, 0, axis)
 
 
-def log_bessel_derivatives(v: Any, z: Any) -> Any:
-    """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z): moments of (t, cosh t)."""
-    finite = jnp.abs(v) < jnp.inf
-    inside, w, z1, r = _bessel_lanes(v, z)
-    mean, c = covariances(z1 * (z1 / (r + w)), w)
-    # cosh t is a constant and the product of these with (u, e^u - 1 - u, e^-u - 1 + u).
-    cosh = jnp.stack([w / z1, 0.5 * (r + w) / z1, 0.5 * z1 / (r + w)])
-    with_t = jnp.sum(cosh * c[0], axis=0)
-    variance = jnp.einsum("i...,ij...,j...->...", cosh, c, cosh)
-    sign = jnp.sign(v)
-    values = (sign * (jnp.arcsinh(w / z1) + mean[0]), c[0, 0], -sign * with_t, variance)
-    infinite = jnp.where(v == 0.0, 0.0, sign * jnp.inf)
-    trigamma = jnp.where(v == 0.0, jnp.inf, polygamma(1, jnp.where(v == 0.0, 1.0, jnp.abs(v))))
-    at_zero = (infinite, trigamma, -infinite, jnp.full_like(infinite, jnp.inf))
-    ends = [
-        jnp.where(finite & (z == jnp.inf), 0.0, jnp.where(finite & (z == 0.0), limit, jnp.nan))
-        for limit in at_zero
-    ]
-    return jnp.stack([jnp.where(inside, x, end) for x, end in zip(values, ends, strict=True)])
+def _limit_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
+    """`_statistics_cumulants` where a b = 0."""
+    of_gamma = _gamma_covariance if order == 2 else _gamma_third
+    gamma, mirrored = of_gamma(p, 0.5 * a), of_gamma(-p, 0.5 * b)
+    # 1/Y is a gamma variable: Y and 1/Y change places, the logarithm its sign.
+    swap = jnp.array([0, 2, 1])
+    sign = jnp.array([-1.0, 1.0, 1.0], gamma.dtype)
+    for axis in range(order):
+        along = (None,) * axis + (slice(None),) + (None,) * (mirrored.ndim - axis - 1)
+        mirrored = jnp.take(mirrored, swap, axis=axis) * sign[along]
+    return jnp.where(p > 0.0, gamma, mirrored)
+
+
+def _gamma_covariance(p: Any, rate: Any) -> Any:
+    """(3, 3, ...) covariance of (log Y, 1/Y, Y) under Gamma(p, rate); inf where there is none."""
+    proper = (p > 0.0) & (rate > 0.0)
+    p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
+    p1, p2 = jnp.where(p > 1.0, p - 1.0, 1.0), jnp.where(p > 2.0, p - 2.0, 1.0)
+    log_inverse = jnp.where(p > 1.0, -rate / p1**2, -jnp.inf)
+    inverse_y = jnp.where(p > 1.0, -1.0 / p1, -jnp.inf)
+    inverse = jnp.where(p > 2.0, rate**2 / (p1**2 * p2), jnp.inf)
+    c = _symmetric(
+        [polygamma(1, p), log_inverse, 1.0 / rate, inverse, inverse_y, p / rate**2],
+        [[0, 1, 2], [1, 3, 4], [2, 4, 5]],
+    )
+    return jnp.where(proper, c, jnp.nan)
+
+
+def _gamma_third(p: Any, rate: Any) -> Any:
+    """(3, 3, 3, ...) third cumulants of (log Y, 1/Y, Y) under Gamma(p, rate).
+
+    Those with 1/Y, which a fit at a limit never needs, are given as nan.
+    """
+    proper = (p > 0.0) & (rate > 0.0)
+    p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
+    nan = jnp.full_like(p, jnp.nan)
+    members = [polygamma(2, p), jnp.zeros_like(p), 1.0 / rate**2, 2.0 * p / rate**3, nan]
+    places = [[[4] * 3 for _ in range(3)] for _ in range(3)]
+    for i in (0, 2):
+        for j in (0, 2):
+            for k in (0, 2):
+                places[i][j][k] = (i + j + k) // 2
+    return jnp.where(proper, _symmetric(members, places), jnp.nan)
+
+
+def _symmetric(members: list[Any], places: list[Any]) -> Any:
+    """Tensor of the members at those places."""
+    return jnp.stack(members)[jnp.array(places)]

@@ -1,44 +1,32 @@
-"""GIG eta -> theta in JAX: boundary laws, a safeguarded Newton iteration, quasi-Newton methods.
+"""GIG eta -> theta in JAX: limits, closed forms, interior solves and their implicit derivative.
 
-As in the CPU kernels, solves run on T = Y / s with E[T] = E[1/T] = m, in the statistics
-(t, e^t - 1 - t, e^-t - 1 + t), t = log T, of natural parameters (p - a/2 + b/2, -a/2, -b/2).
+Interior solves run on T = Y / s with s = sqrt(E[Y] / E[1/Y]), so that E[T] = E[1/T] = m.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
-import optimistix
-from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import digamma, polygamma
 
-from nvmix.backends.jax._gig import log_mode_terms, log_norm
-from nvmix.backends.jax._quadrature import covariances, exp_minus_linear, means
+from nvmix.backends._protocol import Fixed, GIGStatus
+from nvmix.backends._tolerances import AT_LIMIT, NO_SPREAD
+from nvmix.backends.jax._gig import gig_covariance, gig_moments, limit_moments
+from nvmix.backends.jax._newton import newton, objective
+from nvmix.backends.jax._quasi_newton import quasi_newton, quasi_newton_gamma_shape
 
-_MAX_NEWTON = 300
-_MAX_HALVINGS = 40
-# Smallest pivot of a unit-diagonal covariance that is not rounding.
-_PIVOT = 1e-15
-# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
-_BROAD = 1.05
-_WIDE = 2.0
-# Squared Newton decrement, in standard deviations of the statistics, of a finished solve.
-_DECREMENT = 1e-26
-# A solve whose decrement stopped falling is finished at the rounding of its statistics.
-_STALLED = 1e-14
-# Largest relative error of E[Y] and E[1/Y] of a finished solve.
-_RESIDUAL = 1e-10
-# Below this decrement full steps converge quadratically and the objective only shows rounding.
-_QUADRATIC = 1e-8
-_QUASI_NEWTON_STEPS = 2000
+INVERSE_GAUSSIAN: Final = -0.5
+# Largest relative error of the moments of a law that stands in for one that was not found.
+_REPRODUCED: Final = 1e-9
 
 
-@jax.jit
 def gamma_shape(c: Any) -> Any:
     """Alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
     start = (3.0 - c + jnp.sqrt((c - 3.0) ** 2 + 24.0 * c)) / (12.0 * c)
+    settled = 5.0 * jnp.finfo(c.dtype).eps
 
     def body(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
         alpha, _, i = state
@@ -48,192 +36,215 @@ def gamma_shape(c: Any) -> Any:
 
     def unsettled(state: tuple[Any, Any, Any]) -> Any:
         alpha, last, i = state
-        return (jnp.abs(alpha - last) > 1e-15 * alpha) & (i < 50)
+        return jnp.any(jnp.abs(alpha - last) > settled * alpha) & (i < 50)
 
     return jax.lax.while_loop(unsettled, body, (start, jnp.inf * start, 0))[0]
 
 
-def _basis(t: Any) -> Any:
-    """(t, e^t - 1 - t, e^-t - 1 + t)."""
-    return jnp.stack([t, exp_minus_linear(t), exp_minus_linear(-t)])
+def _stacked(*values: Any) -> Any:
+    """A vector of scalars."""
+    return jnp.stack(jnp.broadcast_arrays(*values))
 
 
-def _objective(theta: Any, tau: Any) -> Any:
-    """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2."""
-    p, a, b = theta
-    _, alpha, mode = log_mode_terms(p, a, b)
-    k = jnp.stack([p - 0.5 * (a - b), -0.5 * a, -0.5 * b])
-    return k @ (tau - _basis(mode)) - means(alpha, p)[0]
-
-
-def _derivatives(theta: Any, tau: Any) -> tuple[Any, Any]:
-    """Gradient tau - E and Hessian Cov of A(k)."""
-    p, a, b = theta
-    _, alpha, mode = log_mode_terms(p, a, b)
-    mean, covariance = covariances(alpha, p)
-    e = jnp.exp(mode)
-    # The statistics at t = mode + u are an affine image of the same statistics at u.
-    image = jnp.array([[1.0, 0.0, 0.0], [e - 1.0, e, 0.0], [1.0 - 1.0 / e, 0.0, 1.0 / e]])
-    return tau - (_basis(mode) + image @ mean), image @ covariance @ image.T
-
-
-def _solve(h: Any, g: Any) -> tuple[Any, Any]:
-    """h^-1 g and g' h^-1 g by Cholesky at unit diagonal, pivots never below rounding."""
-    scale = jnp.sqrt(jnp.diag(h))
-    unit = h / jnp.outer(scale, scale)
-    n = h.shape[0]
-    L = jnp.zeros_like(h)
-    for j in range(n):
-        pivot = jnp.sqrt(jnp.maximum(unit[j, j] - L[j, :j] @ L[j, :j], _PIVOT))
-        L = L.at[j, j].set(pivot)
-        for i in range(j + 1, n):
-            L = L.at[i, j].set((unit[i, j] - L[i, :j] @ L[j, :j]) / pivot)
-    y = solve_triangular(L, g / scale, lower=True)
-    return solve_triangular(L, y, lower=True, trans=1) / scale, y @ y
-
-
-def _newton_step(theta: Any, tau: Any, fixed: bool, damped: Any) -> tuple[Any, Any, Any]:
-    """Newton step in (p, a, b), its squared decrement and the worst relative residual."""
-    _, a, b = theta
-    g, h = _derivatives(theta, tau)
-    m = 1.0 + 0.5 * (tau[1] + tau[2])
-    off = jnp.stack([g[1] + g[0], g[2] - g[0]])
-    residual = jnp.max(jnp.abs(off)) / m
-    # log E[T] and log E[1/T] are nearly linear in log a and log b, E[T] and E[1/T] are not.
-    expected = m - off
-    off = jnp.where(m > _WIDE, expected * jnp.log(m / expected), off)
-    g = jnp.stack([g[0], off[0] - g[0], off[1] + g[0]])
-    # Curvature in log a and log b where the gradient shrinks them keeps the step modest.
-    curvature = 2.0 * jnp.maximum(off, 0.0) / jnp.stack([a, b])
-    h = h + jnp.diag(jnp.concatenate([jnp.zeros(1), jnp.where(damped, curvature, 0.0)]))
-    if fixed:
-        # dp = 0 leaves the directions dk2 and dk3 with dk1 = dk2 - dk3.
-        free = jnp.array([[1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])
-        x, decrement = _solve(free @ h @ free.T, free @ g)
-        step = jnp.stack([jnp.zeros(()), -2.0 * x[0], -2.0 * x[1]])
+def _gamma(log_y: Any, y: Any, method: str) -> tuple[Any, Any]:
+    """Gamma law with the given E log Y and E Y."""
+    c = jnp.log(y) - log_y
+    feasible = (y > 0.0) & (c > 0.0)
+    c1 = jnp.where(feasible, c, 1.0)
+    if method == "newton":
+        p, solved = gamma_shape(c1), jnp.array(True)
     else:
-        x, decrement = _solve(h, g)
-        step = jnp.stack([x[0] - x[1] + x[2], -2.0 * x[1], -2.0 * x[2]])
-    return step, decrement, residual
+        p, solved = quasi_newton_gamma_shape(c1, method)
+    inside = jnp.where(solved, GIGStatus.INTERIOR, GIGStatus.NOT_CONVERGED)
+    outside = jnp.where(c == 0.0, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
+    p = jnp.where(feasible, p, jnp.nan)
+    return _stacked(p, 2.0 * p / y, 0.0 * y), jnp.where(feasible, inside, outside)
 
 
-def _moved(theta: Any, step: Any, wide: Any) -> Any:
-    """Theta + step, a and b moved in the logarithm where they shrink or the law is wide."""
-    p, ab = theta[0] + step[0], theta[1:]
-    log_moved = ab * jnp.exp(jnp.clip(step[1:] / ab, -5.0, 5.0))
-    moved = jnp.where((step[1:] > 0.0) & ~wide, ab + step[1:], log_moved)
-    return jnp.concatenate([p[None], moved])
+def _inverse_gaussian(inv_y: Any, y: Any) -> tuple[Any, Any]:
+    """Inverse Gaussian law with the given E 1/Y and E Y."""
+    spread = jnp.where((y > 0.0) & (inv_y > 0.0), y * inv_y - 1.0, jnp.nan)
+    degenerate = jnp.abs(spread) <= NO_SPREAD
+    outside = jnp.where(degenerate, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
+    inside = (spread > NO_SPREAD) & (spread < jnp.inf)
+    theta = _stacked(INVERSE_GAUSSIAN, 1.0 / (y * spread), y / spread)
+    status = jnp.where(inside, GIGStatus.INTERIOR, outside)
+    return jnp.where(inside, theta, jnp.nan), status
 
 
-def _newton(tau: Any, theta: Any, fixed: bool) -> tuple[Any, Any]:
-    """Maximise k . tau - A(k) from an interior start; (theta, worst relative residual)."""
-    m = 1.0 + 0.5 * (tau[1] + tau[2])
-    wide = m > _WIDE
+def _gaps(eta: Any) -> Any:
+    """log E Y - E log Y and log E 1/Y - E log 1/Y."""
+    log_y, inv_y, y = eta
+    return jnp.stack([jnp.log(y) - log_y, jnp.log(inv_y) + log_y])
 
-    def ascend(theta: Any, step: Any, value: Any, decrement: Any) -> tuple[Any, Any]:
-        def short(state: tuple[Any, Any, Any]) -> Any:
-            size, new, i = state
-            enough = new >= value + 1e-4 * size * decrement
-            return ~enough & (decrement > _QUADRATIC) & (i < _MAX_HALVINGS)
 
-        def halve(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-            size, _, i = state
-            return 0.5 * size, _objective(_moved(theta, 0.5 * size * step, wide), tau), i + 1
+def _limit(eta: Any, p: Any, shapes: Any, fixed: bool) -> tuple[Any, Any]:
+    """The limit law that maximises eta . theta - A and its status, INTERIOR where none does.
 
-        full = _objective(_moved(theta, step, wide), tau)
-        size, new, _ = jax.lax.while_loop(short, halve, (jnp.ones(()), full, 0))
-        return _moved(theta, size * step, wide), new
+    b = 0 is optimal when the gamma law fitted to the other statistics has E[1/Y] <= inv_y.
+    """
+    _, inv_y, y = eta
+    spread = y * inv_y - 1.0
+    least = spread if fixed else jnp.min(_gaps(eta))
+    feasible = (y > 0.0) & (inv_y > 0.0) & (spread >= -NO_SPREAD) & (spread < jnp.inf)
+    feasible &= least > -NO_SPREAD
+    spread_out = jnp.minimum(spread, least) > NO_SPREAD
+    q, r = (p, -p) if fixed else shapes
+    at_gamma = (q > 1.0) & (spread * (q - 1.0) >= AT_LIMIT)
+    at_inverse = (r > 1.0) & (spread * (r - 1.0) >= AT_LIMIT)
+    # The first condition that holds decides.
+    conditions = (~feasible, ~spread_out, at_gamma, at_inverse)
+    nothing = _stacked(jnp.nan, jnp.nan, jnp.nan + y)
+    laws = (nothing, nothing, _stacked(q, 2.0 * q / y, 0.0), _stacked(-r, 0.0, 2.0 * r / inv_y))
+    names = ("INFEASIBLE", "DEGENERATE", "GAMMA", "INVERSE_GAMMA")
+    theta, status = nothing, jnp.array(int(GIGStatus.INTERIOR))
+    for condition, law, name in zip(conditions[::-1], laws[::-1], names[::-1], strict=True):
+        theta = jnp.where(condition, law, theta)
+        status = jnp.where(condition, int(GIGStatus[name]), status)
+    return theta, status
 
-    def body(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        theta, value, last, _, _, i = state
-        step, decrement, residual = _newton_step(theta, tau, fixed, False)
-        overshoots = (m > _BROAD) & ~wide & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
-        damped_step, damped_decrement, _ = _newton_step(theta, tau, fixed, True)
-        step = jnp.where(overshoots, damped_step, step)
-        decrement = jnp.where(overshoots, damped_decrement, decrement)
-        settled = (decrement <= _DECREMENT) | ((decrement <= _STALLED) & (decrement > 0.25 * last))
-        done = (settled & (residual <= _RESIDUAL)) | ~(decrement >= 0.0)
-        new_theta, new_value = ascend(theta, step, value, decrement)
-        theta = jnp.where(done, theta, new_theta)
-        return theta, jnp.where(done, value, new_value), decrement, residual, done, i + 1
 
-    start = (theta, _objective(theta, tau), jnp.inf, jnp.inf, False, 0)
-    theta, _, _, residual, _, _ = jax.lax.while_loop(
-        lambda state: ~state[4] & (state[5] < _MAX_NEWTON), body, start
+def _near_gamma(p: Any, m: Any) -> tuple[Any, Any, Any]:
+    """(p, a, b), b small, that meets E[T] and E[log T] as the gamma law of shape p, and E[1/T] = m.
+
+    E[1/T] falls from that of the gamma law by b Var[1/T] / 2; nan where that variance is infinite.
+    """
+    p = jnp.where(p > 2.0, p, jnp.nan)
+    rate = p / m
+    inverse = rate / (p - 1.0)
+    return p, 2.0 * rate, 2.0 * (inverse - m) * (p - 2.0) / (inverse * inverse)
+
+
+def _starts(m: Any, spread: Any, p: Any, shapes: Any, fixed: bool) -> Any:
+    """(k, 3) laws to start from: inverse Gaussian, its reciprocal, and near the gamma limits."""
+    lam = m / spread
+    small = lam / (m * m)
+    if fixed:
+        a, b = jnp.where(p > 0.0, lam, small), jnp.where(p > 0.0, small, lam)
+        return _stacked(p, a + jnp.abs(p) / m, b + jnp.abs(p) / m)[None]
+    (q, r), (a, b1), (b, a1) = _near_gamma(shapes, m)
+    laws = ((-0.5, small, lam), (0.5, lam, small), (q, a, b), (-r, a1, b1))
+    return jnp.stack([_stacked(*law) for law in laws])
+
+
+def _likeliest(starts: Any, tau: Any) -> tuple[Any, Any]:
+    """The start of the highest objective, and that objective."""
+    valid = jnp.all(starts[:, 1:] > 0.0, axis=1) & jnp.all(jnp.isfinite(starts), axis=1)
+    safe = jnp.where(valid[:, None], starts, 1.0)
+    values = jnp.where(valid, jax.vmap(objective, (0, None))(safe, tau), -jnp.inf)
+    best = jnp.argmax(values)
+    return safe[best], values[best]
+
+
+def _reproducing(
+    found: Any, solved: Any, log_t: Any, m: Any, shapes: Any, fixed: bool
+) -> tuple[Any, Any, Any]:
+    """First of the law found and the special cases that reproduces the moments, with its status.
+
+    Rounding of E log T, E T and E 1/T leaves p undetermined where they nearly agree, and b where
+    the gamma law nearly has them: there any law that has them will do.
+    """
+    lam = m / (m * m - 1.0)
+    p, q = shapes
+    special = (
+        (-0.5, lam / (m * m), lam),
+        (0.5, lam, lam / (m * m)),
+        (p, 2.0 * p / m, 0.0),
+        (-q, 0.0, 2.0 * q / m),
     )
-    return theta, residual
+    laws = jnp.stack([found, *(_stacked(*law) for law in special)])
+    moments = jnp.stack(gig_moments(*laws.T))
+    _, log_found, inverse, mean = moments
+    errors = (jnp.zeros_like(mean) if fixed else jnp.abs(log_found - log_t), inverse / m - 1.0)
+    error = jnp.maximum(jnp.maximum(*errors), mean / m - 1.0)
+    # What a limit law falls short of is no error.
+    error = jnp.maximum(error, jnp.where(laws[:, 1] > 0.0, 1.0 - mean / m, 0.0))
+    error = jnp.maximum(error, jnp.where(laws[:, 2] > 0.0, 1.0 - inverse / m, 0.0))
+    good = (error <= _REPRODUCED) & (jnp.arange(5) <= (0 if fixed else 4))
+    best = jnp.where(solved, 0, jnp.argmax(good))
+    law = laws[best]
+    status = jnp.where(law[2] == 0.0, GIGStatus.GAMMA, GIGStatus.INTERIOR)
+    status = jnp.where(law[1] == 0.0, GIGStatus.INVERSE_GAMMA, status)
+    found_any = solved | jnp.any(good)
+    return law, moments[:, best], jnp.where(found_any, status, GIGStatus.NOT_CONVERGED)
 
 
-newton = jax.jit(_newton, static_argnums=2)
-objective = jax.jit(_objective)
+def _interior(
+    eta: Any, p: Any, shapes: Any, start: Any, method: str, fixed: bool
+) -> tuple[Any, Any, Any]:
+    """The law of these moments, which are those of no limit, and its status."""
+    log_y, inv_y, y = eta
+    s, m = jnp.sqrt(y) / jnp.sqrt(inv_y), jnp.sqrt(y * inv_y)
+    spread = y * inv_y - 1.0
+    excess = spread / (1.0 + m)
+    log_t = jnp.zeros_like(m) if fixed else log_y - jnp.log(s)
+    tau = jnp.stack([log_t, excess - log_t, excess + log_t])
+    scale = jnp.stack([jnp.ones_like(s), s, 1.0 / s])
+    starts = jnp.concatenate([_starts(m, spread, p, shapes, fixed), (start * scale)[None]])
+    theta, value = _likeliest(starts, tau)
+    if method == "newton":
+        theta, solved = newton(tau, theta, value, fixed)
+    else:
+        x = jnp.concatenate([theta[:1], jnp.log(theta[1:])])
+        theta, solved = quasi_newton(x, tau, method, fixed)
+    theta, law, status = _reproducing(theta, solved, log_t, m, shapes, fixed)
+    theta = theta / scale
+    return theta.at[0].set(p) if fixed else theta, scaled_law(law, theta[0], s), status
 
 
-@jax.custom_jvp
-def _deviance(x: Any, tau: Any) -> Any:
-    """A(k) - k . tau over x = (p, log a, log b)."""
-    return -_objective(_theta(x), tau)
+def scaled_law(law: Any, p: Any, c: Any) -> Any:
+    """(lnZ, E log Y, E 1/Y, E Y) of c Y from those of Y."""
+    log_z, log_y, inv_y, y = law
+    return jnp.stack([log_z + p * jnp.log(c), log_y + jnp.log(c), inv_y / c, y * c])
 
 
-@_deviance.defjvp
-def _deviance_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    x, tau = primals
-    gradient, _ = _derivatives(_theta(x), tau)
-    return _deviance(x, tau), -(gradient @ _jacobian(x)) @ tangents[0]
-
-
-def _theta(x: Any) -> Any:
-    """(p, a, b) of (p, log a, log b)."""
-    return jnp.stack([x[0], jnp.exp(x[1]), jnp.exp(x[2])])
-
-
-def _jacobian(x: Any) -> Any:
-    """dk / dx, k = (p - a/2 + b/2, -a/2, -b/2)."""
-    _, a, b = _theta(x)
-    return 0.5 * jnp.array([[2.0, -a, b], [0.0, -a, 0.0], [0.0, 0.0, -b]])
-
-
-def _negative_gamma_log_likelihood(x: Any, c: Any) -> Any:
-    """The same for Gamma(p, p) over log p, with E[T] = 1 and E[log T] = -c."""
-    p = jnp.exp(x[0])
-    return log_norm(p, 2.0 * p, jnp.zeros(())) + p * (1.0 + c)
-
-
-def _minimise(objective: Any, x: Any, arguments: Any, method: str) -> tuple[Any, Any]:
-    """Minimise by optimistix; the end and the largest component of its gradient."""
-    make = {"bfgs": optimistix.BFGS, "lbfgs": optimistix.LBFGS}[method]
-    result = optimistix.minimise(
-        objective,
-        make(rtol=1e-14, atol=1e-14),
-        x,
-        arguments,
-        max_steps=_QUASI_NEWTON_STEPS,
-        throw=False,
+def _gig(eta: Any, p: Any, start: Any, method: str, fixed: bool) -> tuple[Any, Any, Any]:
+    """GIG law, or that of a fixed p, with the given expectations."""
+    gaps = _gaps(eta)
+    shapes = jnp.zeros_like(gaps) if fixed else gamma_shape(jnp.where(gaps > 0.0, gaps, 1.0))
+    theta, status = _limit(eta, p, shapes, fixed)
+    return jax.lax.cond(
+        status == GIGStatus.INTERIOR,
+        lambda: _interior(eta, p, shapes, start, method, fixed),
+        lambda: (theta, jnp.stack(limit_moments(*theta)), status),
     )
-    gradient = jax.grad(objective)(result.value, arguments)
-    return result.value, jnp.max(jnp.abs(gradient))
 
 
-def _quasi_newton(x: Any, tau: Any, method: str, fixed: bool) -> tuple[Any, Any]:
-    """GIG eta -> theta by a quasi-Newton method, whitened by the curvature at the start."""
-    jacobian = _jacobian(x)
-    curvature = jacobian.T @ _derivatives(_theta(x), tau)[1] @ jacobian
-    free = jnp.eye(3)[:, 1:] if fixed else jnp.eye(3)
-    curvature = free.T @ curvature @ free
-    ridge = 1e-12 * jnp.diag(jnp.diag(curvature))
-    scale = free @ jnp.linalg.inv(jnp.linalg.cholesky(curvature + ridge)).T
-
-    def objective(z: Any, arguments: Any) -> Any:
-        start, tau, scale = arguments
-        return _deviance(start + scale @ z, tau)
-
-    z, gradient = _minimise(objective, jnp.zeros(scale.shape[1]), (x, tau, scale), method)
-    return x + scale @ z, gradient
-
-
-def _quasi_newton_gamma(x: Any, c: Any, method: str) -> tuple[Any, Any]:
-    """Gamma shape by a quasi-Newton method."""
-    return _minimise(_negative_gamma_log_likelihood, x, c, method)
+def law_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any, Any]:
+    """Solve eta -> theta, see `Backend.gig_fit`: theta, its moments with lnZ, and the status."""
+    log_y, inv_y, y = eta
+    if fixed.b == 0.0:
+        theta, status = _gamma(log_y, y, method)
+        return theta, jnp.stack(limit_moments(*theta)), status
+    if fixed.a == 0.0:
+        theta, status = _gamma(-log_y, inv_y, method)
+        theta = theta[jnp.array([0, 2, 1])] * jnp.array([-1.0, 1.0, 1.0], theta.dtype)
+        return theta, jnp.stack(limit_moments(*theta)), status
+    if fixed.p == INVERSE_GAUSSIAN:
+        theta, status = _inverse_gaussian(inv_y, y)
+        return theta, jnp.stack(gig_moments(*theta)), status
+    p = jnp.asarray(jnp.nan if fixed.p is None else fixed.p, eta.dtype)
+    return _gig(eta, p, start, method, fixed.p is not None)
 
 
-quasi_newton = jax.jit(_quasi_newton, static_argnums=(2, 3))
-quasi_newton_gamma = jax.jit(_quasi_newton_gamma, static_argnums=2)
+@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def gig_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any]:
+    """(theta, status) of `law_fit`, differentiable; a start may be nan."""
+    theta, _, status = law_fit(eta, start, fixed, method)
+    return theta, status
+
+
+@gig_fit.defjvp
+def _gig_fit_jvp(fixed: Fixed, method: str, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """Implicit: d eta = Cov d(p, -b/2, -a/2) over the coordinates that are free and not at 0."""
+    eta, start = primals
+    theta, status = gig_fit(eta, start, fixed, method)
+    p, a, b = theta
+    free = jnp.stack([jnp.full(jnp.shape(p), fixed.p is None), b != 0.0, a != 0.0])
+    both = free[:, None] & free[None]
+    c = jnp.where(both, gig_covariance(p, a, b), jnp.eye(3, dtype=eta.dtype))
+    size = jnp.sqrt(jnp.diag(c))
+    change = jnp.where(free, tangents[0], 0.0) / size
+    step = jnp.linalg.solve(c / jnp.outer(size, size), change) / size
+    tangent = jnp.stack([step[0], -2.0 * step[2], -2.0 * step[1]])
+    return (theta, status), (tangent, jnp.zeros(status.shape, jax.dtypes.float0))

@@ -1,0 +1,89 @@
+"""Where rows live: padded to few sizes, cut into blocks on a CPU, sharded as they came."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nvmix._arrays import on_jax, traced
+from nvmix.backends.jax._precision import doubles
+from nvmix.backends.jax._rows import Rows
+
+# Row counts are rounded up to this many sizes an octave.
+_SIZES: Final = 8
+# Doubles in a block of rows on a CPU, which keeps what a block needs in cache.
+_BLOCK: Final = 1 << 18
+
+
+class Placed(NamedTuple):
+    """Rows on a device: n of them count, in so many equal blocks."""
+
+    rows: Rows
+    n: int
+    blocks: int
+
+
+def _rounded(count: int) -> int:
+    """Count, rounded up to one of a few sizes an octave."""
+    unit = 1 << max(0, (count - 1).bit_length() - _SIZES.bit_length())
+    return -(-count // unit) * unit
+
+
+def _cut(n: int, d: int) -> tuple[int, int]:
+    """Rows to pad to, and blocks of them."""
+    block = 1 << max(0, (_BLOCK // d).bit_length() - 1)
+    if n <= block:
+        return _rounded(n), 1
+    blocks = _rounded(-(-n // block))
+    return blocks * block, blocks
+
+
+def _shards(device: Any) -> int:
+    """How many devices a device or sharding is."""
+    return len(getattr(device, "device_set", (device,)))
+
+
+@jax.jit
+def _weights(X: Any, n: Any) -> Any:
+    """1 on the first n rows, 0 on those that fill up; sharded as the rows are."""
+    return jnp.where(jnp.arange(len(X)) < n, jnp.ones_like(X[:, 0]), 0.0)
+
+
+@doubles
+def place(X: Any, device: Any = None) -> Placed:
+    """Put (n, d) rows on a device or a sharding in float64, or leave a JAX array where it is.
+
+    Row counts are padded with copies of the first row, of weight 0, so that similar counts share
+    their compiled programs. Arrays that are sharded, and those under a trace, stay as they are.
+    """
+    n, d = X.shape
+    if traced(X):
+        X = jnp.asarray(X, float)
+        return Placed(Rows(X, jnp.ones_like(X[:, 0])), n, 1)
+    if not (device is None or isinstance(device, (jax.Device, jax.sharding.Sharding))):
+        msg = f"device must be a jax.Device, a Sharding or None, got {device!r}"
+        raise TypeError(msg)
+    target = device if device is not None else getattr(X, "sharding", None)
+    shards = 1 if target is None else _shards(target)
+    platform = jax.default_backend() if target is None else _platform(target)
+    size, blocks = _cut(n, d) if platform == "cpu" and shards == 1 else (_rounded(n), 1)
+    size = -(-size // shards) * shards
+    if on_jax(X) and (shards > 1 or size == n):
+        size, blocks = (n, 1) if shards > 1 else (size, blocks)
+    elif size > n:
+        values = np.empty((size, d))
+        values[:n] = X
+        values[n:] = values[0]
+        X = values
+    values = jax.device_put(X, target).astype(float)
+    return Placed(Rows(values, _weights(values, n)), n, blocks)
+
+
+def _platform(device: Any) -> str:
+    """The platform of a device or sharding."""
+    devices = getattr(device, "device_set", (device,))
+    platform: str = next(iter(devices)).platform
+    return platform

@@ -1,0 +1,53 @@
+"""How far an iteration moved: what convergence is measured by."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nvmix._linalg import inverse_lower
+
+if TYPE_CHECKING:
+    from nvmix.distributions.mixture import NormalMixture
+
+
+def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
+    """Largest relative change of mu, gamma, Sigma and the law of Y; see `BatchEMFitter`.
+
+    Parameters
+    ----------
+    old, new : NormalMixture
+        Models of one family, in any gauge.
+
+    Returns
+    -------
+    float
+        The change.
+    """
+    (_, a, b), (log_y, inv_y, y) = old.subordinator.gig, old.subordinator.gig_expectations
+    (_, a1, b1), (log_y1, inv_y1, y1) = new.subordinator.gig, new.subordinator.gig_expectations
+    s, t = float(np.exp(log_y)), float(np.exp(log_y1))
+    shifts = np.empty((old.d, old.d + 2))
+    shifts[:, 0] = new.mu - old.mu
+    shifts[:, 1] = new.gamma * t - old.gamma * s
+    shifts[:, 2:] = new.L_sigma
+    w = inverse_lower(old.L_sigma) @ shifts
+    sigma = w[:, 2:] @ w[:, 2:].T
+    sigma *= t / s
+    sigma.flat[:: old.d + 1] -= 1.0
+    # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
+    law = _product(a * s - a1 * t, y / s, y1 / t) + _product(b / s - b1 / t, inv_y * s, inv_y1 * t)
+    squares = (
+        max(-0.5 * law, 0.0),
+        float(w[:, 0] @ w[:, 0]) / s,
+        float(w[:, 1] @ w[:, 1]) / s,
+        float(np.vdot(sigma, sigma)) / old.d,
+    )
+    return math.sqrt(max(squares)) if not any(map(math.isnan, squares)) else math.nan
+
+
+def _product(x: float, y: float, z: float) -> float:
+    """x (y - z), 0 where x is, though y and z be infinite."""
+    return x * (y - z) if x != 0.0 else 0.0

@@ -1,0 +1,64 @@
+"""Short fits from several starts, and the best of their ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import numpy as np
+
+from nvmix._validation import Data
+from nvmix.fitting.em import BatchEMFitter
+from nvmix.fitting.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nvmix._typing import FloatArray
+    from nvmix.distributions.mixture import NormalMixture
+
+M = TypeVar("M", bound="NormalMixture")
+
+
+def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:
+    """Fit from every start with default settings; fits at a singularity are left out.
+
+    Parameters
+    ----------
+    starts : sequence of NormalMixture
+        Starting models, of any families.
+    X : (n, d) array
+        Validated observations.
+    max_iter : int
+        Most iterations of each.
+
+    Returns
+    -------
+    list of NormalMixture
+        The fitted models that converged or ran out of iterations; all starts where none did.
+    """
+    results = [BatchEMFitter(max_iter=max_iter).run(start, Data(X, None)) for start in starts]
+    usable = [
+        cast("M", result.model)
+        for result in results
+        if result.converged or result.status is Status.MAX_ITER
+    ]
+    return usable or list(starts)
+
+
+def likeliest(models: Sequence[M], X: FloatArray) -> M:
+    """Return the model of the highest finite likelihood.
+
+    Parameters
+    ----------
+    models : sequence of NormalMixture
+        Models, at least one with a finite likelihood.
+    X : (n, d) array
+        Validated observations.
+
+    Returns
+    -------
+    NormalMixture
+        One of them.
+    """
+    values = np.array([model.marginal_log_likelihood(X) for model in models])
+    return models[int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))]
