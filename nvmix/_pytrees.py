@@ -54,18 +54,24 @@ def _register(cls: type, leaves: tuple[str, ...], static: tuple[str, ...]) -> No
 class _AfterJax(MetaPathFinder):
     """Registers the classes that wait as soon as somebody has imported JAX."""
 
+    _asking = False
+
     def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
         """Find JAX with the other finders, and follow its loading."""
-        if fullname != "jax":
+        if fullname != "jax" or self._asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asking = False
         if spec is None or spec.loader is None:
             return spec
         load = spec.loader.exec_module
 
         def load_and_register(module: ModuleType) -> None:
             load(module)
+            sys.meta_path.remove(self)
             while _waiting:
                 _register(*_waiting.pop())
 

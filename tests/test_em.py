@@ -157,7 +157,8 @@ def test_jax_leaves_the_user_s_precision_alone(X):
         mu=jnp.zeros(2), gamma=jnp.array([0.5, 0.0]), sigma=jnp.eye(2), mu_ig=1.0, lam=jnp.array(2)
     )
     assert model.mu.dtype == np.float64
-    assert model.e_step(jnp.asarray(X), backend="jax").x.dtype == np.float64
+    assert model.e_step(X, backend="jax").x.dtype == np.float64
+    assert model.e_step(jnp.asarray(X)).x.dtype == jnp.zeros(1).dtype
     assert jax.config.jax_enable_x64 == before
 
 

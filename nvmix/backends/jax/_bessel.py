@@ -72,10 +72,11 @@ def log_bessel_derivatives(v: Any, z: Any) -> Any:
     sizes, (mean, c) = cumulants(z1 * (z1 / (r + w)), w, 2)
     # z cosh t is a constant and the product of these with (u, e^u - 1 - u, e^-u - 1 + u) / sizes.
     cosh = jnp.stack([w, 0.5 * (r + w), 0.5 * z1 * (z1 / (r + w))]) * sizes
-    with_t = jnp.sum(cosh * c[0], axis=0) / z1
+    with_t = sizes[0] * jnp.sum(cosh * c[0], axis=0) / z1
     variance = jnp.sum(cosh[:, None] * c * cosh[None], axis=(0, 1)) / z1 / z1
     sign = jnp.sign(v)
-    values = (sign * (jnp.log((w + r) / z1) + mean[0]), c[0, 0], -sign * with_t, variance)
+    first = jnp.log((w + r) / z1) + sizes[0] * mean[0]
+    values = (sign * first, sizes[0] * c[0, 0] * sizes[0], -sign * with_t, variance)
     infinite = jnp.where(v == 0.0, 0.0, sign * jnp.inf)
     trigamma = jnp.where(v == 0.0, jnp.inf, polygamma(1, jnp.where(v == 0.0, 1.0, jnp.abs(v))))
     at_zero = (infinite, trigamma, -infinite, jnp.full_like(infinite, jnp.inf))

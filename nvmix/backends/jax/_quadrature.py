@@ -107,7 +107,8 @@ def cumulants(alpha: Any, p: Any, order: int) -> tuple[Any, list[Any]]:
     alpha, p = jnp.broadcast_arrays(alpha, p)
     # exp(-rate e^u) cuts e^u off at about 1 / rate.
     rates = (0.5 * alpha + jnp.maximum(p, 0.0), 0.5 * alpha + jnp.maximum(-p, 0.0))
-    sizes = jnp.stack([jnp.ones_like(alpha), *(1.0 + 1.0 / rate for rate in rates)])
+    spread = 1.0 / jnp.sqrt(1.0 + alpha + jnp.abs(p))
+    sizes = jnp.stack([spread, *(1.0 / rate for rate in rates)])
     _, moments = _moments(alpha, p, order, sizes)
     second = moments if order == 2 else moments[0]
     m = second[0, 1:]
