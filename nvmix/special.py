@@ -8,9 +8,9 @@ ratio come from a table, which moves their last digits.
 Given a JAX array or tracer, every function runs in JAX, and `log_kv` is differentiable twice. In
 JAX arguments are good from z = 1e-140 on, and errors are those stated. Singles, which is what
 arrays outside of a trace are rounded to unless ``jax_enable_x64`` is set, are summed in double
-precision; under a trace without it all is summed in single precision, with errors of 2e-7 relative
-to ``max(1, |v| arcsinh(|v| / z) + hypot(v, z))`` for log K, and of 5e-6 for the others, for
-\|v\| <= 1e3 and 1e-15 <= z <= 1e15.
+precision; under a trace without it all is summed in single precision, with errors of at most 5e-6,
+relative to ``max(1, |v| arcsinh(|v| / z) + hypot(v, z))`` for log K and as stated for the others,
+for \|v\| <= 1e3 and 1e-6 <= z <= 1e6.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ _OPTIONS: Final = {
 _STATIONARY: Final = 1e-5
 # Gradients below this are zero to rounding.
 _UNIT: Final = 1e-9
+# Longest step, in p, log a and log b, that ends a minimisation.
+_POLISH: Final = 1e-3
 # exp of a larger coordinate is no shape anybody fits.
 _LARGEST_LOG: Final = 300.0
 
@@ -98,6 +100,11 @@ def fit_gig(
 
     z, status = _run(objective, np.zeros(scale.shape[0]), method, unit)
     x = point(z)
+    # One Newton step removes what the rounding of the objective hides from a line search.
+    _, gradient, curvature = _value_gradient_curvature(x, target.tau)
+    step = np.linalg.solve(_positive(curvature[free, free]), gradient[free])
+    if status is GIGStatus.INTERIOR and np.abs(step).max() < _POLISH:
+        x[free] -= step
     return (float(x[0]), math.exp(x[1]) / target.s, math.exp(x[2]) * target.s), status
 
 

@@ -69,7 +69,7 @@ def log_bessel_derivatives(v: Any, z: Any) -> Any:
     """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z): moments of (t, cosh t)."""
     finite = jnp.abs(v) < jnp.inf
     inside, w, z1, r = _lanes(v, z)
-    sizes, (mean, c) = cumulants(z1 * (z1 / (r + w)), w, 2)
+    _, sizes, (mean, c) = cumulants(z1 * (z1 / (r + w)), w, 2)
     # z cosh t is a constant and the product of these with (u, e^u - 1 - u, e^-u - 1 + u) / sizes.
     cosh = jnp.stack([w, 0.5 * (r + w), 0.5 * z1 * (z1 / (r + w))]) * sizes
     with_t = sizes[0] * jnp.sum(cosh * c[0], axis=0) / z1

@@ -132,9 +132,11 @@ gig_covariance.defjvp(_covariance_jvp, symbolic_zeros=True)
 
 
 def by_tangents(slopes: Any, tangents: Any) -> Any:
-    """Derivatives by (p, -b/2, -a/2) along tangents of (p, a, b)."""
+    """Derivatives by (p, -b/2, -a/2) along tangents of (p, a, b), infinite ones left out."""
     dp, da, db = tangents
-    return times(slopes[0], dp) - 0.5 * (times(slopes[1], db) + times(slopes[2], da))
+    # An infinite slope, as by b at b = 0, would make nan of what others are multiplied by 0.
+    by_p, by_b, by_a = (jnp.where(jnp.isinf(slope), 0.0, slope) for slope in slopes)
+    return times(by_p, dp) - 0.5 * (times(by_b, db) + times(by_a, da))
 
 
 def tangent_of(slope: Any, value: Any) -> Any:
@@ -148,7 +150,7 @@ def _statistics_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
     limit = vanishing(a * b)
     p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
     _, alpha, log_mode = mode_terms(p1, a1, b1)
-    sizes, inner = cumulants(alpha, p1, order)
+    _, sizes, inner = cumulants(alpha, p1, order)
     # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y for the basis (u, up, down).
     y, zero = jnp.exp(log_mode), jnp.zeros_like(log_mode)
     one, up, down = sizes
@@ -200,12 +202,12 @@ def _gamma_covariance(p: Any, rate: Any) -> Any:
 def _gamma_third(p: Any, rate: Any) -> Any:
     """(3, 3, 3, ...) third cumulants of (log Y, 1/Y, Y) under Gamma(p, rate).
 
-    Those with 1/Y, which a fit at a limit never needs, are given as nan.
+    Those with 1/Y, which a fit at a limit never needs, are given as infinite.
     """
     proper = (p > 0.0) & (rate > 0.0)
     p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
-    nan = jnp.full_like(p, jnp.nan)
-    members = [polygamma(2, p), jnp.zeros_like(p), 1.0 / rate**2, 2.0 * p / rate**3, nan]
+    infinite = jnp.full_like(p, jnp.inf)
+    members = [polygamma(2, p), jnp.zeros_like(p), 1.0 / rate**2, 2.0 * p / rate**3, infinite]
     places = [[[4] * 3 for _ in range(3)] for _ in range(3)]
     for i in (0, 2):
         for j in (0, 2):

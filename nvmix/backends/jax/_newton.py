@@ -13,10 +13,12 @@ import jax.numpy as jnp
 
 from nvmix.backends._tolerances import ROUNDED
 from nvmix.backends.jax._gig import mode_terms
-from nvmix.backends.jax._quadrature import basis, cumulants, means
+from nvmix.backends.jax._quadrature import basis, cumulants
 
-_MAX_NEWTON: Final = 300
-_MAX_HALVINGS: Final = 40
+# Newton steps, halved ones included, that are tried.
+_MAX_NEWTON: Final = 400
+# Share of a step that is taken whether it ascends or not.
+_SMALLEST: Final = 1e-12
 # Smallest pivot of a unit-diagonal covariance that is not rounding.
 _PIVOT: Final = 1e-15
 # sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
@@ -53,45 +55,40 @@ _TOLERANCES: Final = {
 }
 
 
-class _Search(NamedTuple):
-    """A Newton iteration under way."""
+class Point(NamedTuple):
+    """A law with its objective, and the gradient and curvature of that."""
 
     theta: Any
     value: Any
-    decrement: Any
+    g: Any
+    h: Any
+
+
+class _Search(NamedTuple):
+    """A search under way: where it is, what it tries next, how it stands."""
+
+    point: Point
+    size: Any
+    last: Any
     residual: Any
     done: Any
-    steps: Any
+    trials: Any
 
 
-def statistics_basis(t: Any) -> Any:
-    """(t, e^t - 1 - t, e^-t - 1 + t)."""
-    return jnp.stack(basis(t))
-
-
-def natural(theta: Any) -> Any:
-    """k = (p - a/2 + b/2, -a/2, -b/2)."""
-    p, a, b = theta
-    return jnp.stack([p - 0.5 * (a - b), -0.5 * a, -0.5 * b])
-
-
-def objective(theta: Any, tau: Any) -> Any:
-    """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2."""
-    _, alpha, mode = mode_terms(*theta)
-    k = natural(theta)
-    return jnp.sum(k * (tau - statistics_basis(mode))) - means(alpha, theta[0])[0]
-
-
-def derivatives(theta: Any, tau: Any) -> tuple[Any, Any]:
-    """Gradient tau - E and Hessian Cov of A(k)."""
+def evaluated(theta: Any, tau: Any) -> Point:
+    """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2, tau - E and Cov."""
     p, a, b = theta
     _, alpha, mode = mode_terms(p, a, b)
-    sizes, (mean, covariance) = cumulants(alpha, p, 2)
+    log_integral, sizes, (mean, covariance) = cumulants(alpha, p, 2)
     mean, covariance = sizes * mean, sizes[:, None] * covariance * sizes[None]
     e, zero, one = jnp.exp(mode), jnp.zeros_like(mode), jnp.ones_like(mode)
     # The statistics at t = mode + u are an affine image of the same statistics at u.
     image = jnp.array([[one, zero, zero], [e - 1.0, e, zero], [1.0 - 1.0 / e, zero, 1.0 / e]])
-    return tau - (statistics_basis(mode) + image @ mean), image @ covariance @ image.T
+    off = tau - jnp.stack(basis(mode))
+    k = jnp.stack([p - 0.5 * (a - b), -0.5 * a, -0.5 * b])
+    return Point(
+        theta, jnp.sum(k * off) - log_integral, off - image @ mean, image @ covariance @ image.T
+    )
 
 
 def _solve(h: Any, g: Any) -> tuple[Any, Any]:
@@ -137,55 +134,60 @@ def _moved(theta: Any, step: Any, wide: Any) -> Any:
     return jnp.concatenate([p, jnp.where(straight, ab + dab, log_moved)])
 
 
-def _ascended(search: _Search, step: Any, decrement: Any, tau: Any, wide: Any) -> tuple[Any, Any]:
-    """Halve the step until the objective rises enough; the new theta and its objective."""
-    quadratic = _TOLERANCES[str(tau.dtype)].quadratic
-
-    def halve(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        size, i = state[:2]
-        theta = _moved(search.theta, size * step, wide)
-        value = objective(theta, tau)
-        enough = (value >= search.value + 1e-4 * size * decrement) | (decrement <= quadratic)
-        return 0.5 * size, i + 1, theta, value, enough
-
-    def short(state: tuple[Any, ...]) -> Any:
-        return ~state[4] & (state[1] < _MAX_HALVINGS)
-
-    start = (jnp.ones_like(decrement), 0, search.theta, search.value, jnp.array(False))
-    return jax.lax.while_loop(short, halve, start)[2:4]
+def _direction(point: Point, m: Any, fixed: bool) -> tuple[Any, Any]:
+    """Newton step and its squared decrement, damped where it would nearly reach the boundary."""
+    theta, _, g, h = point
+    step, decrement = _step(theta, g, h, m, fixed, False)
+    overshoots = (m > _BROAD) & (m <= _WIDE) & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
+    damped_step, damped_decrement = _step(theta, g, h, m, fixed, True)
+    step = jnp.where(overshoots, damped_step, step)
+    return step, jnp.where(overshoots, damped_decrement, decrement)
 
 
-def newton(tau: Any, theta: Any, value: Any, fixed: bool) -> tuple[Any, Any]:
-    """Theta and whether it solves, from an interior start and its objective."""
-    m = 1.0 + 0.5 * (tau[1] + tau[2])
-    wide = m > _WIDE
-    end = _TOLERANCES[str(tau.dtype)]
+def _moment(tau: Any) -> Any:
+    """E[T] = E[1/T]."""
+    return 1.0 + 0.5 * (tau[1] + tau[2])
+
+
+def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tuple[Point, Any]:
+    """The best of the starts (k, 3), improved by so many Newton steps, and whether it solves.
+
+    One loop tries the starts that are laws, then steps and halves of steps that do not ascend.
+    """
+    m, end, k = _moment(tau), _TOLERANCES[str(tau.dtype)], len(starts)
+    valid = jnp.all(starts[:, 1:] > 0.0, axis=1) & jnp.all(jnp.isfinite(starts), axis=1)
 
     def body(search: _Search) -> _Search:
-        theta = search.theta
-        g, h = derivatives(theta, tau)
-        residual = jnp.maximum(jnp.abs(g[1] + g[0]), jnp.abs(g[2] - g[0])) / m
-        step, decrement = _step(theta, g, h, m, fixed, False)
-        overshoots = (m > _BROAD) & ~wide & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
-        damped_step, damped_decrement = _step(theta, g, h, m, fixed, True)
-        step = jnp.where(overshoots, damped_step, step)
-        decrement = jnp.where(overshoots, damped_decrement, decrement)
-        stalled = (decrement <= end.stalled) & (decrement > 0.25 * search.decrement)
+        at, i = search.point, search.trials
+        starting = i < k
+        off = jnp.stack([at.g[1] + at.g[0], at.g[2] - at.g[0]])
+        residual = jnp.max(jnp.abs(off)) / m
+        step, decrement = _direction(at, m, fixed)
+        stalled = (decrement <= end.stalled) & (decrement > 0.25 * search.last)
         finished = ((decrement <= end.decrement) | stalled) & (residual <= end.residual)
-        lost = ~(decrement >= 0.0) | (theta[1] * theta[2] < _VANISHED)
-        done = finished | lost
-        # A finished search takes no further step: a decrement of 0 moves nothing.
-        moved, new = _ascended(search, jnp.where(done, 0.0, step), decrement, tau, wide)
+        lost = ~(decrement >= 0.0) | (at.theta[1] * at.theta[2] < _VANISHED)
+        moved = _moved(at.theta, search.size * step, m > _WIDE)
+        number = jnp.minimum(i, k - 1)
+        first = jnp.where(valid[number], starts[number], at.theta)
+        trial = evaluated(jnp.where(starting, first, moved), tau)
+        ascends = trial.value >= at.value + 1e-4 * search.size * decrement
+        free = (decrement <= end.quadratic) | (search.size < _SMALLEST)
+        better = valid[number] & (trial.value > at.value)
+        taken = jnp.where(starting, better, (ascends | free) & ~finished & ~lost)
         return _Search(
-            jnp.where(done, theta, moved),
-            jnp.where(done, search.value, new),
-            decrement,
+            jax.tree.map(lambda new, old: jnp.where(taken, new, old), trial, at),
+            jnp.where(starting | taken, 1.0, 0.5 * search.size),
+            jnp.where(starting | ~taken, search.last, decrement),
             jnp.where(lost, jnp.inf, residual),
-            done,
-            search.steps + 1,
+            ~starting & (finished | lost),
+            i + 1,
         )
 
-    infinite = jnp.full_like(value, jnp.inf)
-    start = _Search(theta, value, infinite, infinite, jnp.array(False), 0)
-    last = jax.lax.while_loop(lambda s: ~s.done & (s.steps < _MAX_NEWTON), body, start)
-    return last.theta, last.residual <= jnp.where(last.done, end.residual, ROUNDED)
+    one = jnp.ones_like(m)
+    nowhere = Point(jnp.stack([0.0 * m, one, one]), -jnp.inf * one, jnp.zeros_like(tau), jnp.eye(3))
+    nowhere = jax.tree.map(lambda x: x.astype(tau.dtype), nowhere)
+    infinite = jnp.inf * one
+    start = _Search(nowhere, one, infinite, infinite, jnp.array(False), jnp.int32(0))
+    end_of_search = jax.lax.while_loop(lambda s: ~s.done & (s.trials < k + steps), body, start)
+    tolerance = jnp.where(end_of_search.done, end.residual, ROUNDED)
+    return end_of_search.point, end_of_search.residual <= tolerance

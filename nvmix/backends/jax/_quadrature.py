@@ -98,8 +98,8 @@ def means(alpha: Any, p: Any) -> tuple[Any, Any, Any, Any]:
     return log_integral, up + u, down - u, u
 
 
-def cumulants(alpha: Any, p: Any, order: int) -> tuple[Any, list[Any]]:
-    """Sizes (3, ...), and the joint cumulants to order 2 or 3 of the basis over sizes.
+def cumulants(alpha: Any, p: Any, order: int) -> tuple[Any, Any, list[Any]]:
+    """Log of the integral of w, sizes (3, ...), joint cumulants to order 2 or 3 of basis / sizes.
 
     Sizes keep the basis in range. The law is unimodal at u = 0, so means are never large beside the
     spreads and raw products keep their digits.
@@ -109,13 +109,13 @@ def cumulants(alpha: Any, p: Any, order: int) -> tuple[Any, list[Any]]:
     rates = (0.5 * alpha + jnp.maximum(p, 0.0), 0.5 * alpha + jnp.maximum(-p, 0.0))
     spread = 1.0 / jnp.sqrt(1.0 + alpha + jnp.abs(p))
     sizes = jnp.stack([spread, *(1.0 / rate for rate in rates)])
-    _, moments = _moments(alpha, p, order, sizes)
+    log_integral, moments = _moments(alpha, p, order, sizes)
     second = moments if order == 2 else moments[0]
     m = second[0, 1:]
     c = second[1:, 1:] - m[:, None] * m[None]
     if order == 2:
-        return sizes, [m, c]
+        return log_integral, sizes, [m, c]
     paired = c[:, :, None] * m[None, None]
     products = paired + jnp.swapaxes(paired, 1, 2) + jnp.swapaxes(paired, 0, 2)
     third = moments[1:, 1:, 1:] - products - m[:, None, None] * m[None, :, None] * m[None, None]
-    return sizes, [m, c, third]
+    return log_integral, sizes, [m, c, third]

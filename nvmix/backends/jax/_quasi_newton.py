@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optimistix
 
 from nvmix.backends.jax._gig import log_norm
-from nvmix.backends.jax._newton import derivatives, objective
+from nvmix.backends.jax._newton import evaluated, newton
 
 _STEPS: Final = 2000
 # A line search stops at the rounding of the objective; beyond this gradient it has failed.
@@ -20,14 +20,14 @@ _METHODS: Final = {"bfgs": optimistix.BFGS, "lbfgs": optimistix.LBFGS}
 @jax.custom_jvp
 def _deviance(x: Any, tau: Any) -> Any:
     """A(k) - k . tau over x = (p, log a, log b)."""
-    return -objective(_theta(x), tau)
+    return -evaluated(_theta(x), tau).value
 
 
 @_deviance.defjvp
 def _deviance_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     x, tau = primals
-    gradient, _ = derivatives(_theta(x), tau)
-    return _deviance(x, tau), -(gradient @ _jacobian(x)) @ tangents[0]
+    _, value, g, _ = evaluated(_theta(x), tau)
+    return -value, -(g @ _jacobian(x)) @ tangents[0]
 
 
 def _theta(x: Any) -> Any:
@@ -56,10 +56,16 @@ def _minimise(function: Any, x: Any, arguments: Any, method: str) -> tuple[Any, 
     return result.value, jnp.max(jnp.abs(gradient)) <= _STATIONARY
 
 
-def quasi_newton(x: Any, tau: Any, method: str, fixed: bool) -> tuple[Any, Any]:
-    """(theta, whether solved) from x = (p, log a, log b), whitened by the curvature there."""
+def quasi_newton(tau: Any, starts: Any, method: str, fixed: bool) -> tuple[Any, Any]:
+    """(theta, whether solved) from the best of the starts (k, 3).
+
+    Coordinates (p, log a, log b) are whitened by the curvature at the start. One Newton step from
+    the end removes what the rounding of the objective hides from a line search.
+    """
+    best, _ = newton(tau, starts, fixed, steps=0)
+    x = jnp.concatenate([best.theta[:1], jnp.log(best.theta[1:])])
     jacobian = _jacobian(x)
-    curvature = jacobian.T @ derivatives(_theta(x), tau)[1] @ jacobian
+    curvature = jacobian.T @ best.h @ jacobian
     free = jnp.eye(3, dtype=x.dtype)[:, 1:] if fixed else jnp.eye(3, dtype=x.dtype)
     curvature = free.T @ curvature @ free
     ridge = 1e-12 * jnp.diag(jnp.diag(curvature))
@@ -71,7 +77,8 @@ def quasi_newton(x: Any, tau: Any, method: str, fixed: bool) -> tuple[Any, Any]:
 
     origin = jnp.zeros(scale.shape[1], x.dtype)
     z, solved = _minimise(function, origin, (x, tau, scale), method)
-    return _theta(x + scale @ z), solved
+    last, _ = newton(tau, _theta(x + scale @ z)[None], fixed, steps=1)
+    return last.theta, solved
 
 
 def _gamma_deviance(x: Any, c: Any) -> Any:

@@ -15,7 +15,7 @@ from jax.scipy.special import digamma, polygamma
 from nvmix.backends._protocol import Fixed, GIGStatus
 from nvmix.backends._tolerances import AT_LIMIT, NO_SPREAD
 from nvmix.backends.jax._gig import gig_covariance, gig_moments, limit_moments
-from nvmix.backends.jax._newton import newton, objective
+from nvmix.backends.jax._newton import newton
 from nvmix.backends.jax._quasi_newton import quasi_newton, quasi_newton_gamma_shape
 
 INVERSE_GAUSSIAN: Final = -0.5
@@ -127,15 +127,6 @@ def _starts(m: Any, spread: Any, p: Any, shapes: Any, fixed: bool) -> Any:
     return jnp.stack([_stacked(*law) for law in laws])
 
 
-def _likeliest(starts: Any, tau: Any) -> tuple[Any, Any]:
-    """The start of the highest objective, and that objective."""
-    valid = jnp.all(starts[:, 1:] > 0.0, axis=1) & jnp.all(jnp.isfinite(starts), axis=1)
-    safe = jnp.where(valid[:, None], starts, 1.0)
-    values = jnp.where(valid, jax.vmap(objective, (0, None))(safe, tau), -jnp.inf)
-    best = jnp.argmax(values)
-    return safe[best], values[best]
-
-
 def _reproducing(
     found: Any, solved: Any, log_t: Any, m: Any, shapes: Any, fixed: bool
 ) -> tuple[Any, Any, Any]:
@@ -181,12 +172,11 @@ def _interior(
     tau = jnp.stack([log_t, excess - log_t, excess + log_t])
     scale = jnp.stack([jnp.ones_like(s), s, 1.0 / s])
     starts = jnp.concatenate([_starts(m, spread, p, shapes, fixed), (start * scale)[None]])
-    theta, value = _likeliest(starts, tau)
     if method == "newton":
-        theta, solved = newton(tau, theta, value, fixed)
+        last, solved = newton(tau, starts, fixed)
+        theta = last.theta
     else:
-        x = jnp.concatenate([theta[:1], jnp.log(theta[1:])])
-        theta, solved = quasi_newton(x, tau, method, fixed)
+        theta, solved = quasi_newton(tau, starts, method, fixed)
     theta, law, status = _reproducing(theta, solved, log_t, m, shapes, fixed)
     theta = theta / scale
     return theta.at[0].set(p) if fixed else theta, scaled_law(law, theta[0], s), status

@@ -1,0 +1,591 @@
+"""The JAX backend: the same answers as the CPU's, whole fits, transformations, precision."""
+
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import make
+from scipy.optimize import approx_fprime
+
+from nvmix import (
+    BatchEMFitter,
+    ConvergenceWarning,
+    EWMAUpdate,
+    Gamma,
+    GeneralizedHyperbolic,
+    Hyperbolic,
+    NormalInverseGamma,
+    NormalInverseGaussian,
+    Status,
+    VarianceGamma,
+    special,
+)
+from nvmix._validation import sample
+from nvmix.backends import GAUGES, M_STEP_METHODS, get_backend
+
+jax = pytest.importorskip("jax", reason="JAX is not installed")
+jnp = jax.numpy
+
+BOTH = {"e_step_backend": "jax", "m_step_backend": "jax"}
+JACOBIANS = (jax.jacfwd, jax.jacrev)
+PAIRS = [("jax", "jax"), ("jax", "cpu"), ("cpu", "jax")]
+
+
+def has_gauge(family, gauge):
+    return gauge != "a_eq_b" or family not in (VarianceGamma, NormalInverseGamma)
+
+
+@pytest.fixture(scope="module")
+def X():
+    return make(NormalInverseGaussian, d=2).rvs(1000, seed=11)
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+def numbers(model):
+    """All parameters of a model as one vector."""
+    return np.concatenate([np.ravel(np.asarray(x, float)) for x in jax.tree.leaves(model)])
+
+
+# Each compiles for half a minute: CI runs them, the default command does not.
+QUASI_NEWTON = [pytest.param(m, marks=pytest.mark.exhaustive) for m in M_STEP_METHODS[1:]]
+
+
+@pytest.mark.parametrize("method", [M_STEP_METHODS[0], *QUASI_NEWTON])
+@pytest.mark.parametrize("gauge", GAUGES)
+def test_backends_agree(family, gauge, method, X):
+    """Every pair of backends: as many iterations, likelihoods to 1e-9, parameters to 1e-7."""
+    if not has_gauge(family, gauge):
+        pytest.skip("the family has no such gauge")
+    start = family.default_init(X)
+    base = start.fit(X, regularization=gauge, m_step_method=method)
+    for e_step, m_step in PAIRS:
+        result = start.fit(
+            X,
+            regularization=gauge,
+            m_step_method=method,
+            e_step_backend=e_step,
+            m_step_backend=m_step,
+        )
+        assert result.n_iter == base.n_iter
+        assert result.status is base.status
+        np.testing.assert_allclose(result.log_likelihoods, base.log_likelihoods, atol=1e-9)
+        np.testing.assert_allclose(result.param_changes, base.param_changes, atol=1e-7)
+        np.testing.assert_allclose(numbers(result.model), numbers(base.model), atol=1e-7)
+
+
+def compilations(run):
+    """How many programs XLA compiles in a call."""
+    count = []
+
+    def listen(event, duration, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            count.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        run()
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    return len(count)
+
+
+def test_a_second_fit_compiles_nothing(X):
+    start = NormalInverseGaussian.default_init(X)
+
+    def fit(rows, **keywords):
+        return lambda: start.fit(X[:rows], **BOTH, **keywords)
+
+    assert compilations(lambda: jax.jit(lambda x: x + 1.0)(X)) > 0
+    fit(1000)()
+    assert compilations(fit(1000)) == 0
+    # As many columns, nearly as many rows, another gauge, tolerance and limit of iterations.
+    assert compilations(fit(990, regularization="det_sigma_one", tol=1e-3, max_iter=150)) == 0
+
+
+@pytest.mark.parametrize("n", [3, 950, 1000])
+def test_rows_that_fill_up_count_for_nothing(n, X):
+    model = make(GeneralizedHyperbolic)
+    backend = get_backend("jax")
+    placed = backend.place(X[:n])
+    assert placed.rows.values.shape[0] >= n
+    found = backend.e_step(placed, model.block, model.subordinator.gig)
+    expected = model.e_step(X[:n])
+    assert found.weight == n
+    for name in ("log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_inv_y"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
+
+
+def test_blocks_of_rows_add(family):
+    model = make(family, d=3)
+    X = model.rvs(300_000, seed=0)
+    placed = get_backend("jax").place(X)
+    assert placed.blocks > 1
+    found = model.e_step(X, backend="jax")
+    expected = model.e_step(X)
+    np.testing.assert_allclose(found.xx_inv_y, expected.xx_inv_y, rtol=1e-10, atol=1e-6)
+    assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [-60.0, -2.0, -0.5, 0.0, 0.3, 1.0, 7.5, 60.0])
+@pytest.mark.parametrize("span", [(-80.0, 5.0), (-3.0, 6.0), (0.0, 0.0)])
+def test_series_of_moments(p, span, x64):
+    from nvmix.backends.jax._series import moments_along
+
+    s = np.exp(np.random.default_rng(0).uniform(*span, 2000))
+    found = jax.jit(moments_along)(p, 1.7, s)
+    exact = get_backend().gig_moments(np.full_like(s, p), np.full_like(s, 1.7), s)
+    # lnZ is p log(mode) - r and a correction, which cancel where lnZ passes zero.
+    scales = (np.maximum(np.abs(exact[0]), 1.0 + 2.0 * abs(p)), np.maximum(1.0, np.abs(exact[1])))
+    for x, value, scale in zip(found, exact, (*scales, exact[2], exact[3]), strict=True):
+        assert (np.abs(x - value) / scale).max() <= 1e-12
+
+
+class TestEndings:
+    """Fits on the device end as the others do."""
+
+    def test_repeated_rows(self):
+        x = np.random.default_rng(0).standard_t(3, size=(1000, 2))
+        x[::2] = 0.0
+        with pytest.warns(ConvergenceWarning, match="unbounded"):
+            result = VarianceGamma.default_init(x).fit(x, max_iter=2000, **BOTH)
+        assert result.status is Status.UNBOUNDED
+        assert np.isfinite(numbers(result.model)).all()
+
+    def test_an_infinite_likelihood_at_the_start(self, X):
+        start = VarianceGamma.from_classical(
+            mu=X[0], gamma=[0.0, 0.0], sigma=np.eye(2), alpha=0.5, beta=1.0
+        )
+        with pytest.warns(ConvergenceWarning):
+            result = start.fit(X, **BOTH)
+        assert result.status is Status.UNBOUNDED
+        assert result.n_iter == 0
+        np.testing.assert_array_equal(result.model.mu, start.mu)
+
+    @pytest.mark.parametrize("family", [NormalInverseGaussian, GeneralizedHyperbolic])
+    def test_light_tails(self, family):
+        X = np.random.default_rng(1).uniform(-1.0, 1.0, (1000, 2))
+        start = family.default_init(X)
+        fits = [BatchEMFitter(max_iter=60, **where).run(start, sample(X)) for where in ({}, BOTH)]
+        assert fits[0].status is fits[1].status
+        assert fits[0].n_iter == fits[1].n_iter
+        assert np.isfinite(fits[1].log_likelihoods).all()
+
+    def test_boundary(self):
+        X = VarianceGamma.from_classical(
+            mu=[0.0] * 2, gamma=[0.3] * 2, sigma=np.eye(2), alpha=1.2, beta=1.0
+        ).rvs(1000, seed=0)
+        result = Hyperbolic.default_init(X).fit(X, max_iter=5000, **BOTH)
+        assert result.status is Status.BOUNDARY
+        assert result.model.b == 0.0
+
+    def test_iteration_limit(self, X):
+        with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+            result = NormalInverseGaussian.default_init(X).fit(X, max_iter=3, **BOTH)
+        assert result.status is Status.MAX_ITER
+        assert result.n_iter == len(result.log_likelihoods) == 3
+
+    def test_verbosity(self, X, capsys):
+        result = NormalInverseGaussian.default_init(X).fit(X, verbose=2, **BOTH)
+        assert len(capsys.readouterr().out.splitlines()) == result.n_iter + 3
+
+
+class OwnRule:
+    """A rule of the user's, which runs step by step."""
+
+    def __call__(self, previous, batch, step):
+        return EWMAUpdate(0.5)(previous, batch, step)
+
+
+def test_update_rules(X):
+    start = NormalInverseGaussian.default_init(X)
+    base = start.fit(X, eta_update=EWMAUpdate(0.5))
+    whole = start.fit(X, eta_update=EWMAUpdate(0.5), **BOTH)
+    by_steps = start.fit(X, eta_update=OwnRule(), **BOTH)
+    for result in (whole, by_steps):
+        assert result.n_iter == base.n_iter
+        np.testing.assert_allclose(result.log_likelihoods, base.log_likelihoods, atol=1e-12)
+
+
+class TestArrays:
+    """Array in, same kind out."""
+
+    @pytest.mark.parametrize("wide", [True, False])
+    def test_kinds(self, model, X, wide):
+        with jax.enable_x64(wide):
+            x = jnp.asarray(X[:50])
+            for value in (model.log_prob(x), model.pdf(x), jax.jit(model.log_prob)(X[:50])):
+                assert isinstance(value, jax.Array)
+                assert value.dtype == x.dtype == (np.float64 if wide else np.float32)
+            rtol = 1e-13 if wide else 1e-5
+            np.testing.assert_allclose(model.log_prob(x), model.log_prob(X[:50]), rtol=rtol)
+            assert model.log_prob(x[0]).shape == ()
+            assert isinstance(model.marginal_log_likelihood(x), jax.Array)
+            assert isinstance(model.log_prob(X[:50]), np.ndarray)
+            assert jax.config.jax_enable_x64 == wide
+
+    def test_columns_are_checked(self, model):
+        with pytest.raises(ValueError, match="must have shape"):
+            model.log_prob(jnp.zeros((4, 3)))
+        with pytest.raises(ValueError, match="2 columns"):
+            jax.jit(model.marginal_log_likelihood)(jnp.zeros((4, 3)))
+
+    @pytest.mark.parametrize("family", [NormalInverseGaussian, VarianceGamma])
+    def test_gradient(self, family, X, x64):
+        model = make(family)
+        leaves, tree = jax.tree.flatten(model)
+        shapes = [np.shape(leaf) for leaf in leaves]
+        cuts = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+
+        def unflat(z):
+            parts = np.split(z, cuts)
+            return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+        def value(z):
+            mu, gamma, L, *law = unflat(z)
+            subordinator = type(model.subordinator)(*map(float, law))
+            return type(model)(mu, gamma, np.tril(L), subordinator).marginal_log_likelihood(X)
+
+        gradient = jax.jit(jax.grad(lambda m: m.marginal_log_likelihood(X)))(model)
+        assert type(gradient) is type(model)
+        expected = approx_fprime(numbers(model), value, 1e-7)
+        np.testing.assert_allclose(numbers(gradient), expected, atol=1e-5)
+        assert jax.tree.structure(gradient) == tree
+
+    def test_gradient_vanishes_at_the_optimum(self, X, x64):
+        fit = NormalInverseGaussian.default_init(X).fit(X, tol=1e-8, max_iter=5000).model
+        gradient = jax.jit(jax.grad(lambda m: m.marginal_log_likelihood(X)))(fit)
+        assert np.abs(numbers(gradient)).max() < 1e-8
+
+    @pytest.mark.parametrize("n", [7, 300])
+    def test_second_derivatives(self, n, X, x64):
+        model = make(GeneralizedHyperbolic)
+
+        def value(z):
+            moved = GeneralizedHyperbolic.from_classical(
+                mu=model.mu, gamma=z[:2], sigma=model.sigma(), p=z[2], a=z[3], b=z[4]
+            )
+            return moved.marginal_log_likelihood(X[:n])
+
+        z = np.array([*model.gamma, model.p, model.a, model.b])
+        hessian = jax.jit(jax.hessian(value))(z)
+        gradient = jax.jit(jax.grad(value))
+        numeric = [(gradient(z + h) - gradient(z - h)) / 2e-5 for h in 1e-5 * np.eye(5)]
+        np.testing.assert_allclose(hessian, numeric, atol=1e-8)
+        np.testing.assert_allclose(hessian, hessian.T, atol=1e-14)
+
+    def test_no_derivative_is_nan_at_a_limit(self, X, x64):
+        for family in (VarianceGamma, NormalInverseGamma):
+            gradient = jax.grad(lambda m: m.marginal_log_likelihood(X))(make(family))
+            assert np.isfinite(numbers(gradient)).all()
+        on_mu = jax.grad(lambda m: m.log_prob(m.mu))(make(NormalInverseGaussian))
+        assert np.isfinite(numbers(on_mu)).all()
+
+    @pytest.mark.parametrize("family", [VarianceGamma, GeneralizedHyperbolic])
+    def test_moments(self, family, x64):
+        model = make(family)
+        mean, cov = jax.jit(lambda m: (m.mean(), m.cov()))(model)
+        np.testing.assert_allclose(mean, model.mean(), rtol=1e-13)
+        np.testing.assert_allclose(cov, model.cov(), rtol=1e-13)
+        forward, back = jax.jit(lambda m: [d(lambda m: m.cov())(m) for d in JACOBIANS])(model)
+        for x, y in zip(jax.tree.leaves(forward), jax.tree.leaves(back), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-10, atol=1e-13)
+        h = 1e-6
+        shifted = [make_with_gamma(model, s * h).cov() for s in (1.0, -1.0)]
+        np.testing.assert_allclose(
+            forward.gamma[..., 0], (shifted[0] - shifted[1]) / (2.0 * h), atol=1e-7
+        )
+
+    def test_infinite_moments(self, x64):
+        heavy = NormalInverseGamma.from_classical(
+            mu=[0.0, 0.0], gamma=[0.0, 0.3], sigma=np.eye(2), alpha=0.9, beta=1.0
+        )
+        np.testing.assert_array_equal(jax.jit(lambda m: m.mean())(heavy), heavy.mean())
+
+    @pytest.mark.parametrize("family", [NormalInverseGamma, GeneralizedHyperbolic])
+    def test_implicit_derivative_of_the_solve(self, family, x64):
+        model = make(family)
+        eta = model.expectation_params()
+
+        def law(y):
+            moved = replace(eta, inv_y=y)
+            return jnp.stack(family.from_expectation(moved).subordinator.gig)
+
+        h = 1e-6
+        numeric = (law(jnp.asarray(eta.inv_y + h)) - law(jnp.asarray(eta.inv_y - h))) / (2.0 * h)
+        for found in jax.jit(lambda y: [d(law)(y) for d in JACOBIANS])(eta.inv_y):
+            np.testing.assert_allclose(found, numeric, rtol=1e-5, atol=1e-7)
+
+    @pytest.mark.parametrize("family", [VarianceGamma, Hyperbolic])
+    def test_expectations_come_back(self, family, x64):
+        model = make(family)
+        again = jax.jit(lambda m: type(m).from_expectation(m.expectation_params()))(model)
+        np.testing.assert_allclose(numbers(again), numbers(model), rtol=1e-8, atol=1e-10)
+
+    def test_em_map(self, X, x64):
+        """One EM step is a function JAX differentiates: towards the fixed point it contracts."""
+        model = make(NormalInverseGaussian)
+        step = jax.jit(lambda m: type(m).from_expectation(m.e_step(jnp.asarray(X))))
+        expected = model.m_step(model.e_step(X))
+        np.testing.assert_allclose(numbers(step(model)), numbers(expected), rtol=1e-7, atol=1e-9)
+        slope = jax.jit(jax.jacfwd(lambda m: step(m).mu))(model).mu
+        assert np.abs(np.linalg.eigvals(slope)).max() < 1.0
+
+    def test_statistics_add(self, X, x64):
+        model = make(GeneralizedHyperbolic)
+        halves = jax.jit(lambda m, x: m.e_step(x[:400]) + 1.0 * m.e_step(x[400:]))(model, X)
+        expected = model.e_step(X)
+        np.testing.assert_allclose(halves.E_XXT_inv_Y, expected.E_XXT_inv_Y, rtol=1e-11)
+        moved = halves.in_frame(jnp.ones(2), jnp.eye(2))
+        np.testing.assert_allclose(moved.E_X, expected.E_X, rtol=1e-11)
+
+    def test_a_stack_of_models(self, X, x64):
+        models = [make(NormalInverseGaussian).rescaled(c) for c in (0.5, 1.0, 2.0)]
+        stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *models)
+        found = jax.vmap(lambda m: m.marginal_log_likelihood(X))(stack)
+        np.testing.assert_allclose(found, models[0].marginal_log_likelihood(X), rtol=1e-13)
+
+    def test_laws_of_y(self, x64):
+        law = Gamma(3.0, 2.0)
+        slope = jax.grad(lambda law: law.log_prob(1.5))(law)
+        assert slope.beta == pytest.approx(3.0 / 2.0 - 1.5)
+        assert np.isfinite(jax.grad(law.log_prob)(-1.0))
+        variance = jax.grad(lambda law: law.var())(law)
+        assert variance.alpha == pytest.approx(1.0 / 4.0)
+        natural = jax.jit(lambda law: (law.natural_params(), law.fisher_information()))(law)
+        np.testing.assert_allclose(natural[1], law.fisher_information(), rtol=1e-13)
+        found = jax.jit(Gamma.from_expectation)(law.expectation_params())
+        assert found.alpha == pytest.approx(3.0, rel=1e-12)
+        assert np.isnan(jax.jit(Gamma.from_expectation)(np.array([1.0, 1.0])).alpha)
+
+
+def make_with_gamma(model, h):
+    """The model with its first gamma moved."""
+    gamma = model.gamma + np.array([h, 0.0])
+    return type(model)(model.mu, gamma, model.L_sigma, model.subordinator)
+
+
+class TestBessel:
+    """`nvmix.special` on JAX arrays."""
+
+    V, Z = np.meshgrid([0.0, 0.3, 2.0, 40.0, 900.0], [1e-90, 1e-3, 1.0, 30.0, 1e50])
+
+    def test_derivatives(self, x64):
+        v, z = jnp.asarray(self.V.ravel()), jnp.asarray(self.Z.ravel())
+        by_v, by_z = jax.vmap(jax.grad(special.log_kv, (0, 1)))(v, z)
+        np.testing.assert_allclose(by_v, special.log_kv_dv(self.V, self.Z).ravel(), rtol=1e-13)
+        np.testing.assert_allclose(by_z, special.log_kv_dz(self.V, self.Z).ravel(), rtol=1e-13)
+        (vv, vz), (_, zz) = jax.vmap(jax.hessian(special.log_kv, (0, 1)))(v, z)
+        exact_vv, exact_vz, exact_zz = (
+            getattr(special, name)(self.V, self.Z).ravel()
+            for name in ("log_kv_dv2", "log_kv_dvdz", "log_kv_dz2")
+        )
+        np.testing.assert_allclose(vv, exact_vv, rtol=1e-12)
+        np.testing.assert_allclose(zz, exact_zz, rtol=1e-12)
+        scale = np.sqrt(exact_vv) * np.sqrt(exact_zz)
+        np.testing.assert_allclose(vz / scale, exact_vz / scale, atol=1e-12)
+        ratio = jax.vmap(jax.grad(special.kv_ratio, 1))(v[10:], z[10:])
+        numeric = -(special.log_kv_dz2(self.V, self.Z) + self.V / self.Z**2).ravel()[10:]
+        np.testing.assert_allclose(ratio, numeric, rtol=1e-9)
+
+    def test_ends_leave_other_lanes_alone(self, x64):
+        z = jnp.array([0.0, -1.0, jnp.inf, jnp.nan, 2.0])
+        values = special.log_kv(1.5, z)
+        assert values[0] == jnp.inf
+        assert values[2] == -jnp.inf
+        assert np.isnan(values[jnp.array([1, 3])]).all()
+        slope = jax.grad(lambda z: special.log_kv(1.5, z)[4])(z)
+        assert np.isfinite(slope[4])
+
+    @pytest.mark.parametrize("name", ["log_kv", "kv_ratio", "log_kv_dv2", "log_kv_dz2"])
+    def test_single_precision(self, name):
+        rng = np.random.default_rng(0)
+        v = np.exp(rng.uniform(-7.0, 6.9, 5000)).astype(np.float32)
+        z = np.exp(rng.uniform(-13.0, 13.0, 5000)).astype(np.float32)
+        V, Z = v.astype(float), z.astype(float)
+        exact = getattr(special, name)(V, Z)
+        scale = np.abs(exact)
+        if name == "log_kv":
+            scale = np.maximum(1.0, V * np.arcsinh(V / Z) + np.hypot(V, Z))
+        if name == "log_kv_dv":
+            scale = np.maximum(1.0, scale)
+        with jax.enable_x64(False):
+            function = getattr(special, name)
+            # Rounded on the way out only, and summed in single precision under a trace.
+            for found, bound in (
+                (function(jnp.asarray(v), z), 2e-7),
+                (jax.jit(function)(v, z), 5e-6),
+            ):
+                assert found.dtype == np.float32
+                assert (np.abs(np.asarray(found, float) - exact) / scale).max() <= bound
+
+
+class TestBatches:
+    """A vmapped fit is the fits of its lanes."""
+
+    @pytest.mark.parametrize("wide", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+    def test_bootstrap(self, X, wide):
+        with jax.enable_x64(wide):
+            rows = np.random.default_rng(0).integers(0, len(X), (4, 300))
+            batch = jnp.asarray(X[rows])
+            start = NormalInverseGaussian.default_init(X)
+            fitter = BatchEMFitter(tol=1e-3, **BOTH)
+            result = jax.jit(jax.vmap(lambda x: fitter.fit(start, x)))(batch)
+            assert result.model.mu.dtype == batch.dtype
+            singles = [BatchEMFitter(tol=1e-3).fit(start, np.asarray(x, float)) for x in batch]
+            assert result.n_iter.tolist() == [single.n_iter for single in singles]
+            assert result.converged.all()
+            atol = 1e-9 if wide else 1e-5
+            for i, single in enumerate(singles):
+                lane = jax.tree.map(lambda leaf, i=i: leaf[i], result)
+                assert Status.of(lane.code) is single.status
+                np.testing.assert_allclose(numbers(lane.model), numbers(single.model), atol=atol)
+                history = lane.log_likelihoods
+                assert history.shape == (fitter.max_iter,)
+                np.testing.assert_allclose(
+                    history[: single.n_iter], single.log_likelihoods, rtol=1e-9 if wide else 1e-5
+                )
+                assert np.isnan(history[single.n_iter :]).all()
+
+    def test_starts(self, X, x64):
+        starts = [NormalInverseGaussian.default_init(X), make(NormalInverseGaussian)]
+        stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
+        fitter = BatchEMFitter(tol=1e-3, **BOTH)
+        result = jax.vmap(lambda start: fitter.fit(start, X))(stack)
+        assert result.n_iter.tolist() == [start.fit(X, tol=1e-3).n_iter for start in starts]
+
+    def test_backends_that_cannot_trace(self, X):
+        start = NormalInverseGaussian.default_init(X)
+        with pytest.raises(TypeError, match="e_step_backend='jax'"):
+            jax.jit(start.fit)(X)
+
+
+class TestPlaces:
+    """Data on devices, and what is asked of it there."""
+
+    def test_a_device(self, X):
+        start = NormalInverseGaussian.default_init(X)
+        device = jax.devices()[0]
+        result = start.fit(X, device=device, **BOTH)
+        assert result.n_iter == start.fit(X).n_iter
+        with pytest.raises(TypeError, match=r"device must be a jax\.Device"):
+            start.fit(X, device="cpu", **BOTH)
+        with pytest.raises(ValueError, match="device needs e_step_backend='jax'"):
+            start.fit(X, device=device)
+
+    def test_jax_arrays_are_fitted_by_every_backend(self, X):
+        start = NormalInverseGaussian.default_init(jnp.asarray(X))
+        values = jnp.asarray(X)
+        base = start.fit(np.asarray(values, float))
+        for e_step, m_step in [("cpu", "cpu"), *PAIRS]:
+            result = start.fit(values, e_step_backend=e_step, m_step_backend=m_step)
+            assert isinstance(result.model.mu, np.ndarray)
+            assert result.n_iter == base.n_iter
+            np.testing.assert_allclose(numbers(result.model), numbers(base.model), atol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("spoil", "match"),
+        [
+            (lambda x: x.at[3, 1].set(jnp.nan), r"X must be finite, got nan at index \(3, 1\)"),
+            (lambda x: x.at[:, 0].set(2.0), "constant column, got column 0"),
+            (lambda x: x.at[:, 1].set(x[:, 0]), "collinear columns, got column 1"),
+            (lambda x: x[:2], "more rows than columns"),
+        ],
+    )
+    def test_bad_arrays_are_named(self, spoil, match, X):
+        start = make(NormalInverseGaussian)
+        with pytest.raises(ValueError, match=match):
+            start.fit(spoil(jnp.asarray(X)), **BOTH)
+
+    def test_shards(self):
+        run = run_python(
+            """
+            import numpy as np, jax
+            from jax.sharding import Mesh, NamedSharding, PartitionSpec
+            from nvmix import NormalInverseGaussian
+            assert len(jax.devices()) == 4
+            rows = NamedSharding(Mesh(jax.devices(), ("rows",)), PartitionSpec("rows"))
+            X = NormalInverseGaussian.from_classical(
+                mu=[0.0, 0.1], gamma=[0.4, -0.2], sigma=np.eye(2), mu_ig=1.2, lam=1.5
+            ).rvs(2000, seed=0)
+            start = NormalInverseGaussian.default_init(X)
+            with jax.enable_x64(True):
+                placed = jax.device_put(X, rows)
+            for data, device in ((placed, None), (X[:1999], rows)):
+                base = start.fit(np.asarray(data))
+                result = start.fit(data, e_step_backend="jax", m_step_backend="jax", device=device)
+                assert result.n_iter == base.n_iter
+                assert np.allclose(result.model.mu, base.model.mu, rtol=0, atol=1e-12)
+            from nvmix.backends import get_backend
+            where = get_backend("jax").place(X, rows).rows
+            assert len(where.values.sharding.device_set) == 4
+            assert len(where.weights.sharding.device_set) == 4
+            print("done")
+            """,
+            XLA_FLAGS="--xla_force_host_platform_device_count=4",
+        )
+        assert run == "done"
+
+
+class TestLoading:
+    """JAX is loaded when asked for, in silence, and classes are pytrees from then on."""
+
+    def test_pytrees_in_whatever_order(self):
+        for lines in ("import jax, nvmix", "import nvmix; nvmix.VarianceGamma; import jax"):
+            run = run_python(
+                f"""
+                {lines}
+                model = nvmix.VarianceGamma.from_classical(
+                    mu=[0.0], gamma=[0.0], sigma=[[1.0]], alpha=2.0, beta=1.0)
+                print(len(jax.tree.leaves(model)), jax.config.jax_enable_x64)
+                """
+            )
+            assert run == "5 False"
+
+    def test_no_warning_and_no_flag(self):
+        run = run_python(
+            """
+            import numpy as np
+            from nvmix import NormalInverseGaussian as N
+            X = np.random.default_rng(0).standard_t(4, 99)
+            both = {"e_step_backend": "jax", "m_step_backend": "jax"}
+            result = N.default_init(X).fit(X, max_iter=500, **both)
+            import jax
+            print(result.status.name, result.model.mu.dtype, jax.config.jax_enable_x64)
+            """
+        )
+        assert run == "CONVERGED float64 False"
+
+    def test_pickles_after_jax(self, model):
+        again = pickle.loads(pickle.dumps(jax.tree.map(jnp.asarray, model)))
+        np.testing.assert_array_equal(numbers(again), numbers(jax.tree.map(jnp.asarray, model)))
+
+    def test_results_are_pytrees(self, X):
+        result = NormalInverseGaussian.default_init(X).fit(X, **BOTH)
+        again = jax.tree.map(lambda leaf: leaf, result)
+        assert again.status is result.status
+        assert repr(jax.tree.map(jnp.asarray, result.model)).startswith("NormalInverseGaussian(mu=")
+
+
+def run_python(code, **environment):
+    """What a new process prints, warnings being errors."""
+    lines = code.splitlines()
+    indent = min(len(line) - len(line.lstrip()) for line in lines if line.strip())
+    code = "\n".join(line[indent:] for line in lines)
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
