@@ -156,7 +156,7 @@ class TestEndings:
         x = np.random.default_rng(0).standard_t(3, size=(1000, 2))
         x[::2] = 0.0
         with pytest.warns(ConvergenceWarning, match="unbounded"):
-            result = VarianceGamma.default_init(x).fit(x, max_iter=2000, **BOTH)
+            result = VarianceGamma.default_init(x).fit(x, **BOTH)
         assert result.status is Status.UNBOUNDED
         assert np.isfinite(numbers(result.model)).all()
 
@@ -183,7 +183,7 @@ class TestEndings:
         X = VarianceGamma.from_classical(
             mu=[0.0] * 2, gamma=[0.3] * 2, sigma=np.eye(2), alpha=1.2, beta=1.0
         ).rvs(1000, seed=0)
-        result = Hyperbolic.default_init(X).fit(X, max_iter=5000, **BOTH)
+        result = Hyperbolic.default_init(X).fit(X, tol=1e-3, **BOTH)
         assert result.status is Status.BOUNDARY
         assert result.model.b == 0.0
 
@@ -219,7 +219,8 @@ class TestArrays:
     """Array in, same kind out."""
 
     @pytest.mark.parametrize("wide", [True, False])
-    def test_kinds(self, model, X, wide):
+    def test_kinds(self, X, wide):
+        model = make(GeneralizedHyperbolic)
         with jax.enable_x64(wide):
             x = jnp.asarray(X[:50])
             for value in (model.log_prob(x), model.pdf(x), jax.jit(model.log_prob)(X[:50])):
@@ -265,15 +266,14 @@ class TestArrays:
         gradient = jax.jit(jax.grad(lambda m: m.marginal_log_likelihood(X)))(fit)
         assert np.abs(numbers(gradient)).max() < 1e-8
 
-    @pytest.mark.parametrize("n", [7, 300])
-    def test_second_derivatives(self, n, X, x64):
+    def test_second_derivatives(self, X, x64):
         model = make(GeneralizedHyperbolic)
 
         def value(z):
             moved = GeneralizedHyperbolic.from_classical(
                 mu=model.mu, gamma=z[:2], sigma=model.sigma(), p=z[2], a=z[3], b=z[4]
             )
-            return moved.marginal_log_likelihood(X[:n])
+            return moved.marginal_log_likelihood(X[:300])
 
         z = np.array([*model.gamma, model.p, model.a, model.b])
         hessian = jax.jit(jax.hessian(value))(z)
@@ -284,7 +284,7 @@ class TestArrays:
 
     def test_no_derivative_is_nan_at_a_limit(self, X, x64):
         for family in (VarianceGamma, NormalInverseGamma):
-            gradient = jax.grad(lambda m: m.marginal_log_likelihood(X))(make(family))
+            gradient = jax.jit(jax.grad(lambda m: m.marginal_log_likelihood(X[:9])))(make(family))
             assert np.isfinite(numbers(gradient)).all()
         on_mu = jax.grad(lambda m: m.log_prob(m.mu))(make(NormalInverseGaussian))
         assert np.isfinite(numbers(on_mu)).all()
