@@ -68,19 +68,25 @@ def place(X: Any, device: Any = None) -> Placed:
         msg = f"device must be a jax.Device, a Sharding or None, got {device!r}"
         raise TypeError(msg)
     target = device if device is not None else getattr(X, "sharding", None)
+    sharded = on_jax(X) and _shards(X.sharding) > 1
     shards = 1 if target is None else _shards(target)
     platform = jax.default_backend() if target is None else _platform(target)
     size, blocks = _cut(n, d) if platform == "cpu" and shards == 1 else (_rounded(n), 1)
-    size = -(-size // shards) * shards
-    if on_jax(X) and (shards > 1 or size == n):
-        size, blocks = (n, 1) if shards > 1 else (size, blocks)
-    elif size > n:
-        values = np.empty((size, d))
-        values[:n] = X
-        values[n:] = values[0]
-        X = values
-    values = jax.device_put(X, target).astype(float)
+    size = n if sharded else -(-size // shards) * shards
+    values = jax.device_put(_padded(X, size), target).astype(float)
     return Placed(Rows(values, _weights(values, n)), n, blocks)
+
+
+def _padded(X: Any, size: int) -> Any:
+    """X with copies of its first row up to a size, on the host or the device where it is."""
+    n, d = X.shape
+    if size == n:
+        return X
+    if on_jax(X):
+        return jnp.concatenate([X, jnp.broadcast_to(X[:1], (size - n, d))])
+    values = np.empty((size, d))
+    values[:n], values[n:] = X, X[0]
+    return values
 
 
 def _platform(device: Any) -> str:
