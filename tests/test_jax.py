@@ -491,6 +491,14 @@ class TestPlaces:
             assert result.n_iter == base.n_iter
             np.testing.assert_allclose(numbers(result.model), numbers(base.model), atol=1e-9)
 
+    def test_models_that_jax_has_made_are_fitted_by_every_backend(self, X):
+        start = jax.tree.map(jnp.asarray, make(VarianceGamma))
+        base = make(VarianceGamma).fit(X, tol=1e-3)
+        for e_step, m_step in [("cpu", "cpu"), *PAIRS]:
+            result = start.fit(X, tol=1e-3, e_step_backend=e_step, m_step_backend=m_step)
+            assert isinstance(result.model.mu, np.ndarray)
+            assert result.n_iter == base.n_iter
+
     @pytest.mark.parametrize(
         ("spoil", "match"),
         [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nvmix._arrays import traced
+from nvmix._arrays import on_jax, traced
 from nvmix._exceptions import DegenerateError, SolveError
 from nvmix._validation import (
     Data,
@@ -21,7 +21,7 @@ from nvmix._validation import (
     sample,
 )
 from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS, get_backend, get_looper
-from nvmix.backends._protocol import Plan
+from nvmix.backends._protocol import Gaussian, Plan
 from nvmix.fitting.change import parameter_change
 from nvmix.fitting.endings import status_at_pole, status_at_rest
 from nvmix.fitting.progress import Progress
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from nvmix._statistics import SufficientStatistics
     from nvmix._typing import FloatArray
-    from nvmix.backends._protocol import Backend, Gaussian, GIGParameters
+    from nvmix.backends._protocol import Backend, GIGParameters
     from nvmix.distributions.mixture import NormalMixture
 
 __all__ = ["BatchEMFitter", "EMResult"]
@@ -210,6 +210,8 @@ class BatchEMFitter:
             msg = "what JAX traces is fitted by e_step_backend='jax' and m_step_backend='jax' only"
             raise TypeError(msg)
         begin = time.perf_counter()
+        if not under_trace:
+            model = _on_host(model)
         if data.columns is not None:
             model = replace(model, columns=data.columns)
         progress = Progress(self.verbose if not under_trace else 0)
@@ -330,6 +332,15 @@ class _Course:
         self.model, self.previous, self.eta = model, self.model, eta
         self.log_likelihoods.append(log_likelihood)
         self.changes.append(change)
+
+
+def _on_host(model: NormalMixture) -> NormalMixture:
+    """The model with NumPy arrays, where JAX has put its own."""
+    block, theta = model.block, model.subordinator.gig
+    if not on_jax(*block, *theta):
+        return model
+    p, a, b = map(float, theta)
+    return model.at(Gaussian(*(np.array(x, np.float64) for x in block)), (p, a, b))
 
 
 def _frozen(values: Sequence[float]) -> FloatArray:
