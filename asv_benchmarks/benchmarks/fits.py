@@ -1,5 +1,6 @@
 """Whole fits: time to convergence, iterations, likelihood reached and memory."""
 
+import warnings
 from itertools import product
 
 import nvmix
@@ -13,9 +14,9 @@ def start(family, X):
     return getattr(nvmix, family).default_init(X)
 
 
-def fit(model, X, backend):
-    """Fit to convergence with both steps on one backend."""
-    return model.fit(X, e_step_backend=backend, m_step_backend=backend)
+def fit(model, X, backend, **settings):
+    """Fit with both steps on one backend, to convergence unless the settings end it."""
+    return model.fit(X, e_step_backend=backend, m_step_backend=backend, **settings)
 
 
 class Fit(BackendBenchmark):
@@ -32,6 +33,25 @@ class Fit(BackendBenchmark):
 
     def time_fit(self, _family, backend):
         fit(self.start, self.X, backend)
+
+
+class LongFit(BackendBenchmark):
+    """Five iterations over a million rows of ten columns."""
+
+    params = (BACKENDS,)
+    param_names = ("backend",)
+    number = 1
+    repeat = 3
+
+    def setup(self, backend):
+        super().setup(backend)
+        warnings.simplefilter("ignore", nvmix.ConvergenceWarning)
+        self.X = simulated(1_000_000, 10)
+        self.start = start("NormalInverseGaussian", self.X)
+        self.time_fit(backend)
+
+    def time_fit(self, backend):
+        fit(self.start, self.X, backend, max_iter=5, tol=0.0)
 
 
 class Start:

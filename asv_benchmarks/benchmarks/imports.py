@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .common import installed
+
 FIRST_FIT = """
 import time
 from benchmarks.datasets import simulated
@@ -15,6 +17,28 @@ begin = time.perf_counter()
 NormalInverseGaussian.default_init(X).fit(X)
 print(time.perf_counter() - begin)
 """
+FIRST_JAX_FIT = """
+import sys, time
+import nvmix
+from benchmarks.datasets import simulated
+from nvmix.backends import get_backend
+X = simulated(5_000, 3)
+start = getattr(nvmix, sys.argv[1]).default_init(X)
+get_backend("jax")
+begin = time.perf_counter()
+start.fit(X, e_step_backend="jax", m_step_backend="jax")
+print(time.perf_counter() - begin)
+"""
+
+
+def printed(code, *arguments, **environment):
+    """The number that a new process prints."""
+    output = subprocess.check_output(
+        [sys.executable, "-c", code, *arguments],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | environment,
+    )
+    return float(output)
 
 
 def timeraw_import():
@@ -35,13 +59,25 @@ def timeraw_import_cpu():
 def track_cold_compile_seconds():
     """First fit of a process with an empty kernel cache."""
     with TemporaryDirectory() as empty:
-        output = subprocess.check_output(
-            [sys.executable, "-c", FIRST_FIT],
-            cwd=Path(__file__).parents[1],
-            env=os.environ | {"NUMBA_CACHE_DIR": empty},
-        )
-    return float(output)
+        return printed(FIRST_FIT, NUMBA_CACHE_DIR=empty)
 
 
 track_cold_compile_seconds.unit = "seconds"
 track_cold_compile_seconds.timeout = 300
+
+
+class JAXCompilation:
+    """First fit on JAX of a process that may not use its cache; later ones take milliseconds."""
+
+    params = (("NormalInverseGaussian", "GeneralizedHyperbolic"),)
+    param_names = ("family",)
+    timeout = 300
+
+    def setup(self, _family):
+        if not installed("jax"):
+            raise NotImplementedError
+
+    def track_cold_compile_seconds(self, family):
+        return printed(FIRST_JAX_FIT, family, JAX_ENABLE_COMPILATION_CACHE="false")
+
+    track_cold_compile_seconds.unit = "seconds"
