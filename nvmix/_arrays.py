@@ -20,6 +20,15 @@ def traced(*values: Any) -> bool:
     return core is not None and any(isinstance(value, core.Tracer) for value in values)
 
 
+def with_auto_axes(sharding: Any) -> Any:
+    """The sharding, on a mesh whose axes XLA is left to propagate, as functions of rows need it."""
+    mesh = getattr(sharding, "mesh", None)
+    if mesh is None:
+        return sharding
+    kinds = sys.modules["jax"].sharding
+    return kinds.NamedSharding(kinds.Mesh(mesh.devices, mesh.axis_names), sharding.spec)
+
+
 def namespace(*values: Any) -> Any:
     """jax.numpy where any of the values is of JAX, else numpy."""
     return sys.modules["jax"].numpy if on_jax(*values) else np

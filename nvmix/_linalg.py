@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dtrtri
 
-from nvmix._arrays import on_jax
+from nvmix._arrays import on_jax, with_auto_axes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +94,7 @@ def _standardized_on_device() -> Callable[[Any], Standardized]:
 
     def on_host(X: Any) -> Standardized:
         with jax.enable_x64(True):  # noqa: FBT003
+            X = jax.device_put(X, with_auto_axes(X.sharding))
             return Standardized(*jax.device_get(jitted(X)))
 
     return on_host

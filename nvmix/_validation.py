@@ -314,6 +314,15 @@ def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None)
     return data
 
 
+def starting_sample(X: Any) -> Data:
+    """Return a sample on the host, from which a starting model is made."""
+    if traced(X):
+        msg = "default_init does not run under a JAX trace: make the start from concrete data"
+        raise TypeError(msg)
+    data = sample(X)
+    return Data(np.asarray(data.values, np.float64), data.columns)
+
+
 def _finite_on_device(X: Any, found: Standardized) -> None:
     """Check a JAX array by its moments; only a bad one is copied to be named."""
     largest = np.abs(found.mean) + found.size

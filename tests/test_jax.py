@@ -455,12 +455,49 @@ class TestBatches:
                 )
                 assert np.isnan(history[single.n_iter :]).all()
 
+    def test_free_order_in_the_default_precision(self, X):
+        start = GeneralizedHyperbolic.default_init(X)
+        result = jax.jit(lambda x: start.fit(x, tol=1e-3, **BOTH))(X)
+        # X is rounded to float32 on the way in.
+        assert result.n_iter == start.fit(X.astype(np.float32), tol=1e-3).n_iter
+        with pytest.raises(ValueError, match="each lane"):
+            Status.of(np.array([0, 1]))
+
     def test_starts(self, X, x64):
         starts = [NormalInverseGaussian.default_init(X), make(NormalInverseGaussian)]
         stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
         fitter = BatchEMFitter(tol=1e-3, **BOTH)
         result = jax.vmap(lambda start: fitter.fit(start, X))(stack)
         assert result.n_iter.tolist() == [start.fit(X, tol=1e-3).n_iter for start in starts]
+
+    def test_nan_in_a_lane(self, X):
+        start = NormalInverseGaussian.default_init(X)
+        spoilt = X.copy()
+        spoilt[3, 1] = np.nan
+        result = jax.jit(lambda x: start.fit(x, tol=1e-3, **BOTH))(spoilt)
+        assert Status.of(result.code) is Status.NON_FINITE
+        assert not result.converged
+
+    def test_what_does_not_trace_says_so(self, X):
+        start = NormalInverseGaussian.default_init(X)
+        with pytest.raises(TypeError, match="default_init does not run under a JAX trace"):
+            jax.jit(NormalInverseGaussian.default_init)(X)
+        with pytest.raises(TypeError, match="rvs draws by NumPy"):
+            jax.jit(lambda m: m.rvs(3, seed=0))(start)
+        with pytest.raises(TypeError, match="a fit cannot be differentiated"):
+            jax.grad(lambda x: start.fit(x, **BOTH).model.mu.sum())(jnp.asarray(X))
+        stack = jax.tree.map(lambda *leaves: np.stack(leaves), start, start)
+        for method in (stack.mean, stack.cov, stack.sigma, lambda: stack.log_prob(X)):
+            with pytest.raises(ValueError, match="in a stack of models"):
+                method()
+        assert repr(stack)
+        assert repr(jax.eval_shape(lambda m: m, start))
+
+    def test_kinds_of_arrays_share_a_program(self, X):
+        start = NormalInverseGaussian.default_init(X)
+        start.fit(X, **BOTH)
+        start.fit(jnp.asarray(X), **BOTH)
+        assert compilations(lambda: start.fit(jnp.asarray(X[::-1]), **BOTH)) == 0
 
     def test_backends_that_cannot_trace(self, X):
         start = NormalInverseGaussian.default_init(X)
@@ -525,8 +562,9 @@ class TestPlaces:
                 mu=[0.0, 0.1], gamma=[0.4, -0.2], sigma=np.eye(2), mu_ig=1.2, lam=1.5
             ).rvs(2000, seed=0)
             start = NormalInverseGaussian.default_init(X)
+            explicit = NamedSharding(jax.make_mesh((4,), ("rows",)), PartitionSpec("rows"))
             with jax.enable_x64(True):
-                placed = jax.device_put(X, rows)
+                placed = jax.device_put(X, explicit)
             for data, device in ((placed, None), (X[:1999], rows)):
                 base = start.fit(np.asarray(data))
                 result = start.fit(data, e_step_backend="jax", m_step_backend="jax", device=device)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from nvmix._validation import sample, vector
+from nvmix._validation import starting_sample, vector
 from nvmix.backends import get_backend
 from nvmix.backends._protocol import Fixed
 from nvmix.distributions.mixture import NormalMixture
@@ -101,8 +101,8 @@ class VarianceGamma(NormalMixture):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = sample(X)
-        start = NormalInverseGaussian.default_init(X)
+        data = starting_sample(X)
+        start = NormalInverseGaussian.default_init(data.values)
         wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
         smooth = fitted([wide], data.values, max_iter=_SMOOTHING_STEPS)[0]
         log_y, _, y = smooth.subordinator.gig_expectations
@@ -324,7 +324,7 @@ class GeneralizedHyperbolic(NormalMixture):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = sample(X)
+        data = starting_sample(X)
         special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
         starts = [family.default_init(data.values) for family in special]
         fits = fitted(starts, data.values, max_iter=_SPECIAL_STEPS)

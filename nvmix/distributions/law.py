@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from nvmix._arrays import namespace, on_jax
+from nvmix._arrays import namespace, on_jax, traced
 from nvmix._pytrees import pytree
 from nvmix._validation import (
     cholesky,
@@ -138,6 +138,9 @@ class MixtureLaw(ABC):
     @property
     def d(self) -> int:
         """Number of columns."""
+        if self.mu.ndim != 1:
+            msg = f"mu has shape {self.mu.shape}, as in a stack of models: use jax.vmap over it"
+            raise ValueError(msg)
         return self.mu.size
 
     @property
@@ -187,7 +190,7 @@ class MixtureLaw(ABC):
         (d, d) array
             L_sigma L_sigma'.
         """
-        return self.L_sigma @ self.L_sigma.T
+        return self.L_sigma @ self.L_sigma.reshape(self.d, self.d).T
 
     def log_det_sigma(self) -> float:
         """Log-determinant of Sigma.
@@ -209,7 +212,7 @@ class MixtureLaw(ABC):
         (d,) array
             mu + gamma E[Y]; infinite where E[Y] is and gamma is not 0.
         """
-        return self.mu + _times(self.gamma, self.subordinator.mean())
+        return self.mu + _times(self.gamma.reshape(self.d), self.subordinator.mean())
 
     def cov(self) -> FloatArray:
         """Covariance of X.
@@ -219,7 +222,7 @@ class MixtureLaw(ABC):
         (d, d) array
             Sigma E[Y] + gamma gamma' Var[Y]; inf or nan where it does not exist.
         """
-        skewness = self.gamma[:, None] * self.gamma
+        skewness = self.gamma.reshape(self.d, 1) * self.gamma
         mean, variance = self.subordinator.mean(), self.subordinator.var()
         with np.errstate(invalid="ignore"):
             return _times(self.sigma(), mean) + _times(skewness, variance)
@@ -235,12 +238,12 @@ class MixtureLaw(ABC):
         Returns
         -------
         float or (n,) array
-            Log-densities; inf where the density is unbounded.
+            Log-densities; inf where the density is unbounded, nan where a JAX array is.
 
         Raises
         ------
         TypeError, ValueError
-            If x is not finite real numbers of these shapes.
+            If x is not finite real numbers of these shapes; of JAX arrays only shapes are checked.
         """
         values, single = points(x, self.d, self.columns)
         if self._on_jax or on_jax(values):
@@ -315,6 +318,9 @@ class MixtureLaw(ABC):
         TypeError, ValueError
             If n is not an integer of at least 0, or seed is none of these.
         """
+        if traced(*self.block, *self.subordinator.gig):
+            msg = "rvs draws by NumPy and does not run under a JAX trace"
+            raise TypeError(msg)
         rng = generator(seed)
         y = self.subordinator.rvs(n, rng)[:, None]
         noise = rng.standard_normal((integer("n", n, 0), self.d)) @ self.L_sigma.T
@@ -339,7 +345,9 @@ class MixtureLaw(ABC):
 
     def __repr__(self) -> str:
         """Parameters by name, one a line."""
-        if self._on_jax:
+        numbers = self.subordinator.parameters.values()
+        kinds = {type(self.mu), *map(type, numbers)}
+        if not kinds <= {np.ndarray, float} or self.mu.ndim != 1:
             # Traced, a batch of models or a gradient: whatever JAX has put into the leaves.
             leaves: dict[str, Any] = {"mu": self.mu, "gamma": self.gamma, "L_sigma": self.L_sigma}
             leaves |= self.subordinator.parameters

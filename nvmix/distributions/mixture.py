@@ -11,7 +11,7 @@ from nvmix._arrays import namespace, on_jax
 from nvmix._exceptions import DegenerateError, SolveError
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
-from nvmix._validation import instance, observations, one_of, sample
+from nvmix._validation import instance, observations, one_of, sample, starting_sample
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends._protocol import GIGStatus
 from nvmix.distributions._normal_block import normal_block
@@ -69,7 +69,7 @@ class NormalMixture(MixtureLaw):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = sample(X)
+        data = starting_sample(X)
         moments = match_moments(data.values)
         p, a, b = cls._moment_start(moments, data.values.shape[1])
         return cls(

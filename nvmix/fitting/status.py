@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+import numpy as np
+
 from nvmix.backends._protocol import Ending
 
 
@@ -69,7 +71,17 @@ class Status(Enum):
         -------
         Status
             The member.
+
+        Raises
+        ------
+        ValueError
+            If code is not the number of a status, or is an array of them.
         """
+        if np.ndim(code) != 0:
+            msg = (
+                f"code must be one number, got shape {np.shape(code)}: ask for each lane by itself"
+            )
+            raise ValueError(msg)
         return cls[Ending(int(code)).name]
 
     @property

@@ -123,11 +123,28 @@ class JAXBackend:
         return course
 
 
+@jax.custom_jvp
+def _constant(inputs: Any) -> Any:
+    """Inputs as they are, which refuse to be differentiated."""
+    return inputs
+
+
+@_constant.defjvp
+def _constant_jvp(primals: Any, tangents: Any) -> Any:  # noqa: ARG001
+    """Name what is asked for, before a loop of unknown length fails to transpose."""
+    msg = (
+        "a fit cannot be differentiated: differentiate one EM step, "
+        "type(model).from_expectation(model.e_step(X)), at the fitted model"
+    )
+    raise TypeError(msg)
+
+
 def _whole(X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
     """The course of a fit, on the host but under a trace."""
     block, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (block, jnp.stack(theta)))
+    rows, block, theta = _constant((X.rows, block, theta))
     last, course, doubtful = _run(
-        X.rows,
+        rows,
         block,
         theta,
         plan.gauge,
@@ -140,9 +157,9 @@ def _whole(X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Cour
         capacity=max(_CAPACITY, 1 << (plan.max_iter - 1).bit_length()),
     )
     if traced(doubtful):
-        return _judged(X.rows, last)
+        return _judged(rows, last)
     course, doubtful = jax.device_get((course, doubtful))
-    return jax.device_get(_judged(X.rows, last)) if doubtful else course
+    return jax.device_get(_judged(rows, last)) if doubtful else course
 
 
 def _needed(method: str, fixed: Fixed) -> str:

@@ -117,7 +117,7 @@ def rows_rule(rows: Rows, block: Gaussian, theta: Any) -> Any:
     near = counted & (q <= 4.0 * jnp.min(jnp.where(counted, q, jnp.inf)))
     total = jnp.sum(inv_y)
     shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
-    return ~(b > NEGLIGIBLE * mean) & ~shared
+    return (b <= NEGLIGIBLE * mean) & ~shared
 
 
 def may_be_at_pole(model: Model) -> Any:

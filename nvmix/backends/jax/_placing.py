@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nvmix._arrays import on_jax, traced
+from nvmix._arrays import on_jax, traced, with_auto_axes
 from nvmix.backends.jax._precision import doubles
 from nvmix.backends.jax._rows import Rows
 
@@ -68,12 +68,17 @@ def place(X: Any, device: Any = None) -> Placed:
         msg = f"device must be a jax.Device, a Sharding or None, got {device!r}"
         raise TypeError(msg)
     target = device if device is not None else getattr(X, "sharding", None)
+    target = with_auto_axes(target)
     sharded = on_jax(X) and _shards(X.sharding) > 1
     shards = 1 if target is None else _shards(target)
     platform = jax.default_backend() if target is None else _platform(target)
     size, blocks = _cut(n, d) if platform == "cpu" and shards == 1 else (_rounded(n), 1)
     size = n if sharded else -(-size // shards) * shards
-    values = jax.device_put(_padded(X, size), target).astype(float)
+    values = _padded(X, size)
+    if device is not None or not on_jax(X) or sharded:
+        # One device's rows, put where they are, would be bound to it and compile anew.
+        values = jax.device_put(values, target)
+    values = values.astype(float)
     return Placed(Rows(values, _weights(values, n)), n, blocks)
 
 

@@ -152,7 +152,7 @@ def _reproducing(
     error = jnp.maximum(error, jnp.where(laws[:, 1] > 0.0, 1.0 - mean / m, 0.0))
     error = jnp.maximum(error, jnp.where(laws[:, 2] > 0.0, 1.0 - inverse / m, 0.0))
     good = (error <= _REPRODUCED) & (jnp.arange(5) <= (0 if fixed else 4))
-    best = jnp.where(solved, 0, jnp.argmax(good))
+    best = jnp.where(solved, 0, jax.lax.argmax(good, 0, jnp.int32))
     law = laws[best]
     status = jnp.where(law[2] == 0.0, GIGStatus.GAMMA, GIGStatus.INTERIOR)
     status = jnp.where(law[1] == 0.0, GIGStatus.INVERSE_GAMMA, status)
