@@ -28,8 +28,10 @@ def mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
     """r = sqrt(p^2 + a b), r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
     root = jnp.sqrt(a) * jnp.sqrt(b)
     r = jnp.hypot(p, root)
-    log_mode = jnp.where(p >= 0.0, jnp.log(r + p) - jnp.log(a), jnp.log(b) - jnp.log(r - p))
-    return r, root * (root / (r + jnp.abs(p))), log_mode
+    larger = r + jnp.abs(p)
+    log_larger = jnp.log(larger)
+    log_mode = jnp.where(p >= 0.0, log_larger - jnp.log(a), jnp.log(b) - log_larger)
+    return r, root * (root / larger), log_mode
 
 
 def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:

@@ -14,8 +14,8 @@ from nvmix.backends.jax._rows import Rows
 
 # Row counts are rounded up to this many sizes an octave.
 _SIZES: Final = 8
-# Doubles in a block of rows on a CPU, which keeps what a block needs in cache.
-_BLOCK: Final = 1 << 18
+# Doubles in a block of rows on a CPU, which bounds what a block needs.
+_BLOCK: Final = 1 << 20
 
 
 class Placed(NamedTuple):

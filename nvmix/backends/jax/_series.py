@@ -58,8 +58,8 @@ def _evaluated(series: Any, x: Any) -> Any:
 
 
 def _interpolated(p: Any, a: Any, s: Any, inside: Any) -> Any:
-    """(3, n) `_standard` at the s that are inside."""
-    t = jnp.log(jnp.where(inside, s, 1.0))
+    """(3, n) `_standard` at the s that are inside; s is positive everywhere."""
+    t = jnp.log(s)
     low = jnp.min(jnp.where(inside, t, jnp.inf))
     high = jnp.max(jnp.where(inside, t, -jnp.inf))
     count = jnp.where(high >= low, jnp.floor((high - low) / _WIDTH) + 1.0, 0.0)
@@ -89,16 +89,20 @@ def _moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
     if s.size <= _TERMS:
         return gig_moments(p, a, s)
     limit = vanishing(a * s)
-    log_integral, log_mean, u = _interpolated(p, a, s, ~limit)
-    s1, a1, p1 = jnp.where(limit, 1.0, s), jnp.where(limit, 1.0, a), jnp.where(limit, 1.0, p)
-    r, _, log_mode = mode_terms(p1, a1, s1)
+    s1, a1 = jnp.where(limit, 1.0, s), jnp.where(vanishing(a), 1.0, a)
+    log_integral, log_mean, u = _interpolated(p, a, s1, ~limit)
+    r, _, log_mode = mode_terms(p, a1, s1)
     mean = jnp.exp(log_mean + jnp.where(p < 0.0, log_mode, -log_mode))
     # a E Y = s E 1/Y + 2 p: of two terms of one sign.
-    inverse = jnp.where(p < 0.0, (a1 * mean - 2.0 * p1) / s1, mean)
-    y = jnp.where(p < 0.0, mean, (s1 * mean + 2.0 * p1) / a1)
-    inner = (p1 * log_mode - r + log_integral, log_mode + u, inverse, y)
-    outer = limit_moments(p, a, s)
-    return tuple(jnp.where(limit, x, z) for x, z in zip(outer, inner, strict=True))
+    inverse = jnp.where(p < 0.0, (a1 * mean - 2.0 * p) / s1, mean)
+    y = jnp.where(p < 0.0, mean, (s1 * mean + 2.0 * p) / a1)
+    inner = (p * log_mode - r + log_integral, log_mode + u, inverse, y)
+
+    def with_limits() -> tuple[Any, ...]:
+        outer = limit_moments(p, a, s)
+        return tuple(jnp.where(limit, x, z) for x, z in zip(outer, inner, strict=True))
+
+    return jax.lax.cond(jnp.any(limit), with_limits, lambda: inner)
 
 
 @jax.custom_jvp
