@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import scipy
 
 from nvmix.backends._protocol import GIGStatus
-from nvmix.backends._tolerances import log_start, scale_eta
 from nvmix.backends.cpu import _loops
 
 if TYPE_CHECKING:
@@ -31,6 +30,41 @@ _UNIT: Final = 1e-9
 _POLISH: Final = 1e-3
 # exp of a larger coordinate is no shape anybody fits.
 _LARGEST_LOG: Final = 300.0
+
+
+class _ScaledEta(NamedTuple):
+    """A GIG eta of T = Y / s: E[T] = E[1/T] = m and E[log T] = log_t."""
+
+    s: float
+    m: float
+    log_t: float
+
+    @property
+    def tau(self) -> tuple[float, float, float]:
+        """Targets of (t, e^t - 1 - t, e^-t - 1 + t), t = log T."""
+        excess = self.m - 1.0
+        return self.log_t, excess - self.log_t, excess + self.log_t
+
+
+def _scale_eta(eta: GIGParameters, fixed_p: float | None) -> _ScaledEta:
+    """Rescale (E log Y, E 1/Y, E Y) so that E[T] = E[1/T]; E[log T] is idle at a fixed p."""
+    log_y, inv_y, y = eta
+    s = math.sqrt(y) / math.sqrt(inv_y)
+    log_t = 0.0 if fixed_p is not None else log_y - math.log(s)
+    return _ScaledEta(s, math.sqrt(y * inv_y), log_t)
+
+
+def _log_start(
+    eta: _ScaledEta, p: float | None, start: GIGParameters | None
+) -> tuple[float, float, float]:
+    """(p, log a, log b) to start from, for T: `start` where interior, else an inverse Gaussian."""
+    if start is not None and start[1] > 0.0 and start[2] > 0.0:
+        return start[0] if p is None else p, math.log(start[1] * eta.s), math.log(start[2] / eta.s)
+    lam = eta.m / (eta.m * eta.m - 1.0)
+    small, large = math.log(lam / (eta.m * eta.m)), math.log(lam)
+    if (p is None and eta.log_t <= 0.0) or (p is not None and p <= 0.0):
+        return -0.5 if p is None else p, small, large
+    return 0.5 if p is None else p, large, small
 
 
 def _run(
@@ -77,9 +111,9 @@ def fit_gig(
     Coordinates are whitened by the curvature at the start, which makes gradients comparable with
     standard deviations however flat the likelihood is.
     """
-    target = scale_eta(eta, p)
+    target = _scale_eta(eta, p)
     free = slice(0, 3) if p is None else slice(1, 3)
-    x0 = np.array(log_start(target, p, start))
+    x0 = np.array(_log_start(target, p, start))
     value0, gradient0, curvature = _value_gradient_curvature(x0, target.tau)
     scale = np.linalg.inv(np.linalg.cholesky(_positive(curvature[free, free]))).T
     # SciPy's tests are relative to 1: the first gradient is made 1, the first value 0.

@@ -117,10 +117,28 @@ class JAXBackend:
         """Whether mu has met rows of X, which b no longer rounds off."""
         return bool(_rows_rule(X.rows, block, np.array(theta)))
 
+    @for_the_caller
     def fit(self, X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
         """Run the whole loop where the data are; under a trace the course stays there."""
-        course: Course = for_the_caller(_whole)(X, block, theta, plan)
-        return course
+        block, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (block, jnp.stack(theta)))
+        rows, block, theta = _constant((X.rows, block, theta))
+        last, course, doubtful = _run(
+            rows,
+            block,
+            theta,
+            plan.gauge,
+            plan.max_iter,
+            plan.tol,
+            fixed=plan.fixed,
+            method=_needed(plan.method, plan.fixed),
+            rule=plan.rule,
+            blocks=X.blocks,
+            capacity=max(_CAPACITY, 1 << (plan.max_iter - 1).bit_length()),
+        )
+        if traced(doubtful):
+            return _judged(rows, last)
+        course, doubtful = jax.device_get((course, doubtful))
+        return jax.device_get(_judged(rows, last)) if doubtful else course
 
 
 @jax.custom_jvp
@@ -137,29 +155,6 @@ def _constant_jvp(primals: Any, tangents: Any) -> Any:  # noqa: ARG001
         "type(model).from_expectation(model.e_step(X)), at the fitted model"
     )
     raise TypeError(msg)
-
-
-def _whole(X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
-    """The course of a fit, on the host but under a trace."""
-    block, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (block, jnp.stack(theta)))
-    rows, block, theta = _constant((X.rows, block, theta))
-    last, course, doubtful = _run(
-        rows,
-        block,
-        theta,
-        plan.gauge,
-        plan.max_iter,
-        plan.tol,
-        fixed=plan.fixed,
-        method=_needed(plan.method, plan.fixed),
-        rule=plan.rule,
-        blocks=X.blocks,
-        capacity=max(_CAPACITY, 1 << (plan.max_iter - 1).bit_length()),
-    )
-    if traced(doubtful):
-        return _judged(rows, last)
-    course, doubtful = jax.device_get((course, doubtful))
-    return jax.device_get(_judged(rows, last)) if doubtful else course
 
 
 def _needed(method: str, fixed: Fixed) -> str:

@@ -18,7 +18,7 @@ from nvmix.backends.jax._m_step import (
     normal_block,
     parameter_change,
 )
-from nvmix.backends.jax._rows import Rows, all_finite, e_step, whitened
+from nvmix.backends.jax._rows import Rows, all_finite, e_step, inverse_lower, whitened
 from nvmix.backends.jax._series import moments_along
 from nvmix.backends.jax._solve import law_fit
 
@@ -111,7 +111,7 @@ def rows_rule(rows: Rows, block: Gaussian, theta: Any) -> Any:
     w, counted = whitened(rows.values, block), rows.weights > 0.0
     q = jnp.sum(w * w, axis=1)
     mean = jnp.sum(rows.weights * q) / jnp.sum(rows.weights)
-    g = whitened(block.mu + block.gamma, block)
+    g = inverse_lower(block.L) @ block.gamma
     inv_y = moments_along(p - 0.5 * block.mu.size, a + g @ g, b + q)[2]
     inv_y = jnp.where(counted, rows.weights * inv_y, 0.0)
     near = counted & (q <= 4.0 * jnp.min(jnp.where(counted, q, jnp.inf)))

@@ -6,7 +6,7 @@ are the gradient of lnZ, the covariance is its Hessian and third cumulants are t
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,9 @@ from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import digamma, gammaln, polygamma
 
 from nvmix.backends.jax._quadrature import cumulants, means
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # e^u could overflow below this many times the least normal number: such products are taken for 0.
 _VANISHING: Final = 1e8
@@ -91,20 +94,23 @@ def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 gig_moments.defjvp(_moments_jvp, symbolic_zeros=True)
 
 
-@jax.custom_jvp
-def log_norm(p: Any, a: Any, b: Any) -> Any:
-    """lnZ(p, a, b): its gradient needs no covariance."""
-    return _moments(p, a, b)[0]
+def log_norm_of(quadrature: Callable[..., Any], moments: Callable[..., Any]) -> Any:
+    """lnZ alone, of a quadrature for (lnZ, ...): its gradient needs no covariance."""
+
+    @jax.custom_jvp
+    def log_norm(p: Any, a: Any, b: Any) -> Any:
+        return quadrature(p, a, b)[0]
+
+    def by_expectations(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        value = log_norm(*primals)
+        return value, tangent_of(by_tangents(moments(*primals)[1:], tangents), value)
+
+    log_norm.defjvp(by_expectations, symbolic_zeros=True)
+    return log_norm
 
 
-def _log_norm_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the expectations."""
-    expectations = gig_moments(*primals)[1:]
-    value = log_norm(*primals)
-    return value, tangent_of(by_tangents(expectations, tangents), value)
-
-
-log_norm.defjvp(_log_norm_jvp, symbolic_zeros=True)
+# lnZ(p, a, b) on equal shapes, differentiable three times.
+log_norm: Final = log_norm_of(_moments, gig_moments)
 
 
 def moment_tangents(values: Any, covariance: Any, tangents: Any) -> tuple[Any, ...]:

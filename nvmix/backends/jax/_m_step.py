@@ -24,7 +24,7 @@ def normal_block(eta: SufficientStatistics) -> tuple[Gaussian, Any]:
     y, inv_y = eta.y / eta.weight, eta.inv_y / eta.weight
     D = y * inv_y - 1.0
     R = jnp.stack([eta.x_inv_y, eta.x], axis=1) / eta.weight
-    B = R @ (jnp.stack([jnp.stack([y, -1.0 + 0.0 * y]), jnp.stack([-1.0 + 0.0 * y, inv_y])]) / D)
+    B = R @ (jnp.array([[y, -1.0], [-1.0, inv_y]]) / D)
     S = eta.xx_inv_y / eta.weight - B @ R.T
     L = jnp.linalg.cholesky(0.5 * (S + S.T))
     mapped = eta.scale @ B

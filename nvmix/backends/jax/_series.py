@@ -15,13 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from nvmix.backends.jax._gig import (
-    by_tangents,
     gig_covariance,
     gig_moments,
     limit_moments,
+    log_norm_of,
     mode_terms,
     moment_tangents,
-    tangent_of,
     vanishing,
 )
 from nvmix.backends.jax._quadrature import means
@@ -122,17 +121,5 @@ def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 moments_along.defjvp(_moments_jvp, symbolic_zeros=True)
 
 
-@jax.custom_jvp
-def log_norm_along(p: Any, a: Any, s: Any) -> Any:
-    """lnZ of `moments_along`: its gradient needs no covariance."""
-    return _moments_along(p, a, s)[0]
-
-
-def _log_norm_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the expectations."""
-    expectations = moments_along(*primals)[1:]
-    value = log_norm_along(*primals)
-    return value, tangent_of(by_tangents(expectations, tangents), value)
-
-
-log_norm_along.defjvp(_log_norm_jvp, symbolic_zeros=True)
+# lnZ of `moments_along`, differentiable twice.
+log_norm_along: Final = log_norm_of(_moments_along, moments_along)
