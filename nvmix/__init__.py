@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from nvmix.fitting.em import EMResult as EMResult
     from nvmix.fitting.rules import EWMAUpdate as EWMAUpdate
     from nvmix.fitting.rules import IdentityUpdate as IdentityUpdate
+    from nvmix.fitting.standard_errors import StandardErrors as StandardErrors
     from nvmix.fitting.status import Status as Status
+    from nvmix.many import fit_many as fit_many
+    from nvmix.selection import Comparison as Comparison
+    from nvmix.selection import LikelihoodRatioTest as LikelihoodRatioTest
+    from nvmix.selection import compare as compare
+    from nvmix.selection import likelihood_ratio_test as likelihood_ratio_test
 
 _MODULES = {
     "nvmix._exceptions": ("ConvergenceWarning",),
@@ -51,7 +57,15 @@ _MODULES = {
     ),
     "nvmix.fitting.em": ("BatchEMFitter", "EMResult"),
     "nvmix.fitting.rules": ("EWMAUpdate", "IdentityUpdate"),
+    "nvmix.fitting.standard_errors": ("StandardErrors",),
     "nvmix.fitting.status": ("Status",),
+    "nvmix.many": ("fit_many",),
+    "nvmix.selection": (
+        "Comparison",
+        "LikelihoodRatioTest",
+        "compare",
+        "likelihood_ratio_test",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("backends", "datasets", "distributions", "fitting", "special", "utils")

@@ -29,6 +29,11 @@ _SYMMETRIC = 1e-10
 _LARGEST = 1e150
 
 
+# What to do about missing values.
+MISSING = ("raise", "em")
+# Complete rows for each column and one from which a start is made without the others.
+_PLENTY = 10
+
 T = TypeVar("T")
 
 
@@ -100,6 +105,14 @@ def integer(name: str, value: object, minimum: int) -> int:
         msg = f"{name} must be at least {minimum}, got {value}"
         raise ValueError(msg)
     return int(value)
+
+
+def boolean(name: str, value: object) -> bool:
+    """Return True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        msg = f"{name} must be True or False, got {value!r}"
+        raise TypeError(msg)
+    return bool(value)
 
 
 def instance(name: str, value: object, kind: type) -> None:
@@ -257,13 +270,21 @@ def _not_beyond(name: str, values: FloatArray) -> None:
         raise ValueError(msg)
 
 
-def observations(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None) -> Data:
+def observations(
+    X: Any, d: int | None = None, columns: tuple[str, ...] | None = None, missing: str = "raise"
+) -> Data:
     """Return (n, d) observations; a one-dimensional X is one column.
 
     The numbers of a JAX array are left to whoever computes with them: nan in, nan out.
     """
-    values = X if on_jax(X) else array("X", X)
-    if not on_jax(X):
+    if on_jax(X):
+        values = X
+    elif missing == "em":
+        values = real_or_nan("X", X)
+        _no_infinity("X", values)
+        _in_range("X", np.nan_to_num(values))
+    else:
+        values = array("X", X)
         _in_range("X", values)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
@@ -298,15 +319,22 @@ def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[Floa
     return values, single
 
 
-def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None) -> Data:
-    """Return observations from which a d-variate law can be estimated, of the given columns."""
-    data = observations(X, d, columns)
+def sample(
+    X: Any, d: int | None = None, columns: tuple[str, ...] | None = None, missing: str = "raise"
+) -> Data:
+    """Return observations from which a d-variate law can be estimated, of the given columns.
+
+    With missing "em", nan stands for a missing value; no row may be without any value.
+    """
+    data = observations(X, d, columns, missing)
     data = Data(data.values, data.columns or columns)
     n, d = data.values.shape
     if n <= d:
         msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
         raise ValueError(msg)
-    if not traced(data.values):
+    if missing == "em" and not on_jax(data.values):
+        _columns_vary(data.columns or tuple(str(j) for j in range(d)), _filled(data.values))
+    elif not traced(data.values):
         found = standardized(data.values)
         if on_jax(data.values):
             _finite_on_device(data.values, found)
@@ -314,13 +342,60 @@ def sample(X: Any, d: int | None = None, columns: tuple[str, ...] | None = None)
     return data
 
 
-def starting_sample(X: Any) -> Data:
-    """Return a sample on the host, from which a starting model is made."""
+def starting_sample(X: Any, missing: str = "raise") -> Data:
+    """Return a sample on the host, from which a starting model is made.
+
+    Of rows with missing values only the complete ones are returned, where they are plenty; else
+    all, with the means of the columns in place of what is missing.
+    """
     if traced(X):
         msg = "default_init does not run under a JAX trace: make the start from concrete data"
         raise TypeError(msg)
-    data = sample(X)
-    return Data(np.asarray(data.values, np.float64), data.columns)
+    one_of("missing", missing, MISSING)
+    data = sample(X, missing=missing)
+    values = np.asarray(data.values, np.float64)
+    if missing == "em":
+        complete = values[~np.isnan(values).any(axis=1)]
+        if len(complete) > _PLENTY * (values.shape[1] + 1):
+            return Data(complete, data.columns)
+        values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
+    return Data(values, data.columns)
+
+
+def row_weights(value: Any, n: int) -> FloatArray | None:
+    """Return (n,) weights of rows, or None where there are none."""
+    if value is None:
+        return None
+    weights = array("weights", value)
+    if weights.shape != (n,):
+        msg = f"weights must have shape ({n},), one for each row of X, got {np.shape(value)}"
+        raise ValueError(msg)
+    if not traced(weights) and (weights.min() < 0.0 or not weights.sum() > 0.0):
+        msg = f"weights must be nonnegative and not all 0, got a least weight of {weights.min()}"
+        raise ValueError(msg)
+    return weights
+
+
+def _no_infinity(name: str, values: FloatArray) -> None:
+    """Check that values are finite or nan."""
+    if np.isinf(values).any():
+        where = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
+        msg = f"{name} must be finite or nan, got {values[where]} at index {where}"
+        raise ValueError(msg)
+
+
+def _filled(values: FloatArray) -> Standardized:
+    """Standardized columns with their means in place of missing values."""
+    present = ~np.isnan(values)
+    empty = np.flatnonzero(~present.any(axis=1))
+    if empty.size:
+        msg = f"X must not have rows of missing values only, got row {empty[0]} of {empty.size}"
+        raise ValueError(msg)
+    absent = np.flatnonzero(~present.any(axis=0))
+    if absent.size:
+        msg = f"X must not have columns of missing values only, got column {absent[0]}"
+        raise ValueError(msg)
+    return standardized(np.where(present, values, np.nanmean(values, axis=0)))
 
 
 def _finite_on_device(X: Any, found: Standardized) -> None:

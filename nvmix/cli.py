@@ -10,50 +10,25 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from nvmix import __version__
 from nvmix._csv import CSVError, read_csv
 from nvmix._validation import Data, sample
 from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
-from nvmix.distributions import (
-    GeneralizedHyperbolic,
-    Hyperbolic,
-    NormalInverseGamma,
-    NormalInverseGaussian,
-    NormalMixture,
-    VarianceGamma,
-)
+from nvmix.distributions import Hyperbolic, NormalMixture
+from nvmix.distributions.names import FAMILIES
 from nvmix.fitting.em import BatchEMFitter, EMResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FAMILIES: Final[dict[str, type[NormalMixture]]] = {
-    "nig": NormalInverseGaussian,
-    "vg": VarianceGamma,
-    "skewt": NormalInverseGamma,
-    "hyperbolic": Hyperbolic,
-    "gh": GeneralizedHyperbolic,
-}
 _NOT_CONVERGED: Final = 1
 _BAD_INPUT: Final = 2
 
 
 _OIL: Final = "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019"
-
-
-class Fit(NamedTuple):
-    """A fitted family with its criteria."""
-
-    name: str
-    result: EMResult
-    log_likelihood: float
-    aic: float
-    bic: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -133,15 +108,15 @@ def _fit_command(options: argparse.Namespace) -> bool:
     if len(fits) > 1:
         print(_ranking(fits), end="\n\n")
     best = fits[0]
-    print(_parameters(best.result.model), end="\n\n")
+    print(_parameters(best.model), end="\n\n")
     print(_summary(best))
     if options.out:
-        Path(options.out).write_text(json.dumps(_record(best, n), indent=2) + "\n", "utf-8")
+        Path(options.out).write_text(json.dumps(_record(best), indent=2) + "\n", "utf-8")
         print(f"model written to {options.out}")
     if options.plot:
-        _plot(best.result, options.tol, options.plot)
+        _plot(best, options.tol, options.plot)
         print(f"plot written to {options.plot}")
-    return best.result.converged
+    return best.converged
 
 
 def _read(path: str | None, columns: str | None) -> tuple[str, Data]:
@@ -159,33 +134,29 @@ def _read(path: str | None, columns: str | None) -> tuple[str, Data]:
         raise CSVError(msg) from None
 
 
-def _fit(name: str, fitter: BatchEMFitter, data: Data) -> Fit:
-    """Fit one family, its start included in the time, and compute its criteria."""
+def _fit(name: str, fitter: BatchEMFitter, data: Data) -> EMResult:
+    """Fit one family, its start included in the time."""
     begin = time.perf_counter()
     result = fitter.run(FAMILIES[name].default_init(data.values), data)
-    result = replace(result, elapsed_time=time.perf_counter() - begin)
-    n, k = len(data.values), result.model.n_parameters
-    log_likelihood = n * result.model.marginal_log_likelihood(data.values)
-    aic, bic = 2.0 * k - 2.0 * log_likelihood, k * float(np.log(n)) - 2.0 * log_likelihood
-    return Fit(name, result, log_likelihood, aic, bic)
+    return replace(result, elapsed_time=time.perf_counter() - begin)
 
 
-def _rank(fit: Fit) -> tuple[bool, float]:
+def _rank(result: EMResult) -> tuple[bool, float]:
     """Converged fits by BIC, then the others."""
-    return not fit.result.converged, fit.bic
+    return not result.converged, result.bic
 
 
-def _ranking(fits: Sequence[Fit]) -> str:
+def _ranking(results: Sequence[EMResult]) -> str:
     """Table of all families."""
     lines = [
         f"{'family':<24} {'log-likelihood':>15} {'AIC':>12} {'BIC':>12} {'iterations':>10} "
         f"{'seconds':>8}  status"
     ]
     lines += [
-        f"{type(fit.result.model).__name__:<24} {fit.log_likelihood:>15.4f} {fit.aic:>12.4f} "
-        f"{fit.bic:>12.4f} {fit.result.n_iter:>10d} {fit.result.elapsed_time:>8.3f}  "
-        f"{fit.result.status.name.lower()}"
-        for fit in fits
+        f"{type(result.model).__name__:<24} {result.log_likelihood:>15.4f} {result.aic:>12.4f} "
+        f"{result.bic:>12.4f} {result.n_iter:>10d} {result.elapsed_time:>8.3f}  "
+        f"{result.status.name.lower()}"
+        for result in results
     ]
     return "\n".join(lines)
 
@@ -207,21 +178,21 @@ def _parameters(model: NormalMixture) -> str:
     return "\n".join([*lines, f"{type(model.subordinator).__name__}: {law}"])
 
 
-def _summary(fit: Fit) -> str:
+def _summary(result: EMResult) -> str:
     """Criteria and course of one fit."""
     return "\n".join(
         [
-            f"log-likelihood {fit.log_likelihood:.4f}, AIC {fit.aic:.4f}, BIC {fit.bic:.4f} "
-            f"({fit.result.model.n_parameters} parameters)",
-            f"{fit.result.n_iter} iterations in {fit.result.elapsed_time:.3f} s",
-            fit.result.status.message,
+            f"log-likelihood {result.log_likelihood:.4f}, AIC {result.aic:.4f}, "
+            f"BIC {result.bic:.4f} ({result.n_parameters} parameters)",
+            f"{result.n_iter} iterations in {result.elapsed_time:.3f} s",
+            result.message,
         ]
     )
 
 
-def _record(fit: Fit, n: int) -> dict[str, object]:
+def _record(result: EMResult) -> dict[str, object]:
     """The fit as JSON; ``from_classical(**parameters)`` of the family makes the model again."""
-    model = fit.result.model
+    model = result.model
     law = model.subordinator.parameters
     if isinstance(model, Hyperbolic):
         law = {name: law[name] for name in ("a", "b")}
@@ -234,13 +205,13 @@ def _record(fit: Fit, n: int) -> dict[str, object]:
             "sigma": model.sigma().tolist(),
             **law,
         },
-        "rows": n,
-        "log_likelihood": fit.log_likelihood,
-        "aic": fit.aic,
-        "bic": fit.bic,
-        "iterations": fit.result.n_iter,
-        "converged": fit.result.converged,
-        "status": fit.result.status.name,
+        "rows": int(result.n_observations),
+        "log_likelihood": result.log_likelihood,
+        "aic": result.aic,
+        "bic": result.bic,
+        "iterations": result.n_iter,
+        "converged": result.converged,
+        "status": result.status.name,
     }
 
 

@@ -15,12 +15,12 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # A module may import from its own layer and from those before it.
 LAYERS = (
     ("_typing", "_exceptions", "_arrays", "_pytrees"),
-    ("_linalg", "_validation", "_statistics"),
+    ("_linalg", "_validation", "_statistics", "_tables"),
     ("backends",),
     ("special", "_csv", "datasets"),
     ("fitting",),
     ("distributions",),
-    ("utils", "_warm_up", "cli", "__main__", "__init__"),
+    ("utils", "_warm_up", "many", "selection", "cli", "__main__", "__init__"),
 )
 
 

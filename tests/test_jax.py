@@ -184,7 +184,7 @@ class TestEndings:
             mu=[0.0] * 2, gamma=[0.3] * 2, sigma=np.eye(2), alpha=1.2, beta=1.0
         ).rvs(1000, seed=0)
         result = Hyperbolic.default_init(X).fit(X, tol=1e-3, **BOTH)
-        assert result.status is Status.BOUNDARY
+        assert result.status is Status.VARIANCE_GAMMA_LIMIT
         assert result.model.b == 0.0
 
     def test_iteration_limit(self, X):

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from nvmix._validation import one_of
-from nvmix.backends._protocol import GAUGES
+from nvmix.backends._protocol import ACCELERATIONS, CRITERIA, GAUGES
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import Backend, Looper, Sampler
@@ -20,7 +20,9 @@ BACKENDS: Final = tuple(_BACKENDS)
 M_STEP_METHODS: Final = ("newton", "lbfgs", "bfgs")
 
 __all__ = [
+    "ACCELERATIONS",
     "BACKENDS",
+    "CRITERIA",
     "GAUGES",
     "M_STEP_METHODS",
     "get_backend",
@@ -77,20 +79,27 @@ def get_sampler() -> Sampler:
     return cast("Sampler", _load("cpu"))
 
 
-def get_looper() -> Looper:
-    """Load what runs whole fits where the data are, which is the JAX backend.
+def get_looper(name: str) -> Looper:
+    """Load what runs whole fits by one compiled program.
+
+    Parameters
+    ----------
+    name : {"cpu", "jax"}
+        The backend.
 
     Returns
     -------
     Looper
-        The JAX backend.
+        The one instance of that backend.
 
     Raises
     ------
+    ValueError
+        For a name that is not a backend.
     ImportError
-        When JAX is not installed.
+        When JAX is asked for and not installed.
     """
-    return cast("Looper", _load("jax"))
+    return cast("Looper", _load(one_of("backend", name, BACKENDS)))
 
 
 def get_functions() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 GIGParameters: TypeAlias = tuple[float, float, float]
 # Gauges of the scale shared by Sigma and Y.
 GAUGES: Final = ("none", "det_sigma_one", "det_sigma_x", "a_eq_b")
+# Ways to extrapolate EM's iterations, and what tells that they have arrived.
+ACCELERATIONS: Final = ("none", "squarem", "anderson")
+CRITERIA: Final = ("parameters", "likelihood")
 
 
 class Fixed(NamedTuple):
@@ -44,15 +48,17 @@ class Ending(IntEnum):
     """How a fit ended, as loops note it; `nvmix.fitting.status.Status` says what each means."""
 
     CONVERGED = 0
-    BOUNDARY = 1
-    CUSP = 2
-    MAX_ITER = 3
-    DEGENERATE = 4
-    NON_FINITE = 5
-    UNBOUNDED = 6
-    SINGULAR = 7
-    NO_SOLUTION = 8
-    NO_GAUGE = 9
+    VARIANCE_GAMMA_LIMIT = 1
+    SKEW_T_LIMIT = 2
+    GAUSSIAN_LIMIT = 3
+    CUSP = 4
+    MAX_ITER = 5
+    DEGENERATE = 6
+    NON_FINITE = 7
+    UNBOUNDED = 8
+    SINGULAR = 9
+    NO_SOLUTION = 10
+    NO_GAUGE = 11
 
 
 class Gaussian(NamedTuple):
@@ -71,29 +77,51 @@ class Gaussian(NamedTuple):
     L: FloatArray
 
 
+class Restriction(NamedTuple):
+    """What an M-step holds beside the coordinates that its family fixes.
+
+    Attributes
+    ----------
+    mu : (d,) array or None
+        Location, where it is held.
+    symmetric : bool
+        Whether gamma is held at 0.
+    least_p : float
+        Bound of the order p from below.
+    """
+
+    mu: FloatArray | None = None
+    symmetric: bool = False
+    least_p: float = -math.inf
+
+
 class Plan(NamedTuple):
     """What an EM loop is to do.
 
     Attributes
     ----------
     fixed : Fixed
-        Coordinates of the subordinator's GIG that the family holds fixed.
-    gauge : int
-        Number of the gauge in `GAUGES`.
+        Coordinates of the subordinator's GIG that are held fixed.
+    restriction : Restriction
+        What else is.
     method : str
         How eta -> theta is solved.
     rule : callable or None
         Combines the statistics of each E-step with those before; None uses them as they are.
+    acceleration, criterion : str
+        Members of `ACCELERATIONS` and `CRITERIA`.
     max_iter : int
         Most iterations.
     tol : float
-        Parameter change at which the fit is at rest.
+        Parameter change, or gain of mean log-likelihood left, at which the fit is at rest.
     """
 
     fixed: Fixed
-    gauge: int
+    restriction: Restriction
     method: str
     rule: Callable[..., SufficientStatistics] | None
+    acceleration: str
+    criterion: str
     max_iter: int
     tol: float
 
@@ -109,8 +137,10 @@ class Course(NamedTuple):
         p, a and b.
     log_likelihoods, changes : (at least max_iter,) array
         Mean log-likelihood before, and parameter change in, each iteration.
-    n_iter : int
-        Iterations done.
+    n_iter, n_passes : int
+        Iterations done, and passes over the data that they took.
+    log_likelihood : float
+        Mean log-likelihood of the model.
     ending : int
         An `Ending`.
     """
@@ -120,7 +150,15 @@ class Course(NamedTuple):
     log_likelihoods: Any
     changes: Any
     n_iter: Any
+    n_passes: Any
+    log_likelihood: Any
     ending: Any
+
+    @property
+    def gig(self) -> GIGParameters:
+        """(p, a, b) as numbers."""
+        p, a, b = map(float, self.theta)
+        return p, a, b
 
 
 class Backend(Protocol):
@@ -135,8 +173,8 @@ class Backend(Protocol):
     def name(self) -> str:
         """The name that `get_backend` knows."""
 
-    def place(self, X: Any, device: Any = None) -> Any:
-        """Put (n, d) observations where this backend works on them."""
+    def place(self, X: Any, device: Any = None, weights: FloatArray | None = None) -> Any:
+        """Put (n, d) observations, with their weights, where this backend works on them."""
 
     def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(log K_v(z), K_{v+1}(z) / K_v(z)), elementwise on equal shapes."""
@@ -178,8 +216,8 @@ class Backend(Protocol):
 class Looper(Protocol):
     """What runs a whole EM fit by itself, where the data are."""
 
-    def place(self, X: Any, device: Any = None) -> Any:
-        """Put (n, d) observations where the fit is to run."""
+    def place(self, X: Any, device: Any = None, weights: FloatArray | None = None) -> Any:
+        """Put (n, d) observations, with their weights, where the fit is to run."""
 
     def fit(self, X: Any, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
         """Fit placed observations from a starting model; under a trace, the course is traced."""

@@ -13,7 +13,25 @@ AT_LIMIT: Final = 1.0 - 1e-12
 ROUNDED: Final = 1e-8
 # E[Y] E[1/Y] - 1 below this leaves no digit to tell mu from gamma: the Gaussian limit.
 NO_MIXING: Final = 1e-13
-# Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step.
+# Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step, and
+# share of the mean squared distance within which they have to be.
 DOMINANT: Final = 0.5
+NEAR: Final = 1e-2
 # Share of the mean squared distance below which b no longer rounds off the density at mu.
 NEGLIGIBLE: Final = 1e-6
+# Differences that Anderson acceleration remembers, and its damping: in general, and at least after
+# a rejection.
+MEMORY: Final = 5
+UNDAMPED: Final = 1e-12
+DAMPED: Final = 1e-3
+# Longest stride of SQUAREM at first, and the factor it grows by when it is taken.
+FIRST_STRIDE: Final = 4.0
+STRIDES: Final = 4.0
+# Iterations in a row that foretell a gain below tol, of a fit that has converged.
+QUIET: Final = 3
+# A relative fall of the mean log-likelihood that is rounding.
+ROUNDING: Final = 1e-14
+# A relative fall in EM's own step that says that rounding rules the M-step.
+FALL: Final = 1e-7
+# A relative gain of the mean log-likelihood too small to tell from rounding.
+NO_GAIN: Final = 4e-16

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from nvmix.distributions.subordinator import Subordinator
     from nvmix.fitting.initialization import SampleMoments
 
-# Iterations of the generalized hyperbolic that starts a variance gamma.
+# Iterations of the generalized hyperbolic that starts a variance gamma, and the largest alpha of
+# such a start.
 _SMOOTHING_STEPS = 10
+_NARROWEST = 20.0
 # Iterations of each special case, and of the generalized hyperbolic from each, that start a
 # generalized hyperbolic.
 _SPECIAL_STEPS = 200
@@ -80,7 +82,7 @@ class VarianceGamma(NormalMixture):
         return cls._make(mu, gamma, sigma, Gamma(alpha, beta))
 
     @classmethod
-    def default_init(cls, X: Any) -> Self:
+    def default_init(cls, X: Any, *, missing: str = "raise") -> Self:
         """Starting model: a short generalized hyperbolic fit with its Y made a gamma law.
 
         Where alpha < d / 2 + 1 every row of the data near mu holds mu fast. The generalized
@@ -90,6 +92,8 @@ class VarianceGamma(NormalMixture):
         ----------
         X : (n, d) array_like
             Observations; the names of a DataFrame's columns are kept.
+        missing : {"raise", "em"}
+            Whether nan is refused, or left out with its row.
 
         Returns
         -------
@@ -101,12 +105,14 @@ class VarianceGamma(NormalMixture):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = starting_sample(X)
+        data = starting_sample(X, missing)
         start = NormalInverseGaussian.default_init(data.values)
         wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
         smooth = fitted([wide], data.values, max_iter=_SMOOTHING_STEPS)[0]
         log_y, _, y = smooth.subordinator.gig_expectations
         law = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
+        if law.alpha > _NARROWEST:
+            law = Gamma(_NARROWEST, _NARROWEST / y)
         return cls(smooth.mu, smooth.gamma, smooth.L_sigma, law, data.columns)
 
     @property
@@ -302,10 +308,10 @@ class GeneralizedHyperbolic(NormalMixture):
         return cls._make(mu, gamma, sigma, GIG(p, a, b))
 
     @classmethod
-    def default_init(cls, X: Any) -> Self:
+    def default_init(cls, X: Any, *, missing: str = "raise") -> Self:
         """Starting model: the likeliest of short fits from the fitted special cases.
 
-        EM never lowers the likelihood, so a fit from here ends at least as high as the fits of
+        The likelihood never falls, so that a fit from here ends at least as high as the fits of
         `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and `Hyperbolic` from their
         own starts. It costs those four fits.
 
@@ -313,6 +319,8 @@ class GeneralizedHyperbolic(NormalMixture):
         ----------
         X : (n, d) array_like
             Observations; the names of a DataFrame's columns are kept.
+        missing : {"raise", "em"}
+            Whether nan is refused, or left out with its row.
 
         Returns
         -------
@@ -324,7 +332,7 @@ class GeneralizedHyperbolic(NormalMixture):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = starting_sample(X)
+        data = starting_sample(X, missing)
         special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
         starts = [family.default_init(data.values) for family in special]
         fits = fitted(starts, data.values, max_iter=_SPECIAL_STEPS)

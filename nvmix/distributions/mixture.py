@@ -11,17 +11,25 @@ from nvmix._arrays import namespace, on_jax
 from nvmix._exceptions import DegenerateError, SolveError
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
-from nvmix._validation import instance, observations, one_of, sample, starting_sample
+from nvmix._validation import (
+    instance,
+    observations,
+    one_of,
+    row_weights,
+    sample,
+    starting_sample,
+)
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends._protocol import GIGStatus
-from nvmix.distributions._normal_block import normal_block
+from nvmix.distributions._normal_block import FREE, normal_block
 from nvmix.distributions.law import MixtureLaw
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.initialization import SampleMoments, match_moments
 from nvmix.fitting.result import warn_unless_converged
 
 if TYPE_CHECKING:
-    from nvmix.backends._protocol import GIGParameters
+    from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, Restriction
+    from nvmix.distributions.subordinator import Subordinator
     from nvmix.fitting.em import EMResult
 
 
@@ -51,13 +59,15 @@ class NormalMixture(MixtureLaw):
     """
 
     @classmethod
-    def default_init(cls, X: Any) -> Self:
+    def default_init(cls, X: Any, *, missing: str = "raise") -> Self:
         """Starting model by the method of moments: covariance, skewness and kurtosis, E[Y] = 1.
 
         Parameters
         ----------
         X : (n, d) array_like
             Observations; the names of a DataFrame's columns are kept.
+        missing : {"raise", "em"}
+            Whether nan is refused, or left out with its row.
 
         Returns
         -------
@@ -69,7 +79,7 @@ class NormalMixture(MixtureLaw):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = starting_sample(X)
+        data = starting_sample(X, missing)
         moments = match_moments(data.values)
         p, a, b = cls._moment_start(moments, data.values.shape[1])
         return cls(
@@ -86,7 +96,7 @@ class NormalMixture(MixtureLaw):
         msg = f"{cls.__name__} is not a family: use NormalInverseGaussian or another"
         raise TypeError(msg)
 
-    def e_step(self, X: Any, backend: str = "cpu") -> SufficientStatistics:
+    def e_step(self, X: Any, backend: str = "cpu", *, weights: Any = None) -> SufficientStatistics:
         """Conditional expectations of the sufficient statistics, with the log-likelihood.
 
         Parameters
@@ -95,6 +105,8 @@ class NormalMixture(MixtureLaw):
             Observations.
         backend : {"cpu", "jax"}
             Where to compute with NumPy arrays; those of JAX stay with JAX.
+        weights : (n,) array_like or None
+            Weight of each row; of JAX arrays only None.
 
         Returns
         -------
@@ -111,11 +123,17 @@ class NormalMixture(MixtureLaw):
         if self._on_jax or on_jax(values):
             gig = self.subordinator.gig
             return get_functions().e_step(values, self.block, gig)  # type: ignore[no-any-return]
-        placed = chosen.place(values)
+        placed = chosen.place(values, weights=row_weights(weights, len(values)))
         return chosen.e_step(placed, self.block, self.subordinator.gig)
 
     def m_step(
-        self, eta: SufficientStatistics, backend: str = "cpu", method: str = "newton"
+        self,
+        eta: SufficientStatistics,
+        backend: str = "cpu",
+        method: str = "newton",
+        *,
+        fixed: Fixed | None = None,
+        restriction: Restriction = FREE,
     ) -> Self:
         """Model of this family that maximises the expected complete log-likelihood.
 
@@ -127,6 +145,10 @@ class NormalMixture(MixtureLaw):
             Where to solve for the subordinator.
         method : {"newton", "lbfgs", "bfgs"}
             How to solve for it, where there is no closed form.
+        fixed : Fixed or None
+            Coordinates of the subordinator's GIG that are held; None is those of the family.
+        restriction : Restriction
+            What else is held.
 
         Returns
         -------
@@ -142,7 +164,17 @@ class NormalMixture(MixtureLaw):
         if eta.d != self.d:
             msg = f"eta must be statistics of {self.d} columns, as the model has, got {eta.d}"
             raise ValueError(msg)
-        return self._from_statistics(eta, backend, method, self.subordinator.gig, self.columns)
+        one_of("method", method, M_STEP_METHODS)
+        start, columns = self.subordinator.gig, self.columns
+        if on_jax(*vars(eta).values()):
+            return self._from_jax(eta, method, start, columns)
+        block = normal_block(eta, restriction)
+        held = self.fixed if fixed is None else fixed
+        law = self._law(eta, backend, method, start, held)
+        if law.gig[0] < restriction.least_p:
+            held = held._replace(p=restriction.least_p)
+            law = self._law(eta, backend, method, start, held)
+        return self._finite(block, law, columns)
 
     @classmethod
     def from_expectation(
@@ -185,9 +217,21 @@ class NormalMixture(MixtureLaw):
         one_of("method", method, M_STEP_METHODS)
         if on_jax(*vars(eta).values()):
             return cls._from_jax(eta, method, start, columns)
-        block = normal_block(eta)
+        law = cls._law(eta, backend, method, start, cls._fixed(eta.d))
+        return cls._finite(normal_block(eta), law, columns)
+
+    @classmethod
+    def _law(
+        cls,
+        eta: SufficientStatistics,
+        backend: str,
+        method: str,
+        start: GIGParameters | None,
+        fixed: Fixed,
+    ) -> Subordinator:
+        """Solve for the law of Y."""
         theta, status = get_backend(backend).gig_fit(
-            (eta.E_log_Y, eta.E_inv_Y, eta.E_Y), cls._fixed(eta.d), method, start
+            (eta.E_log_Y, eta.E_inv_Y, eta.E_Y), fixed, method, start
         )
         if status is GIGStatus.NOT_CONVERGED:
             msg = f"method {method!r} did not converge for the subordinator; try another method"
@@ -196,7 +240,16 @@ class NormalMixture(MixtureLaw):
             msg = f"no {cls.__name__} subordinator has these expectations ({status.name})"
             raise DegenerateError(msg)
         try:
-            return cls._solved(block, cls._subordinator_type.from_gig(*theta), columns)
+            return cls._subordinator_type.from_gig(*theta)
+        except ValueError as error:
+            msg = f"the statistics lead out of {cls.__name__}: {error}"
+            raise DegenerateError(msg) from error
+
+    @classmethod
+    def _finite(cls, block: Gaussian, law: Subordinator, columns: tuple[str, ...] | None) -> Self:
+        """Model of both solves."""
+        try:
+            return cls._solved(block, law, columns)
         except ValueError as error:
             msg = f"the statistics lead out of {cls.__name__}: {error}"
             raise DegenerateError(msg) from error
@@ -242,13 +295,15 @@ class NormalMixture(MixtureLaw):
             scale=self.L_sigma,
         )
 
-    def fit(self, X: Any, **keywords: Any) -> EMResult:
+    def fit(self, X: Any, *, weights: Any = None, **keywords: Any) -> EMResult:
         """Fit by EM from this model.
 
         Parameters
         ----------
         X : (n, d) array_like
             Observations.
+        weights : (n,) array_like or None
+            Weight of each row.
         **keywords
             Of `nvmix.fitting.em.BatchEMFitter`.
 
@@ -267,6 +322,8 @@ class NormalMixture(MixtureLaw):
         ConvergenceWarning
             If the fit ends without converging; the message says how and what to try.
         """
-        result = BatchEMFitter(**keywords).run(self, sample(X, self.d, self.columns))
+        fitter = BatchEMFitter(**keywords)
+        data = sample(X, self.d, self.columns, fitter.missing)
+        result = fitter.run(self, data, row_weights(weights, len(data.values)))
         warn_unless_converged(result, stacklevel=3)
         return result

@@ -97,8 +97,14 @@ class Subordinator(ABC):
         """`_moments` of numbers."""
         return get_backend().gig_law(self.gig)
 
-    def _covariance(self) -> FloatArray:
-        """(3, 3) covariance of (log Y, 1/Y, Y)."""
+    def gig_covariance(self) -> FloatArray:
+        """Covariance of (log Y, 1/Y, Y), whichever of them are statistics of the family.
+
+        Returns
+        -------
+        (3, 3) array
+            Symmetric; entries may be infinite.
+        """
         if on_jax(*self.gig):
             return get_functions().gig_covariance(self.gig)  # type: ignore[no-any-return]
         return get_backend().gig_covariance(self.gig)
@@ -159,7 +165,7 @@ class Subordinator(ABC):
             Fisher information of the natural parameters.
         """
         index = self._index()
-        return self._covariance()[np.ix_(index, index)]
+        return self.gig_covariance()[np.ix_(index, index)]
 
     @classmethod
     def from_natural(cls, theta: Any) -> Self:
@@ -287,7 +293,7 @@ class Subordinator(ABC):
         float
             Var[Y], possibly inf.
         """
-        variance = self._covariance()[2, 2]
+        variance = self.gig_covariance()[2, 2]
         return variance if on_jax(variance) else float(variance)
 
     def rvs(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from nvmix.distributions.mixture import NormalMixture
 
 
-def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
-    """Largest relative change of mu, gamma, Sigma and the law of Y; see `BatchEMFitter`.
+def displacement(old: NormalMixture, new: NormalMixture) -> tuple[float, float]:
+    """How far apart two models are, in parameters and in likelihood.
 
     Parameters
     ----------
@@ -23,8 +23,11 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
 
     Returns
     -------
-    float
-        The change.
+    change : float
+        Largest relative change of mu, gamma, Sigma and the law of Y; see `BatchEMFitter`.
+    worth : float
+        Half the Jeffreys divergence between the laws of (X, Y), to second order: a bound of what
+        the step between them gains.
     """
     (_, a, b), (log_y, inv_y, y) = old.subordinator.gig, old.subordinator.gig_expectations
     (_, a1, b1), (log_y1, inv_y1, y1) = new.subordinator.gig, new.subordinator.gig_expectations
@@ -39,13 +42,13 @@ def parameter_change(old: NormalMixture, new: NormalMixture) -> float:
     sigma.flat[:: old.d + 1] -= 1.0
     # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
     law = _product(a * s - a1 * t, y / s, y1 / t) + _product(b / s - b1 / t, inv_y * s, inv_y1 * t)
-    squares = (
-        max(-0.5 * law, 0.0),
-        float(w[:, 0] @ w[:, 0]) / s,
-        float(w[:, 1] @ w[:, 1]) / s,
-        float(np.vdot(sigma, sigma)) / old.d,
-    )
-    return math.sqrt(max(squares)) if not any(map(math.isnan, squares)) else math.nan
+    law = max(-0.5 * law, 0.0)
+    mu, gamma = float(w[:, 0] @ w[:, 0]) / s, float(w[:, 1] @ w[:, 1]) / s
+    square = float(np.vdot(sigma, sigma))
+    total = law + 2.0 * mu + 2.0 * gamma + 0.5 * square
+    if math.isnan(total):
+        return math.nan, math.nan
+    return math.sqrt(max(law, mu, gamma, square / old.d)), 0.5 * total
 
 
 def _product(x: float, y: float, z: float) -> float:

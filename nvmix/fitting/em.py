@@ -1,44 +1,51 @@
-"""Batch EM: the loop of E-steps and M-steps."""
+"""Batch EM: the fitter and what it can be told."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nvmix._arrays import on_jax, traced
-from nvmix._exceptions import DegenerateError, SolveError
+from nvmix._arrays import traced
 from nvmix._validation import (
+    MISSING,
     Data,
+    boolean,
     instance,
     integer,
     nonnegative,
     one_of,
     optional_callable,
+    row_weights,
     sample,
 )
-from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS, get_backend, get_looper
-from nvmix.backends._protocol import Gaussian, Plan
-from nvmix.fitting.change import parameter_change
-from nvmix.fitting.endings import status_at_pole, status_at_rest
+from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
+from nvmix.backends._protocol import Plan
+from nvmix.fitting.fit import Fit, on_host
+from nvmix.fitting.initialization import random_parts
 from nvmix.fitting.progress import Progress
-from nvmix.fitting.regularization import check_gauge, in_gauge
+from nvmix.fitting.regularization import check_gauge
+from nvmix.fitting.restrictions import Holding, holding, restricted
 from nvmix.fitting.result import EMResult, warn_unless_converged
-from nvmix.fitting.rules import EtaUpdate, EWMAUpdate, IdentityUpdate
-from nvmix.fitting.status import Status, settled
+from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-    from nvmix._statistics import SufficientStatistics
     from nvmix._typing import FloatArray
-    from nvmix.backends._protocol import Backend, GIGParameters
+    from nvmix.backends._protocol import Gaussian, GIGParameters
     from nvmix.distributions.mixture import NormalMixture
 
 __all__ = ["BatchEMFitter", "EMResult"]
+
+ALGORITHMS = ("em", "mcecm")
+# tol where none is given: of parameter changes, and of gains of mean log-likelihood.
+_TOL = {"parameters": 1e-4, "likelihood": 1e-9}
+# Iterations that make a random start of a random part of the rows.
+_START_STEPS = 10
 
 
 @runtime_checkable
@@ -53,7 +60,7 @@ class Model(Protocol):
     def subordinator(self) -> Any:
         """Law of Y, with its `gig` and `gig_expectations`."""
 
-    def m_step(self, eta: SufficientStatistics, backend: str, method: str) -> Any:
+    def m_step(self, eta: Any, backend: str, method: str) -> Any:
         """Return the model of the next iteration."""
 
     def at(self, block: Gaussian, theta: GIGParameters) -> Any:
@@ -80,8 +87,8 @@ class BatchEMFitter:
     ----------
     max_iter : int
         Most iterations, at least 1.
-    tol : float
-        The fit has converged when the parameter change is below this.
+    tol : float or None
+        What the criterion is compared with; None is 1e-4 for "parameters", 1e-9 for "likelihood".
     verbose : int
         0 prints nothing, 1 a start and an end line, 2 a row per iteration too.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
@@ -93,6 +100,30 @@ class BatchEMFitter:
         How the subordinator's eta -> theta is solved where it has no closed form.
     eta_update : EtaUpdate or None
         Rule that combines each E-step's statistics with those before; None is `IdentityUpdate`.
+    acceleration : {"auto", "anderson", "squarem", "none"}
+        How steps are extrapolated: by Anderson acceleration over the last 5, by SQUAREM, or not at
+        all. "auto" is "anderson" wherever it can be, that is with `IdentityUpdate` and "em".
+    criterion : {"parameters", "likelihood"}
+        A fit has converged when an iteration's parameter change is below tol, or when the mean
+        log-likelihood that is left to gain, as its iterations foretell, is.
+    algorithm : {"em", "mcecm"}
+        Whether an iteration maximises over everything at once, or over the law of Y after an
+        E-step of its own.
+    fixed : mapping or None
+        Parameters to hold at values, by name: "mu", "gamma" (at 0), "p" of `GeneralizedHyperbolic`,
+        "alpha" of `VarianceGamma` and `NormalInverseGamma`.
+    symmetric : bool
+        Whether gamma is held at 0.
+    bounded : bool
+        Whether p of `GeneralizedHyperbolic`, or alpha of `VarianceGamma`, is at least (d + 1) / 2,
+        which bounds the density, and so the likelihood, where data repeat.
+    missing : {"raise", "em"}
+        Whether nan is refused, or stands for a missing value, at random, over which the E-step
+        takes exact conditional expectations.
+    n_init : int
+        Starts: the model given, and fits to random subsets of the rows. The likeliest end is kept.
+    seed : int, numpy.random.Generator or None
+        Source of the subsets.
     device : jax.Device, jax.sharding.Sharding or None
         Where an E-step on JAX has its rows; None leaves JAX arrays where they are and puts others
         on JAX's default device. Sums are reduced over the devices of a sharding of rows.
@@ -104,15 +135,24 @@ class BatchEMFitter:
 
     Notes
     -----
+    An extrapolated step is kept if the likelihood does not fall, so that it rises in every
+    iteration. Each costs one pass over the data, as do steps that are not kept;
+    ``EMResult.n_passes`` counts both.
+
     With both steps on "jax" the loop is one compiled program, and the fitted model is all that
     leaves the device. A fit of as many columns, and of a similar number of rows, compiles nothing
     new. Under `jax.jit` or `jax.vmap` the same method fits what JAX traces; each lane of a batch
-    stops by itself. An `eta_update` of your own runs step by step.
+    stops by itself. An `eta_update` of your own runs step by step, and so do fits that hold
+    something, and "mcecm".
 
     References
     ----------
     A. P. Dempster, N. M. Laird and D. B. Rubin, Maximum likelihood from incomplete data via the
     EM algorithm, Journal of the Royal Statistical Society B 39 (1977), 1-38.
+    N. C. Henderson and R. Varadhan, Damped Anderson acceleration with restarts and monotonicity
+    control for accelerating EM and EM-like algorithms, Journal of Computational and Graphical
+    Statistics 28 (2019), 834-846.
+    C. Liu and D. B. Rubin, The ECME algorithm, Biometrika 81 (1994), 633-648, for "mcecm".
 
     Examples
     --------
@@ -133,29 +173,65 @@ class BatchEMFitter:
         self,
         *,
         max_iter: int = 200,
-        tol: float = 1e-4,
+        tol: float | None = None,
         verbose: int = 0,
         regularization: str = "none",
         e_step_backend: str = "cpu",
         m_step_backend: str = "cpu",
         m_step_method: str = "newton",
         eta_update: EtaUpdate | None = None,
+        acceleration: str = "auto",
+        criterion: str = "parameters",
+        algorithm: str = "em",
+        fixed: Mapping[str, Any] | None = None,
+        symmetric: bool = False,
+        bounded: bool = False,
+        missing: str = "raise",
+        n_init: int = 1,
+        seed: int | np.random.Generator | None = 0,
         device: Any = None,
     ) -> None:
         self.max_iter = integer("max_iter", max_iter, 1)
-        self.tol = nonnegative("tol", tol)
+        self.criterion = one_of("criterion", criterion, CRITERIA)
+        self.tol = _TOL[criterion] if tol is None else nonnegative("tol", tol)
         self.verbose = integer("verbose", verbose, 0)
         self.regularization = one_of("regularization", regularization, GAUGES)
         self.e_step_backend = one_of("e_step_backend", e_step_backend, BACKENDS)
         self.m_step_backend = one_of("m_step_backend", m_step_backend, BACKENDS)
         self.m_step_method = one_of("m_step_method", m_step_method, M_STEP_METHODS)
         self.eta_update = optional_callable("eta_update", eta_update)
+        self.acceleration = one_of("acceleration", acceleration, ("auto", *ACCELERATIONS))
+        self.algorithm = one_of("algorithm", algorithm, ALGORITHMS)
+        self.fixed = None if fixed is None else dict(fixed)
+        self.symmetric = boolean("symmetric", symmetric)
+        self.bounded = boolean("bounded", bounded)
+        self.missing = one_of("missing", missing, MISSING)
+        self.n_init = integer("n_init", n_init, 1)
+        self.seed = seed
         self.device = device
-        if device is not None and self.e_step_backend != "jax":
-            msg = f"device needs e_step_backend='jax', got device {device!r}"
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Check settings that exclude each other."""
+        if self.device is not None and self.e_step_backend != "jax":
+            msg = f"device needs e_step_backend='jax', got device {self.device!r}"
+            raise ValueError(msg)
+        if self.missing == "em" and self.e_step_backend != "cpu":
+            msg = f"missing='em' needs e_step_backend='cpu', got {self.e_step_backend!r}"
+            raise ValueError(msg)
+        if self.acceleration not in ("auto", "none") and not self._may_extrapolate():
+            msg = (
+                f"acceleration must be 'auto' or 'none' with an eta_update or algorithm 'mcecm', "
+                f"got {self.acceleration!r}"
+            )
             raise ValueError(msg)
 
-    def fit(self, model: NormalMixture, X: Any) -> EMResult:
+    def _may_extrapolate(self) -> bool:
+        """Whether an iteration is the plain map that extrapolation takes it for."""
+        plain = self.eta_update is None or isinstance(self.eta_update, IdentityUpdate)
+        return plain and self.algorithm == "em"
+
+    def fit(self, model: NormalMixture, X: Any, *, weights: Any = None) -> EMResult:
         """Fit from a starting model.
 
         Parameters
@@ -164,6 +240,8 @@ class BatchEMFitter:
             Where to start; the fit stays in its family.
         X : (n, d) array_like
             Observations; never modified. The names of a DataFrame's columns go to the model.
+        weights : (n,) array_like or None
+            Weight of each row, nonnegative: 2 counts for two such rows. None is 1 for all.
 
         Returns
         -------
@@ -181,7 +259,8 @@ class BatchEMFitter:
             If the fit ends without converging; the message says how and what to try.
         """
         instance("model", model, Model)
-        result = self.run(model, sample(X, model.d, model.columns))
+        data = sample(X, model.d, model.columns, self.missing)
+        result = self.run(model, data, row_weights(weights, len(data.values)))
         warn_unless_converged(result, stacklevel=3)
         return result
 
@@ -189,7 +268,7 @@ class BatchEMFitter:
         """Settings by name."""
         return f"BatchEMFitter({', '.join(f'{name}={x!r}' for name, x in vars(self).items())})"
 
-    def run(self, model: NormalMixture, data: Data) -> EMResult:
+    def run(self, model: NormalMixture, data: Data, weights: FloatArray | None = None) -> EMResult:
         """Fit to validated observations without warning.
 
         Parameters
@@ -198,6 +277,8 @@ class BatchEMFitter:
             Where to start.
         data : Data
             Validated observations.
+        weights : (n,) array or None
+            Their weights.
 
         Returns
         -------
@@ -205,146 +286,76 @@ class BatchEMFitter:
             The fitted model and the record of the fit.
         """
         check_gauge(model, self.regularization)
-        under_trace = traced(data.values, *model.block, *model.subordinator.gig)
-        if under_trace and {self.e_step_backend, self.m_step_backend} != {"jax"}:
-            msg = "what JAX traces is fitted by e_step_backend='jax' and m_step_backend='jax' only"
-            raise TypeError(msg)
+        if traced(data.values, weights, *model.block, *model.subordinator.gig):
+            return self._run_traced(model, data.values, weights)
         begin = time.perf_counter()
-        if not under_trace:
-            model = _on_host(model)
+        model = on_host(model)
         if data.columns is not None:
             model = replace(model, columns=data.columns)
-        progress = Progress(self.verbose if not under_trace else 0)
+        held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
+        model = restricted(model, held)
+        progress = Progress(self.verbose)
         progress.start(model, len(data.values), self.tol)
-        whole = self._runs_whole() or under_trace
-        result = (self._fit_whole if whole else self._fit_by_steps)(model, data.values, progress)
-        elapsed = math.nan if under_trace else time.perf_counter() - begin
-        result = replace(result, elapsed_time=elapsed)
+        one = self._one_fit(held, progress)
+        result = one.run(model, data.values, weights)
+        if self.n_init > 1:
+            result = self._best_of(one, result, model, data.values, weights)
+        result = replace(result, elapsed_time=time.perf_counter() - begin)
         progress.end(result)
         return result
 
-    def _runs_whole(self) -> bool:
-        """Whether the whole loop can run on JAX: with a rule that is pure arithmetic."""
-        known = self.eta_update is None or isinstance(self.eta_update, IdentityUpdate | EWMAUpdate)
-        return known and self.e_step_backend == self.m_step_backend == "jax"
-
-    def _fit_whole(self, model: NormalMixture, X: Any, progress: Progress) -> EMResult:
-        """Fit by one program, which returns when it is done."""
+    def _one_fit(self, held: Holding, progress: Progress) -> Fit:
+        """What fits from one start."""
         rule = None if isinstance(self.eta_update, IdentityUpdate) else self.eta_update
-        gauge = GAUGES.index(self.regularization)
-        plan = Plan(model.fixed, gauge, self.m_step_method, rule, self.max_iter, self.tol)
-        looper = get_looper()
-        placed = looper.place(X, self.device)
-        course = looper.fit(placed, model.block, model.subordinator.gig, plan)
-        batched = traced(course.n_iter)
-        n_iter = self.max_iter if batched else int(course.n_iter)
-        histories = (course.log_likelihoods[:n_iter], course.changes[:n_iter])
-        if not batched:
-            histories = (_frozen(histories[0]), _frozen(histories[1]))
-            for i, (log_likelihood, change) in enumerate(zip(*histories, strict=True)):
-                progress.iteration(i + 1, log_likelihood, change)
-        return EMResult(
-            model.at(course.block, course.theta),
-            *histories,
-            n_iter=course.n_iter if batched else n_iter,
-            converged=settled(course.ending) if batched else bool(settled(course.ending)),
-            elapsed_time=math.nan,
-            code=course.ending if batched else int(course.ending),
+        acceleration = self.acceleration
+        if acceleration == "auto":
+            acceleration = "anderson" if self._may_extrapolate() else "none"
+        plan = Plan(
+            held.fixed,
+            held.restriction,
+            self.m_step_method,
+            rule,
+            acceleration,
+            self.criterion,
+            self.max_iter,
+            self.tol,
+        )
+        return Fit(
+            plan,
+            held,
+            self.regularization,
+            self.e_step_backend,
+            self.m_step_backend,
+            self.algorithm == "mcecm",
+            self.device,
+            progress.iteration,
         )
 
-    def _fit_by_steps(self, model: NormalMixture, X: Any, progress: Progress) -> EMResult:
-        """Fit step by step, each step on its own backend."""
-        backend = get_backend(self.e_step_backend)
-        placed = backend.place(X, self.device)
-        log_det_start = model.log_det_sigma()
-        start = in_gauge(model, self.regularization, log_det_start)
-        model = model if start is None else start
-        course = _Course(model, model)
-        # Numbers that leave the range of doubles end in a status, not in warnings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            status = self._iterate(course, backend, placed, progress, log_det_start)
-            status = status_at_pole(status, course.model, backend, placed)
-        unsafe = status in {Status.NON_FINITE, Status.UNBOUNDED}
-        return EMResult(
-            model=course.previous if unsafe else course.model,
-            log_likelihoods=_frozen(course.log_likelihoods),
-            param_changes=_frozen(course.changes),
-            n_iter=len(course.changes),
-            converged=status.converged,
-            elapsed_time=math.nan,
-            code=status.code,
-        )
+    def _run_traced(self, model: NormalMixture, X: Any, weights: Any) -> EMResult:
+        """Fit what JAX traces, as one program."""
+        held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
+        one = self._one_fit(held, Progress(0))
+        if self.e_step_backend != "jax" or self.n_init > 1 or not one.is_one_program():
+            msg = (
+                "what JAX traces is fitted by e_step_backend='jax' and m_step_backend='jax' only, "
+                "from one start, with nothing held and a known rule"
+            )
+            raise TypeError(msg)
+        return one.run_traced(model, X, weights)
 
-    def _iterate(
-        self, course: _Course, backend: Backend, X: Any, progress: Progress, log_det_start: float
-    ) -> Status:
-        """Iterate until the parameters settle or something ends the fit, and say which."""
-        for i in range(self.max_iter):
-            ending = self._step(course, backend, X, log_det_start)
-            if ending is not None:
-                return ending
-            progress.iteration(i + 1, course.log_likelihoods[-1], course.changes[-1])
-            if course.changes[-1] < self.tol:
-                return status_at_rest(course.model)
-        return Status.MAX_ITER
-
-    def _step(
-        self, course: _Course, backend: Backend, X: Any, log_det_start: float
-    ) -> Status | None:
-        """One E-step and one M-step; the status that ends the fit, if one does."""
-        model = course.model
-        batch = backend.e_step(X, model.block, model.subordinator.gig)
-        log_likelihood = batch.mean_log_likelihood
-        if not math.isfinite(log_likelihood):
-            return Status.UNBOUNDED if log_likelihood == math.inf else Status.NON_FINITE
-        rule = self.eta_update or IdentityUpdate()
-        eta = rule(course.eta, batch, len(course.changes))
-        try:
-            proposal = model.m_step(eta, self.m_step_backend, self.m_step_method)
-            gauged = in_gauge(proposal, self.regularization, log_det_start)
-        except DegenerateError:
-            return Status.DEGENERATE
-        except SolveError:
-            return Status.NO_SOLUTION
-        if gauged is None:
-            return Status.NO_GAUGE
-        change = parameter_change(model, gauged)
-        if math.isnan(change):
-            return Status.DEGENERATE
-        course.advance(gauged, eta, log_likelihood, change)
-        return None
-
-
-@dataclass
-class _Course:
-    """A fit under way: its last two models, its last statistics and its histories."""
-
-    model: NormalMixture
-    previous: NormalMixture
-    eta: SufficientStatistics | None = None
-    log_likelihoods: list[float] = field(default_factory=list)
-    changes: list[float] = field(default_factory=list)
-
-    def advance(
-        self, model: NormalMixture, eta: SufficientStatistics, log_likelihood: float, change: float
-    ) -> None:
-        """Take an iteration: the new model, and the likelihood of the one it started from."""
-        self.model, self.previous, self.eta = model, self.model, eta
-        self.log_likelihoods.append(log_likelihood)
-        self.changes.append(change)
-
-
-def _on_host(model: NormalMixture) -> NormalMixture:
-    """The model with NumPy arrays, where JAX has put its own."""
-    block, theta = model.block, model.subordinator.gig
-    if not on_jax(*block, *theta):
-        return model
-    p, a, b = map(float, theta)
-    return model.at(Gaussian(*(np.array(x, np.float64) for x in block)), (p, a, b))
-
-
-def _frozen(values: Sequence[float]) -> FloatArray:
-    """Read-only array."""
-    array = np.array(values, np.float64)
-    array.setflags(write=False)
-    return array
+    def _best_of(
+        self,
+        one: Fit,
+        first: EMResult,
+        model: NormalMixture,
+        X: FloatArray,
+        weights: FloatArray | None,
+    ) -> EMResult:
+        """The likeliest of fits from several starts, the first of which is done."""
+        short, results = BatchEMFitter(max_iter=_START_STEPS, missing=self.missing), [first]
+        for part in random_parts(X, self.n_init - 1, self.seed):
+            start = restricted(short.run(model, Data(part, None)).model, one.held)
+            results.append(one.run(start, X, weights))
+        comparable = [r.log_likelihood if r.usable else -math.inf for r in results]
+        best = results[int(np.argmax(comparable))]
+        return replace(best, scores=tuple(r.log_likelihood for r in results))

@@ -4,44 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nvmix.fitting.status import Status
+import numpy as np
+
+from nvmix._linalg import inverse_lower
+from nvmix.backends._protocol import Ending
 
 if TYPE_CHECKING:
-    from nvmix.backends._protocol import Backend
+    from nvmix._typing import FloatArray
+    from nvmix.backends._protocol import Backend, Fixed
     from nvmix.distributions.mixture import NormalMixture
 
-
-def status_at_rest(model: NormalMixture) -> Status:
-    """What it means that the parameters have settled.
-
-    Parameters
-    ----------
-    model : NormalMixture
-        The model that has settled.
-
-    Returns
-    -------
-    Status
-        CONVERGED, or BOUNDARY where a or b has become 0.
-    """
-    _, a, b = model.subordinator.gig
-    fixed = model.subordinator.fixed
-    if (a == 0.0 and fixed.a is None) or (b == 0.0 and fixed.b is None):
-        return Status.BOUNDARY
-    return Status.CONVERGED
+# Squared distance from mu, in units of the mean one, at which a row is at mu.
+_MET = 1e-12
+# Variance of gamma Y in units of Sigma E[Y] at which the latter is next to nothing.
+_COLLAPSED = 1e6
 
 
-def status_at_pole(status: Status, model: NormalMixture, backend: Backend, X: Any) -> Status:
-    """What the status means where mu has met rows of the data that rule the M-step.
+def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend, X: Any) -> Ending:
+    """What the ending of a loop means, seen with its last model.
 
     At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] is for p <= d/2 + 1.
 
     Parameters
     ----------
-    status : Status
-        How the iterations ended.
+    ending : int
+        How the loop ended.
     model : NormalMixture
         The last model.
+    fixed : Fixed
+        Coordinates of its law of Y that the fit held.
     backend : Backend
         Where the observations are.
     X : placed observations
@@ -49,14 +40,49 @@ def status_at_pole(status: Status, model: NormalMixture, backend: Backend, X: An
 
     Returns
     -------
-    Status
-        The same, or UNBOUNDED, SINGULAR or CUSP.
+    Ending
+        The same, a limit of the family, or UNBOUNDED, SINGULAR, CUSP or DEGENERATE.
     """
-    order = model.subordinator.gig[0] - 0.5 * model.d
-    if order >= 1.0 or not backend.rows_rule(X, model.block, model.subordinator.gig):
-        return status
-    if order <= 0.0:
-        return Status.UNBOUNDED
-    return {Status.DEGENERATE: Status.SINGULAR}.get(
-        status, Status.CUSP if status.converged else status
-    )
+    ending = Ending(ending)
+    p, a, b = model.subordinator.gig
+    order = p - 0.5 * model.d
+    if order < 1.0 and backend.rows_rule(X, model.block, model.subordinator.gig):
+        if order <= 0.0:
+            return Ending.UNBOUNDED
+        at_rest = {Ending.CONVERGED: Ending.CUSP, Ending.DEGENERATE: Ending.SINGULAR}
+        return at_rest.get(ending, ending)
+    if ending is Ending.CONVERGED and _collapsed(model):
+        return Ending.DEGENERATE
+    if ending is Ending.CONVERGED and b == 0.0 and fixed.b is None:
+        return Ending.VARIANCE_GAMMA_LIMIT
+    if ending is Ending.CONVERGED and a == 0.0 and fixed.a is None:
+        return Ending.SKEW_T_LIMIT
+    return ending
+
+
+def _collapsed(model: NormalMixture) -> bool:
+    """Whether Y alone has the variance along gamma, and Sigma next to none: rounding rules."""
+    g = inverse_lower(model.L_sigma) @ model.gamma
+    y, variance = model.subordinator.mean(), model.subordinator.var()
+    return bool(g @ g * variance > _COLLAPSED * y and np.isfinite(variance))
+
+
+def rows_at(model: NormalMixture, X: FloatArray) -> tuple[int, ...]:
+    """Rows that mu has met: those nearest to it, and their repetitions.
+
+    Parameters
+    ----------
+    model : NormalMixture
+        A model whose mu rows of the data rule.
+    X : (n, d) array
+        Observations; nan is missing.
+
+    Returns
+    -------
+    tuple of int
+        Numbers of the rows, from 0.
+    """
+    w = inverse_lower(model.L_sigma) @ np.nan_to_num(X - model.mu).T
+    q = np.square(w).sum(axis=0)
+    nearest = np.flatnonzero(q <= max(4.0 * q.min(), _MET * float(q.mean())))
+    return tuple(nearest.tolist())

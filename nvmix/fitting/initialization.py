@@ -1,20 +1,27 @@
-"""Moments of the data that starting models are made from."""
+"""What starting models are made from: moments of the data, and random parts of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from nvmix._linalg import inverse_lower, row_blocks, standardized
+from nvmix._validation import generator
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nvmix._typing import FloatArray
 
 # Sample kurtosis is erratic under heavy tails; starts stay among shapes that EM leaves quickly.
 _LEAST_MIXING: Final = 0.05
 _MOST_MIXING: Final = 2.0
 
+
+# Share of the rows that a random start is fitted to, and rows for each column and one at least.
+_SHARE: Final = 0.05
+_LEAST_ROWS: Final = 20
 
 # The share of the covariance that skewness may claim in a start.
 _MOST_SKEWNESS: Final = 0.5
@@ -68,3 +75,26 @@ def match_moments(X: FloatArray) -> SampleMoments:
     inner = np.linalg.cholesky(np.eye(d) - c * np.outer(gamma, gamma))
     shift = scale @ gamma
     return SampleMoments(mean - shift, shift, scale @ inner, c)
+
+
+def random_parts(X: FloatArray, count: int, seed: Any) -> Iterator[FloatArray]:
+    """Yield random subsets of the rows, small enough to be apart from one another.
+
+    Parameters
+    ----------
+    X : (n, d) array
+        Observations.
+    count : int
+        How many subsets.
+    seed : int, numpy.random.Generator or None
+        Source of randomness.
+
+    Yields
+    ------
+    (m, d) array
+        A twentieth of the rows, or 20 for each column and one where that is more.
+    """
+    rng, (n, d) = generator(seed), X.shape
+    size = min(n, max(_LEAST_ROWS * (d + 1), int(_SHARE * n)))
+    for _ in range(count):
+        yield X[rng.choice(n, size, replace=False)]

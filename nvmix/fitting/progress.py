@@ -30,10 +30,10 @@ class Progress:
     def end(self, result: EMResult) -> None:
         """Show how the fit ended."""
         if self._verbose >= 1:
-            likelihood = f"{result.log_likelihoods[-1]:.10g}" if result.n_iter else "unknown"
+            likelihood = result.log_likelihood / result.n_observations
             self._line(
                 f"EM: {result.status.name.lower()} after {result.n_iter} iterations "
-                f"in {result.elapsed_time:.3g} s, mean log-likelihood {likelihood}"
+                f"in {result.elapsed_time:.3g} s, mean log-likelihood {likelihood:.10g}"
             )
 
     @staticmethod

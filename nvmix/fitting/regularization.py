@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from nvmix._exceptions import DegenerateError
+from nvmix._arrays import namespace, traced
 
 if TYPE_CHECKING:
     from nvmix.distributions.mixture import NormalMixture
@@ -37,9 +35,9 @@ def check_gauge(model: NormalMixture, regularization: str) -> None:
 
 
 def in_gauge(
-    model: NormalMixture, regularization: str, log_det_start: float
+    model: NormalMixture, regularization: str, start: NormalMixture
 ) -> NormalMixture | None:
-    """Return the same law of X in the gauge, or None where the model has left it.
+    """Return the same law of X in the gauge, or None where it has none.
 
     Parameters
     ----------
@@ -47,31 +45,27 @@ def in_gauge(
         Any gauge.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         |Sigma| = 1, |Sigma| of the starting model, or a = b.
-    log_det_start : float
-        Log-determinant of the starting model's Sigma.
+    start : NormalMixture
+        The starting model.
 
     Returns
     -------
     NormalMixture or None
-        None when a = b is asked of a subordinator with a = 0 or b = 0.
-
-    Raises
-    ------
-    DegenerateError
-        If the rescaled parameters leave the range of doubles.
+        None when a = b is asked of a subordinator with a = 0 or b = 0, or if the rescaled
+        parameters leave the range of doubles. Under a JAX trace, a model of nan.
     """
     if regularization == "none":
         return model
+    _, a, b = model.subordinator.gig
+    xp = namespace(*model.block, a, b)
     if regularization == "a_eq_b":
-        _, a, b = model.subordinator.gig
-        if a == 0.0 or b == 0.0:
+        if not traced(a, b) and (a == 0.0 or b == 0.0):
             return None
-        factor = float(np.sqrt(a) / np.sqrt(b))
+        factor = xp.sqrt(a) / xp.sqrt(b)
     else:
-        target = 0.0 if regularization == "det_sigma_one" else log_det_start
-        factor = float(np.exp((model.log_det_sigma() - target) / model.d))
+        target = 0.0 if regularization == "det_sigma_one" else start.log_det_sigma()
+        factor = xp.exp((model.log_det_sigma() - target) / model.d)
     try:
         return model.rescaled(factor)
-    except ValueError as error:
-        msg = f"the gauge {regularization!r} leads out of the family: {error}"
-        raise DegenerateError(msg) from error
+    except ValueError:
+        return None

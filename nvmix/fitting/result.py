@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nvmix._arrays import traced
 from nvmix._exceptions import ConvergenceWarning
 from nvmix._pytrees import pytree
+from nvmix._validation import row_weights, sample
+from nvmix.fitting.standard_errors import standard_errors
 from nvmix.fitting.status import Status
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.standard_errors import StandardErrors
 
-_FIELDS = (
+_LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
+    "n_passes", "log_likelihood", "n_observations",
 )  # fmt: skip
+_STATIC = ("n_parameters", "held", "regularization", "scores", "rows")
+# Rows that a message names.
+_NAMED = 10
 
 
-@pytree(_FIELDS)
+@pytree(_LEAVES, _STATIC)
 @dataclass(frozen=True, eq=False)
 class EMResult:
     """Record of a fit.
@@ -39,11 +49,31 @@ class EMResult:
     n_iter : int
         Iterations done.
     converged : bool
-        Whether the parameters settled within tol.
+        Whether the fit arrived by its criterion.
     elapsed_time : float
         Seconds.
     code : int
         Number of the status.
+    n_passes : int
+        Passes over the data: one for each iteration, for the fitted model and for each
+        extrapolated step that was not kept.
+    log_likelihood : float
+        Log-likelihood of the fitted model, the sum over all rows.
+    n_observations : float
+        Number of rows, or the sum of their weights.
+    n_parameters : int
+        Free parameters: without those held, and the scale shared by Sigma and Y counted once.
+    held : tuple of str
+        Names of the parameters that were held.
+    regularization : str
+        The gauge of the model.
+    scores : tuple of float
+        Log-likelihoods of the fits from all starts, where there were several; the first is of
+        the model given.
+    rows : tuple of int
+        Rows of the data, from 0, that mu has met, where they rule the fit.
+    data : tuple
+        The observations and their weights or None; not kept by pickling and JAX.
     """
 
     model: NormalMixture
@@ -53,11 +83,101 @@ class EMResult:
     converged: bool
     elapsed_time: float
     code: int
+    n_passes: int
+    log_likelihood: float
+    n_observations: float
+    n_parameters: int
+    held: tuple[str, ...] = ()
+    regularization: str = "none"
+    scores: tuple[float, ...] = ()
+    rows: tuple[int, ...] = ()
+    data: tuple[Any, Any] | None = field(default=None, repr=False)
 
     @property
     def status(self) -> Status:
         """How the fit ended; ``status.message`` is a sentence with advice."""
         return Status.of(self.code)
+
+    @property
+    def message(self) -> str:
+        """The sentence of the status, with the rows that mu has met."""
+        if not self.rows:
+            return self.status.message
+        named = ", ".join(map(str, self.rows[:_NAMED]))
+        more = f" and {len(self.rows) - _NAMED} more" if len(self.rows) > _NAMED else ""
+        return f"{self.status.message} Rows at mu: {named}{more}."
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether gamma was held at 0."""
+        return "gamma" in self.held
+
+    @property
+    def usable(self) -> bool:
+        """Whether the likelihood is one to compare: the fit converged, or ran out of iterations."""
+        return bool(self.converged) or self.status is Status.MAX_ITER
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, 2 k - 2 log L."""
+        return 2.0 * self.n_parameters - 2.0 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's information criterion, k log n - 2 log L."""
+        return self.n_parameters * math.log(self.n_observations) - 2.0 * self.log_likelihood
+
+    def standard_errors(self, X: Any = None, *, weights: Any = None) -> StandardErrors:
+        """Standard errors of the parameters, by the observed information.
+
+        Parameters
+        ----------
+        X : (n, d) array_like or None
+            The observations that were fitted; None takes those that the result remembers, as it
+            does until it is pickled.
+        weights : (n,) array_like or None
+            Their weights, with X.
+
+        Returns
+        -------
+        StandardErrors
+            Errors by parameter, their covariance and Wald intervals; those of parameters that were
+            held are 0, and the scale shared by Sigma and Y is held as the gauge says.
+
+        Raises
+        ------
+        ValueError
+            If there are no observations, some have missing values, or the fit is not at a maximum
+            inside the family.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> result = NormalInverseGaussian.default_init(X).fit(X, tol=1e-7)
+        >>> result.standard_errors()["mu"].round(2)
+        array([0.63, 0.56])
+        """
+        if X is not None:
+            values = sample(X, self.model.d, self.model.columns).values
+            omega = row_weights(weights, len(values))
+        elif self.data is not None:
+            values, omega = self.data
+        else:
+            msg = "X must be given: this result has been through pickle or JAX, without its data"
+            raise ValueError(msg)
+        values = np.asarray(values, np.float64)
+        if np.isnan(values).any():
+            msg = "standard errors of a fit with missing values are not known; drop those rows"
+            raise ValueError(msg)
+        return standard_errors(
+            self.model, values, omega, regularization=self.regularization, held=self.held
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the data."""
+        return {**self.__dict__, "data": None}
 
 
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
@@ -71,4 +191,4 @@ def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
         As of `warnings.warn`, counted from this function.
     """
     if not traced(result.converged) and not result.converged:
-        warnings.warn(result.status.message, ConvergenceWarning, stacklevel=stacklevel)
+        warnings.warn(result.message, ConvergenceWarning, stacklevel=stacklevel)

@@ -8,7 +8,6 @@ import numpy as np
 
 from nvmix._validation import Data
 from nvmix.fitting.em import BatchEMFitter
-from nvmix.fitting.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +17,12 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="NormalMixture")
 
+# Relative difference of likelihoods that is rounding.
+_TIE = 1e-12
+
 
 def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:
-    """Fit from every start with default settings; fits at a singularity are left out.
+    """Fit from every start to nearly the last digit; fits at a singularity are left out.
 
     Parameters
     ----------
@@ -36,17 +38,13 @@ def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:
     list of NormalMixture
         The fitted models that converged or ran out of iterations; all starts where none did.
     """
-    results = [BatchEMFitter(max_iter=max_iter).run(start, Data(X, None)) for start in starts]
-    usable = [
-        cast("M", result.model)
-        for result in results
-        if result.converged or result.status is Status.MAX_ITER
-    ]
-    return usable or list(starts)
+    fitter = BatchEMFitter(max_iter=max_iter, criterion="likelihood")
+    results = [fitter.run(start, Data(X, None)) for start in starts]
+    return [cast("M", result.model) for result in results if result.usable] or list(starts)
 
 
 def likeliest(models: Sequence[M], X: FloatArray) -> M:
-    """Return the model of the highest finite likelihood.
+    """Return the first model whose likelihood is the highest, but for rounding.
 
     Parameters
     ----------
@@ -61,4 +59,6 @@ def likeliest(models: Sequence[M], X: FloatArray) -> M:
         One of them.
     """
     values = np.array([model.marginal_log_likelihood(X) for model in models])
-    return models[int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))]
+    values = np.where(np.isfinite(values), values, -np.inf)
+    best = values.max()
+    return models[int(np.argmax(values >= best - _TIE * abs(best)))]

@@ -17,16 +17,28 @@ class Status(Enum):
     --------
     >>> from nvmix.fitting.status import Status
     >>> Status.CONVERGED.message
-    'Converged: the last iteration changed the parameters by less than tol.'
+    'Converged: iterations no longer change the fit by more than tol.'
     """
 
-    CONVERGED = "Converged: the last iteration changed the parameters by less than tol."
-    BOUNDARY = (
-        "Converged on the boundary of the family, where the subordinator's a or b is 0: the "
-        "limiting VarianceGamma (b = 0) or NormalInverseGamma (a = 0) is the same law, and simpler."
+    CONVERGED = "Converged: iterations no longer change the fit by more than tol."
+    VARIANCE_GAMMA_LIMIT = (
+        "Converged on the boundary b = 0 of the family, where the law is VarianceGamma: "
+        "result.model is exact there, and VarianceGamma is simpler."
+    )
+    SKEW_T_LIMIT = (
+        "Converged on the boundary a = 0 of the family, where the law is NormalInverseGamma (GH "
+        "skew-t): result.model is exact there, and NormalInverseGamma is simpler."
+    )
+    GAUSSIAN_LIMIT = (
+        "Converged on the Gaussian limit of the family: no mixture of it is likelier than the "
+        "normal law of result.model.mean() and result.model.cov()."
+    )
+    CUSP = (
+        "Converged with mu at a row of the data, where the density has a cusp: the highest of the "
+        "local maxima at rows nearby."
     )
     MAX_ITER = (
-        "Stopped at max_iter before the parameters settled: raise max_iter, or tol; fit again from "
+        "Stopped at max_iter before the fit settled: raise max_iter, or tol; fit again from "
         "result.model to go on."
     )
     DEGENERATE = (
@@ -38,12 +50,9 @@ class Status(Enum):
         "last finite model."
     )
     UNBOUNDED = (
-        "Stopped: the likelihood is unbounded, growing without limit as mu meets a row of the "
-        "data, repeated or single; fit NormalInverseGaussian, or remove repeated rows."
-    )
-    CUSP = (
-        "Converged with mu at a row of the data, where the density has a cusp: a local maximum, as "
-        "are other rows nearby, one of which may be higher; compare starts where that matters."
+        "Stopped: the likelihood is unbounded, growing without limit as mu meets rows of the data, "
+        "which result.rows names; fit with bounded=True, or NormalInverseGaussian, or remove "
+        "repeated rows."
     )
     SINGULAR = (
         "Stopped: mu has met a row of the data at which the density has a cusp and E[1/Y] is "

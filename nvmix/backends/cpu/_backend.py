@@ -8,27 +8,35 @@ import numpy as np
 
 from nvmix._linalg import inverse_lower, row_blocks
 from nvmix._statistics import SufficientStatistics
-from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, GIGStatus
-from nvmix.backends._tolerances import DOMINANT, NEGLIGIBLE, NO_SPREAD
+from nvmix.backends._protocol import (
+    ACCELERATIONS,
+    CRITERIA,
+    Course,
+    Ending,
+    Fixed,
+    Gaussian,
+    GIGParameters,
+    GIGStatus,
+    Plan,
+)
+from nvmix.backends._tolerances import DOMINANT, NEAR, NEGLIGIBLE
 from nvmix.backends.cpu import _loops
+from nvmix.backends.cpu._e_step import SCALARS, Model
+from nvmix.backends.cpu._em import Task
+from nvmix.backends.cpu._m_step import Held, law_of
 from nvmix.backends.cpu._minimize import fit_gamma_shape, fit_gig
-from nvmix.backends.cpu._threads import over_groups, table_of
+from nvmix.backends.cpu._sample import Placed, canonical, placed
+from nvmix.backends.cpu._threads import groups_of, over, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nvmix._typing import FloatArray
+    from nvmix.backends.cpu._patterns import Patterns
 
-# Order whose solve is in closed form.
-_INVERSE_GAUSSIAN = -0.5
 # Arguments at one order of a Bessel function from which a table pays whatever their spread.
 _LEAST_TABULATED = 4096
 _NO_START = (np.nan, np.nan, np.nan)
-
-
-def canonical(x: FloatArray) -> FloatArray:
-    """The one array type the loops are compiled for: float64, C-ordered, writeable."""
-    return np.require(x, np.float64, ["C", "W"])
 
 
 class CPUBackend:
@@ -36,9 +44,14 @@ class CPUBackend:
 
     name = "cpu"
 
-    def place(self, X: Any, device: Any = None) -> FloatArray:  # noqa: ARG002
-        """Return X as the loops take it, without a copy where it already is."""
-        return canonical(X)
+    def place(
+        self,
+        X: Any,
+        device: Any = None,  # noqa: ARG002
+        weights: FloatArray | None = None,
+    ) -> Placed:
+        """Return X as the loops take it, without a copy where it already is; nan is missing."""
+        return placed(X, weights)
 
     def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(log K, ratio), elementwise."""
@@ -54,7 +67,7 @@ class CPUBackend:
             else:
                 _loops.bessel_pair_loop(orders[rows], flat[rows], log_k[rows], ratio[rows])
 
-        over_groups(fill, (z.size, 1))
+        over(fill, groups_of((z.size, 1)))
         return log_k.reshape(z.shape), ratio.reshape(z.shape)
 
     def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
@@ -87,22 +100,18 @@ class CPUBackend:
     ) -> tuple[GIGParameters, GIGStatus]:
         """Solve eta -> theta; see `Backend.gig_fit`."""
         log_y, inv_y, y = map(float, eta)
+        law, free_p = law_of(fixed, -np.inf), fixed.p is None
+        if method == "newton" or not (free_p or law.kind == 0) or fixed.p == -0.5:
+            p, a, b, code = _loops.fit_law_entry(log_y, inv_y, y, law, start or _NO_START)
+            return (p, a, b), GIGStatus(code)
         if fixed.b == 0.0:
             return _fit_gamma(log_y, y, method)
         if fixed.a == 0.0:
             (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
             return (-p, 0.0, a), status
-        if fixed.p == _INVERSE_GAUSSIAN:
-            return _fit_inverse_gaussian(inv_y, y)
-        fixed_p = np.nan if fixed.p is None else float(fixed.p)
-        if method == "newton":
-            p, a, b, code = _loops.gig_solve_entry(
-                log_y, inv_y, y, fixed_p, _NO_START if start is None else start
-            )
-        else:
-            p, a, b, code = _loops.gig_boundary_entry(log_y, inv_y, y, fixed_p)
-            if code == GIGStatus.INTERIOR:
-                return fit_gig((log_y, inv_y, y), fixed.p, method, start)
+        p, a, b, code = _loops.gig_boundary_entry(log_y, inv_y, y, law.p)
+        if code == GIGStatus.INTERIOR:
+            return fit_gig((log_y, inv_y, y), fixed.p, method, start)
         return (p, a, b), GIGStatus(code)
 
     def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
@@ -117,52 +126,92 @@ class CPUBackend:
         _loops.gig_variates_loop(p, a, b, out, rng)
         return out
 
-    def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
+    def log_prob(self, X: Placed, block: Gaussian, theta: GIGParameters) -> FloatArray:
         """(n,) log-densities."""
-        arguments = _model(block, theta)
-        out = np.empty(len(X))
+        mu, gamma, L = (canonical(x) for x in block)
+        inverse, log_norm = inverse_lower(L), self.gig_law(theta)[0]
+        rows, out = X.X, np.empty(len(X.X))
 
-        def fill(rows: slice) -> None:
-            table = table_of("moments", theta[0] - 0.5 * block.mu.size, len(X))
-            _loops.log_prob_loop(X[rows], *arguments, table, out[rows])
+        def fill(part: slice) -> None:
+            table = _table(rows, theta[0])
+            _loops.log_prob_loop(rows[part], mu, inverse, gamma, theta, log_norm, table, out[part])
 
-        over_groups(fill, X.shape)
+        over(fill, groups_of(rows.shape))
         return out
 
-    def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+    def e_step(self, X: Placed, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over the rows of X."""
-        arguments = _model(block, theta)
+        model, d, log_norm = _model(block, theta), block.mu.size, self.gig_law(theta)[0]
+        inverse = inverse_lower(block.L)
 
-        def sums(rows: slice) -> tuple[FloatArray, ...]:
-            table = table_of("moments", theta[0] - 0.5 * block.mu.size, len(X))
-            return _loops.e_step_loop(X[rows], *arguments, table)
+        def of_rows(group: slice) -> tuple[FloatArray, FloatArray]:
+            sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
+            arguments = X.weights_of(group), model, inverse, log_norm, _table(X.X, theta[0])
+            _loops.e_step_loop(X.X[group], *arguments, sums, scatter)
+            return sums, scatter
 
-        parts = over_groups(sums, X.shape)
-        scalars, x, x_inv_y, scatter = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
-        log_likelihood, log_y, inv_y, y = scalars.tolist()
+        def of_patterns(group: Patterns) -> tuple[FloatArray, FloatArray]:
+            sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
+            tables = table_of("patterns", theta[0], len(X.X), d)
+            _loops.patterns_loop(group, model, log_norm, tables, sums, scatter)
+            return sums, scatter
+
+        parts = over(of_patterns, X.patterns) if X.patterns else over(of_rows, X.groups)
+        sums, scatter = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
+        weight, log_likelihood, log_y, inv_y, y = sums[:SCALARS].tolist()
         return SufficientStatistics(
-            weight=float(len(X)),
+            weight=weight,
             log_likelihood=log_likelihood,
             log_y=log_y,
             inv_y=inv_y,
             y=y,
-            x=x,
-            x_inv_y=x_inv_y,
+            x=sums[SCALARS : SCALARS + d],
+            x_inv_y=sums[SCALARS + d :],
             xx_inv_y=scatter,
             origin=block.mu,
             scale=block.L,
         )
 
-    def rows_rule(self, X: FloatArray, block: Gaussian, theta: GIGParameters) -> bool:
+    def fit(self, X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
+        """Fit complete observations of one group by one call of compiled code."""
+        model = _model(Gaussian(*(np.array(x) for x in block)), theta)
+        held = plan.restriction
+        task = Task(
+            law_of(plan.fixed, held.least_p),
+            Held(np.empty(0) if held.mu is None else np.array(held.mu), held.symmetric),
+            float(np.exp(self.gig_law(theta)[1])),
+            tuple(np.diag(self.gig_covariance(theta)).tolist()),
+            ACCELERATIONS.index(plan.acceleration),
+            CRITERIA.index(plan.criterion),
+            plan.max_iter,
+            plan.tol,
+        )
+        # Only tables of an order that stays are worth keeping.
+        table = _table(X.X, theta[0] if plan.fixed.p is not None else np.nan)
+        histories = np.full((2, plan.max_iter), np.nan)
+        value, n_iter, n_passes, ending = _loops.fit_loop(
+            X.X, X.weights, model, task, table, histories
+        )
+        block, (values, changes) = Gaussian(*model[:3]), histories
+        return Course(block, model.theta, values, changes, n_iter, n_passes, value, Ending(ending))
+
+    def rows_rule(self, X: Placed, block: Gaussian, theta: GIGParameters) -> bool:
         """Whether mu has met rows of X, which b no longer rounds off."""
         p, a, b = theta
-        if b > NEGLIGIBLE * sum(map(np.sum, _distances(X, block))) / len(X):
+        if X.patterns or b > NEGLIGIBLE * sum(map(np.sum, _distances(X.X, block))) / len(X.X):
             return False
-        q = np.concatenate(list(_distances(X, block)))
+        q = np.concatenate(list(_distances(X.X, block)))
         g = inverse_lower(block.L) @ block.gamma
         order, rate = np.full_like(q, p - 0.5 * block.mu.size), np.full_like(q, a + g @ g)
         inv_y = self.gig_moments(order, rate, b + q)[2]
-        return not inv_y[q <= 4.0 * q.min()].sum() < DOMINANT * inv_y.sum() < np.inf
+        near = q <= min(4.0 * q.min(), NEAR * q.mean())
+        return not inv_y[near].sum() < DOMINANT * inv_y.sum() < np.inf
+
+
+def _table(X: FloatArray, p: float) -> FloatArray:
+    """Table for rows X at order p of Y."""
+    n, d = X.shape
+    return table_of("moments", p - 0.5 * d, n)
 
 
 def _distances(X: FloatArray, block: Gaussian) -> Iterator[FloatArray]:
@@ -172,31 +221,17 @@ def _distances(X: FloatArray, block: Gaussian) -> Iterator[FloatArray]:
         yield np.square(inverse @ (x - block.mu[:, None])).sum(axis=0)
 
 
-def _model(
-    block: Gaussian, theta: GIGParameters
-) -> tuple[FloatArray, FloatArray, FloatArray, GIGParameters]:
-    """mu, L^-1, gamma and (p, a, b) as the row loops take them."""
-    return np.array(block.mu), inverse_lower(block.L), np.array(block.gamma), theta
-
-
-def _fit_inverse_gaussian(inv_y: float, y: float) -> tuple[GIGParameters, GIGStatus]:
-    """Inverse Gaussian law with the given E 1/Y and E Y."""
-    spread = y * inv_y - 1.0 if y > 0.0 and inv_y > 0.0 else np.nan
-    if not NO_SPREAD < spread < np.inf:
-        degenerate = abs(spread) <= NO_SPREAD
-        status = GIGStatus.DEGENERATE if degenerate else GIGStatus.INFEASIBLE
-        return (np.nan, np.nan, np.nan), status
-    return (_INVERSE_GAUSSIAN, 1.0 / (y * spread), y / spread), GIGStatus.INTERIOR
+def _model(block: Gaussian, theta: GIGParameters) -> Model:
+    """A model as the loops take it."""
+    mu, gamma, L = (canonical(x) for x in block)
+    return Model(mu, gamma, L, np.array(theta, np.float64))
 
 
 def _fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:
-    """Gamma law with the given E log Y and E Y."""
+    """Gamma law with the given E log Y and E Y, by a method of scipy.optimize."""
     c = float(np.log(y)) - log_y if y > 0.0 else np.nan
     if not c > 0.0:
         status = GIGStatus.DEGENERATE if c == 0.0 else GIGStatus.INFEASIBLE
         return (np.nan, np.nan, 0.0), status
-    if method == "newton":
-        p, status = _loops.gamma_shape_entry(c), GIGStatus.INTERIOR
-    else:
-        p, status = fit_gamma_shape(c, method)
+    p, status = fit_gamma_shape(c, method)
     return (p, 2.0 * p / y, 0.0), status

@@ -83,17 +83,20 @@ def _add_tile_product(
 
 @reducing_device
 def add_products(
-    w: FloatArray, inv_y: FloatArray, n: int,
+    w: FloatArray, weights: FloatArray, inv_y: FloatArray, n: int,
     x: FloatArray, x_inv_y: FloatArray, scatter: FloatArray, weighted: FloatArray,
 ) -> None:  # fmt: skip
-    """Add the sums over a block of w, w / Y and w w' / Y (lower triangle)."""
+    """Add the weighted sums over a block of w, w / Y and w w' / Y (lower triangle).
+
+    E[1/Y] comes weighted.
+    """
     d = x.size
     for i in range(d):
         u = weighted[i % 2]
         total, total_inv_y = 0.0, 0.0
         for r in range(n):
             u[r] = w[i, r] * inv_y[r]
-            total += w[i, r]
+            total += w[i, r] * weights[r]
             total_inv_y += u[r]
         x[i] += total
         x_inv_y[i] += total_inv_y

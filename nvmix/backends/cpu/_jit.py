@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -18,7 +18,8 @@ R = TypeVar("R")
 # Device functions are called by compiled code only: wrappers for other callers would cost a third
 # of the compile time.
 _DEVICE: Final = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_LOOP: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, "nogil": True}
+_ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True}
+_LOOP: Final = {**_ENTRY, "nogil": True}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}
 
@@ -44,11 +45,21 @@ def loop(function: Callable[P, R]) -> Callable[P, R]:
 
     The cache lies beside this file, or in the user's cache directory where that is read-only.
     """
+    return _cached(function, _LOOP)
+
+
+def entry(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile an entry point of microseconds, for which to release the GIL would cost more."""
+    return _cached(function, _ENTRY)
+
+
+def _cached(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
+    """Compile with a cache on disk, or without where there can be none."""
     try:
-        return cast("Callable[P, R]", numba.njit(cache=True, **_LOOP)(function))
+        return cast("Callable[P, R]", numba.njit(cache=True, **options)(function))
     except RuntimeError:
         _warn_of_no_cache()
-        return cast("Callable[P, R]", numba.njit(**_LOOP)(function))
+        return cast("Callable[P, R]", numba.njit(**options)(function))
 
 
 @cache

@@ -21,6 +21,12 @@ _KERNELS: Final = (
     "_solve",
     "_table",
     "_variates",
+    "_matrices",
+    "_e_step",
+    "_patterns",
+    "_anderson",
+    "_m_step",
+    "_em",
 )
 
 

@@ -6,12 +6,13 @@ into these loops, changes this file whenever they change; a test recomputes it.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from nvmix.backends.cpu._block import BLOCK, add_products, whiten
+from nvmix.backends.cpu._block import BLOCK, whiten
+from nvmix.backends.cpu._e_step import Model, add_rows, log_norms, posterior
+from nvmix.backends.cpu._em import Task, fit
 from nvmix.backends.cpu._gig import (
     bessel_curvature,
     bessel_pair,
@@ -19,32 +20,22 @@ from nvmix.backends.cpu._gig import (
     gig_moments,
     log_bessel_peak,
 )
-from nvmix.backends.cpu._jit import device, loop
+from nvmix.backends.cpu._jit import device, entry, loop
+from nvmix.backends.cpu._m_step import Law, fit_law
+from nvmix.backends.cpu._patterns import Patterns, add_patterns
 from nvmix.backends.cpu._solve import (
     gamma_shape,
     gig_boundary,
     gig_derivatives,
     gig_objective,
-    gig_solve,
 )
-from nvmix.backends.cpu._table import (
-    covered_bessel,
-    covered_moments,
-    scaled_moments,
-    served,
-    swings,
-    tabulated,
-)
+from nvmix.backends.cpu._table import covered_bessel, served, swings, tabulated
 from nvmix.backends.cpu._variates import gig_variates
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:160a66243ad01561"
-
-
-# log(2 pi) / 2
-_HALF_LOG_2PI: Final = 0.9189385332046728
+LINKED_SOURCES: Final = "sha256:20057d1219837c3a"
 
 
 @loop
@@ -96,27 +87,27 @@ def gig_moments_loop(p: FloatArray, a: FloatArray, b: FloatArray, out: FloatArra
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = gig_moments(p[i], a[i], b[i])
 
 
-@loop
+@entry
 def gig_moments_entry(p: float, a: float, b: float) -> tuple[float, float, float, float]:
     """(lnZ, E log Y, E 1/Y, E Y) of one law."""
     return gig_moments(p, a, b)
 
 
-@loop
+@entry
 def gig_covariance_entry(p: float, a: float, b: float) -> tuple[float, ...]:
     """Upper triangle of the covariance of (log Y, 1/Y, Y)."""
     return gig_covariance(p, a, b)
 
 
-@loop
-def gig_solve_entry(
-    log_y: float, inv_y: float, y: float, fixed_p: float, start: tuple[float, float, float]
+@entry
+def fit_law_entry(
+    log_y: float, inv_y: float, y: float, law: Law, start: tuple[float, float, float]
 ) -> tuple[float, float, float, int]:
-    """GIG eta -> theta, p free (nan) or fixed."""
-    return gig_solve(log_y, inv_y, y, fixed_p, start)
+    """GIG eta -> theta by Newton, or in closed form."""
+    return fit_law(log_y, inv_y, y, law, start)
 
 
-@loop
+@entry
 def gig_boundary_entry(
     log_y: float, inv_y: float, y: float, fixed_p: float
 ) -> tuple[float, float, float, int]:
@@ -124,7 +115,7 @@ def gig_boundary_entry(
     return gig_boundary(log_y, inv_y, y, fixed_p)
 
 
-@loop
+@entry
 def gig_objective_entry(
     p: float, a: float, b: float, tau: tuple[float, float, float]
 ) -> tuple[float, ...]:
@@ -132,7 +123,7 @@ def gig_objective_entry(
     return (gig_objective(p, a, b, tau), *gig_derivatives(p, a, b, tau))
 
 
-@loop
+@entry
 def gamma_shape_entry(c: float) -> float:
     """Alpha with log alpha - psi(alpha) = c."""
     return gamma_shape(c)
@@ -144,75 +135,16 @@ def gig_variates_loop(p: float, a: float, b: float, out: FloatArray, rng: Any) -
     gig_variates(p, a, b, out, rng)
 
 
-@device
-def _log_norms(
-    q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, out: FloatArray
-) -> None:
-    """Add lnZ(p, a, b + q_r) to a block of out."""
-    p, a, b = posterior
-    if covered_moments(p, a, b, q, table):
-        shift = p * math.log(a)
-        for r in range(q.size):
-            out[r] += tabulated(table, a * (b + q[r]))[0] - shift
-    else:
-        for r in range(q.size):
-            out[r] += scaled_moments(p, a, b + q[r], table)[0]
-
-
-@device
-def _moment_sums(
-    q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, inv_y: FloatArray
-) -> tuple[float, float, float, float]:
-    """Fill inv_y with E[1/Y] of GIG(p, a, b + q_r); sums of (lnZ, E log Y, E 1/Y, E Y)."""
-    p, a, b = posterior
-    sum_log_z, sum_log_y, sum_inv_y, sum_y = 0.0, 0.0, 0.0, 0.0
-    # The two loops differ in that the first calls nothing, so that rows overlap in the processor.
-    if covered_moments(p, a, b, q, table):
-        for r in range(q.size):
-            log_z, log_t, inv_t, t = tabulated(table, a * (b + q[r]))
-            inv_y[r] = inv_t * a
-            sum_log_z += log_z
-            sum_log_y += log_t
-            sum_inv_y += inv_t
-            sum_y += t
-        shift = q.size * math.log(a)
-        return sum_log_z - p * shift, sum_log_y - shift, sum_inv_y * a, sum_y / a
-    for r in range(q.size):
-        log_z, log_y, inverse, y = scaled_moments(p, a, b + q[r], table)
-        inv_y[r] = inverse
-        sum_log_z += log_z
-        sum_log_y += log_y
-        sum_inv_y += inverse
-        sum_y += y
-    return sum_log_z, sum_log_y, sum_inv_y, sum_y
-
-
-@device
-def _posterior(
-    theta: tuple[float, float, float], inverse: FloatArray, gamma: FloatArray, g: FloatArray
-) -> tuple[float, float, float, float]:
-    """(p, a) of every posterior, b of the prior and the constant of log f; fill g = L^-1 gamma."""
-    p, a, b = theta
-    log_constant, square = -gig_moments(p, a, b)[0], 0.0
-    for i in range(g.size):
-        g[i] = 0.0
-        for j in range(i + 1):
-            g[i] += inverse[i, j] * gamma[j]
-        square += g[i] * g[i]
-        log_constant += math.log(inverse[i, i]) - _HALF_LOG_2PI
-    return p - 0.5 * g.size, a + square, b, log_constant
-
-
 @loop
 def log_prob_loop(
     X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
-    theta: tuple[float, float, float], table: FloatArray, out: FloatArray,
+    theta: tuple[float, float, float], log_norm: float, table: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
     """Fill out[i] with log f(x_i) = constant + g . w + lnZ(p - d/2, a + g . g, b + w . w)."""
     n, d = X.shape
     x, w = np.empty((d, BLOCK)), np.empty((d, BLOCK))
     g, q, linear = np.empty(d), np.empty(BLOCK), np.empty(BLOCK)
-    p, a, b, log_constant = _posterior(theta, inverse, gamma, g)
+    p, a, b, log_constant = posterior(theta, log_norm, inverse, gamma, g)
     for first in range(0, n, BLOCK):
         block = X[first : first + BLOCK]
         m = len(block)
@@ -220,34 +152,31 @@ def log_prob_loop(
         target = out[first : first + m]
         for r in range(m):
             target[r] = log_constant + linear[r]
-        _log_norms(q[:m], (p, a, b), table, target)
+        log_norms(q[:m], (p, a, b), table, target)
 
 
 @loop
 def e_step_loop(
-    X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
-    theta: tuple[float, float, float], table: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:  # fmt: skip
-    """One pass over the rows in the frame w = L^-1 (x - mu), in blocks that stay in cache.
+    X: FloatArray, weights: FloatArray, model: Model, inverse: FloatArray, log_norm: float,
+    table: FloatArray, sums: FloatArray, scatter: FloatArray,
+) -> None:  # fmt: skip
+    """Add the sums of one pass over complete rows; see `_e_step.add_rows`."""
+    add_rows(X, weights, model, inverse, log_norm, table, sums, scatter)
 
-    Sums of (log f, E log Y, E 1/Y, E Y), of w, of w E[1/Y] and of w w' E[1/Y].
-    """
-    n, d = X.shape
-    x, w, weighted = np.empty((d, BLOCK)), np.empty((d, BLOCK)), np.empty((2, BLOCK))
-    g, q, linear, inv_y = np.empty(d), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    scalars, sum_x, sum_x_inv_y, scatter = np.zeros(4), np.zeros(d), np.zeros(d), np.zeros((d, d))
-    p, a, b, log_constant = _posterior(theta, inverse, gamma, g)
-    for first in range(0, n, BLOCK):
-        block = X[first : first + BLOCK]
-        m = len(block)
-        whiten(block, mu, inverse, g, x, w, q, linear)
-        log_z, log_y, inverse_y, y = _moment_sums(q[:m], (p, a, b), table, inv_y)
-        scalars[0] += log_z + linear[:m].sum() + m * log_constant
-        scalars[1] += log_y
-        scalars[2] += inverse_y
-        scalars[3] += y
-        add_products(w, inv_y, m, sum_x, sum_x_inv_y, scatter, weighted)
-    for i in range(d):
-        for j in range(i):
-            scatter[j, i] = scatter[i, j]
-    return scalars, sum_x, sum_x_inv_y, scatter
+
+@loop
+def patterns_loop(
+    patterns: Patterns, model: Model, log_norm: float, tables: FloatArray, sums: FloatArray,
+    scatter: FloatArray,
+) -> None:  # fmt: skip
+    """Add the sums of one pass over rows with missing values; see `_patterns.add_patterns`."""
+    add_patterns(patterns, model, log_norm, tables, sums, scatter)
+
+
+@loop
+def fit_loop(
+    X: FloatArray, weights: FloatArray, model: Model, task: Task, table: FloatArray,
+    histories: FloatArray,
+) -> tuple[float, int, int, int]:  # fmt: skip
+    """Fit by EM, the model in place; see `_em.fit`."""
+    return fit(X, weights, model, task, table, histories)

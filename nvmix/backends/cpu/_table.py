@@ -55,6 +55,13 @@ def new_table() -> FloatArray:
 NO_TABLE: Final = new_table()[:0]
 
 
+@device
+def clear(table: FloatArray) -> None:
+    """Empty a table, for another order."""
+    for i in range(len(table)):
+        table[i, 1] = 0.0
+
+
 @inlined_device
 def _interval(s: float) -> int:
     """Number of the interval in which s lies, counted from the table's first."""

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numba
+import numpy as np
 
 from nvmix._validation import integer
 from nvmix.backends.cpu._block import BLOCK
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 # A row costs about as much as 64 + d^2 products; a task is worth as many as this at least.
 _FIXED_COST: Final = 64
@@ -102,24 +104,35 @@ def set_num_threads(threads: int) -> None:
     _pool.resize(integer("threads", threads, 1))
 
 
-def over_groups(function: Callable[[slice], R], shape: tuple[int, int]) -> list[R]:
-    """Results of a function of each fixed group of the rows of an (n, d) array, in order."""
+def groups_of(shape: tuple[int, int]) -> list[slice]:
+    """Fixed groups of the rows of an (n, d) array, each worth a thread's while."""
     rows, d = shape
     blocks = -(-rows // BLOCK)
     groups = max(1, min(_MOST_GROUPS, blocks, rows * (_FIXED_COST + d * d) // _GROUP_COST))
     bounds = [min(rows, blocks * k // groups * BLOCK) for k in range(groups + 1)]
-    return _pool.map(function, [slice(*pair) for pair in pairwise(bounds)])
+    return [slice(*pair) for pair in pairwise(bounds)]
 
 
-def table_of(kind: str, order: float, rows: int) -> FloatArray:
-    """Table of the calling thread for a kind and an order: what one pass builds serves the next."""
+def over(function: Callable[[T], R], items: list[T]) -> list[R]:
+    """Results of a function of each item, in order, in threads."""
+    return _pool.map(function, items)
+
+
+def table_of(kind: str, order: float, rows: int, count: int = 0) -> FloatArray:
+    """Table of the calling thread for a kind and an order: what one pass builds serves the next.
+
+    With a count, a stack of that many; of order nan, an empty one that is not kept.
+    """
+    shape = (count,) if count else ()
     if rows < LEAST_ROWS:
-        return NO_TABLE
-    tables: dict[tuple[str, float], FloatArray] = _local.__dict__.setdefault("tables", {})
-    table = tables.pop((kind, order), None)
+        return np.empty((*shape, *NO_TABLE.shape))
+    tables: dict[tuple[str, float, int], FloatArray] = _local.__dict__.setdefault("tables", {})
+    table = tables.pop((kind, order, count), None)
     if table is None:
-        table = new_table()
-    tables[kind, order] = table
+        table = np.zeros((*shape, *new_table().shape))
+    if np.isnan(order):
+        return table
+    tables[kind, order, count] = table
     while len(tables) > _TABLES:
         del tables[next(iter(tables))]
     return table

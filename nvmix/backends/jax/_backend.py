@@ -36,15 +36,18 @@ def _e_step(rows: _rows.Rows, block: Gaussian, theta: Any, *, blocks: int) -> Su
     return _rows.e_step(rows, block, theta, _gig.log_norm(*theta), blocks)
 
 
-@partial(jax.jit, static_argnames=("fixed", "method", "rule", "blocks", "capacity"))
+_SETTINGS = ("fixed", "method", "rule", "acceleration", "blocks", "capacity")
+
+
+@partial(jax.jit, static_argnames=_SETTINGS)
 def _run(
-    rows: _rows.Rows, block: Gaussian, theta: Any, gauge: Any, max_iter: Any, tol: Any,
-    *, fixed: Fixed, method: str, rule: Any, blocks: int, capacity: int,
+    rows: _rows.Rows, block: Gaussian, theta: Any, by_likelihood: Any, max_iter: Any, tol: Any,
+    *, fixed: Fixed, method: str, rule: Any, acceleration: str, blocks: int, capacity: int,
 ) -> tuple[_em.State, Course, Any]:  # fmt: skip
     """The whole loop: its last state, its course, and whether that has to be judged."""
-    plan = Plan(fixed, gauge, method, rule, max_iter, tol)
-    last = _em.run(rows, block, theta, plan, blocks, capacity)
-    return last, _em.course(last), _em.may_be_at_pole(last.model)
+    task = _em.Task(fixed, method, rule, acceleration, blocks, by_likelihood, max_iter, tol)
+    last = _em.run(rows, block, theta, task, capacity)
+    return last, _em.course(last), _em.may_be_at_pole(last.last)
 
 
 _judged = jax.jit(_em.judged)
@@ -56,9 +59,9 @@ class JAXBackend:
 
     name = "jax"
 
-    def place(self, X: Any, device: Any = None) -> Placed:
+    def place(self, X: Any, device: Any = None, weights: Any = None) -> Placed:
         """Put rows on a device or a sharding, the default or where they are; see `place`."""
-        return place(X, device)
+        return place(X, device, weights)
 
     @doubles
     def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -126,12 +129,13 @@ class JAXBackend:
             rows,
             block,
             theta,
-            plan.gauge,
+            plan.criterion == "likelihood",
             plan.max_iter,
             plan.tol,
             fixed=plan.fixed,
             method=_needed(plan.method, plan.fixed),
             rule=plan.rule,
+            acceleration=plan.acceleration,
             blocks=X.blocks,
             capacity=max(_CAPACITY, 1 << (plan.max_iter - 1).bit_length()),
         )

@@ -152,23 +152,36 @@ def tangent_of(slope: Any, value: Any) -> Any:
     return jnp.broadcast_to(slope, value.shape).astype(value.dtype)
 
 
+def law_and_covariance(p: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """(4,) moments and (3, 3) covariance of one law, by one quadrature to compile."""
+    limit, law, covariance = _inside(p, a, b, 2)
+    law = jnp.where(limit, jnp.stack(limit_moments(p, a, b)), law)
+    return law, jnp.where(limit, _limit_cumulants(p, a, b, 2), covariance)
+
+
 def _statistics_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
     """Joint cumulants of that order, 2 or 3, of (log Y, 1/Y, Y): that many leading axes."""
     p, a, b = jnp.broadcast_arrays(p, a, b)
+    limit, _, inner = _inside(p, a, b, order)
+    return jnp.where(limit, _limit_cumulants(p, a, b, order), inner)
+
+
+def _inside(p: Any, a: Any, b: Any, order: int) -> tuple[Any, Any, Any]:
+    """Whether a b = 0; where not, (lnZ, E log Y, E 1/Y, E Y) and the joint cumulants."""
     limit = vanishing(a * b)
     p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
-    _, alpha, log_mode = mode_terms(p1, a1, b1)
-    _, sizes, inner = cumulants(alpha, p1, order)
+    r, alpha, log_mode = mode_terms(p1, a1, b1)
+    log_integral, sizes, (mean, *_, inner) = cumulants(alpha, p1, order)
     # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y for the basis (u, up, down).
     y, zero = jnp.exp(log_mode), jnp.zeros_like(log_mode)
     one, up, down = sizes
     image = jnp.array(
         [[one, zero, zero], [-one / y, zero, down / y], [one * y, up * y, zero]], y.dtype
     )
-    inner = inner[-1]
+    log_y, inv_y, mean_y = jnp.stack([log_mode, 1.0 / y, y]) + _mapped(image, mean, 0)
     for axis in range(order):
         inner = _mapped(image, inner, axis)
-    return jnp.where(limit, _limit_cumulants(p, a, b, order), inner)
+    return limit, jnp.stack([p1 * log_mode - r + log_integral, log_y, inv_y, mean_y]), inner
 
 
 def _mapped(image: Any, tensor: Any, axis: int) -> Any:

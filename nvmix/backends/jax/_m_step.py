@@ -1,18 +1,29 @@
-"""The M-step and what follows it in an iteration, on JAX arrays: blocks, gauges, changes."""
+"""The M-step on JAX arrays, and how far it goes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import jax.numpy as jnp
 
-from nvmix.backends._protocol import GAUGES, Gaussian
+from nvmix.backends._protocol import Ending, Gaussian, GIGStatus
 from nvmix.backends._tolerances import NO_MIXING
 from nvmix.backends.jax._rows import all_finite, inverse_lower
-from nvmix.backends.jax._solve import scaled_law
+from nvmix.backends.jax._solve import law_fit
 
 if TYPE_CHECKING:
     from nvmix._statistics import SufficientStatistics
+    from nvmix.backends._protocol import Fixed
+
+RUNNING: Final = -1
+
+
+class Model(NamedTuple):
+    """A model under way: its normal block, (p, a, b) and (lnZ, E log Y, E 1/Y, E Y)."""
+
+    block: Gaussian
+    theta: Any
+    law: Any
 
 
 def normal_block(eta: SufficientStatistics) -> tuple[Gaussian, Any]:
@@ -39,30 +50,15 @@ def is_law(theta: Any) -> Any:
     return proper & (a >= 0.0) & (b >= 0.0) & all_finite(theta)
 
 
-def log_det(block: Gaussian) -> Any:
-    """Log-determinant of Sigma."""
-    return 2.0 * jnp.sum(jnp.log(jnp.diag(block.L)))
-
-
-class Model(NamedTuple):
-    """A model under way: its normal block, (p, a, b) and (lnZ, E log Y, E 1/Y, E Y)."""
-
-    block: Gaussian
-    theta: Any
-    law: Any
-
-
-def in_gauge(model: Model, gauge: Any, log_det_start: Any) -> tuple[Model, Any]:
-    """The same law of X in the gauge of that number, and whether it has one."""
-    block, (p, a, b), law = model
-    target = jnp.where(gauge == GAUGES.index("det_sigma_one"), 0.0, log_det_start)
-    by_sigma = jnp.exp((log_det(block) - target) / block.mu.size)
-    by_law = jnp.sqrt(a) / jnp.sqrt(b)
-    is_a_eq_b, is_none = gauge == GAUGES.index("a_eq_b"), gauge == GAUGES.index("none")
-    c = jnp.where(is_none, 1.0, jnp.where(is_a_eq_b, by_law, by_sigma))
-    exists = ~(is_a_eq_b & ((a == 0.0) | (b == 0.0)))
-    scaled = Gaussian(block.mu, block.gamma / c, block.L / jnp.sqrt(c))
-    return Model(scaled, jnp.stack([p, a / c, b * c]), scaled_law(law, p, c)), exists
+def m_step(eta: SufficientStatistics, start: Any, fixed: Fixed, method: str) -> tuple[Model, Any]:
+    """The maximiser, and RUNNING, or the ending where there is none."""
+    block, exists = normal_block(eta)
+    expectations = jnp.stack([eta.log_y, eta.inv_y, eta.y]) / eta.weight
+    theta, law, status = law_fit(expectations, start, fixed, method)
+    proper = is_law(theta) & (status <= GIGStatus.INVERSE_GAMMA)
+    ending = jnp.where(proper, RUNNING, Ending.DEGENERATE)
+    ending = jnp.where(status == GIGStatus.NOT_CONVERGED, Ending.NO_SOLUTION, ending)
+    return Model(block, theta, law), jnp.where(exists, ending, Ending.DEGENERATE)
 
 
 def _product(x: Any, y: Any, z: Any) -> Any:
@@ -70,8 +66,11 @@ def _product(x: Any, y: Any, z: Any) -> Any:
     return jnp.where(x != 0.0, x * (y - z), 0.0)
 
 
-def parameter_change(old: Model, new: Model) -> Any:
-    """Largest relative change of mu, gamma, Sigma and the law of Y; see `BatchEMFitter`."""
+def displacement(old: Model, new: Model) -> tuple[Any, Any]:
+    """Largest relative change of mu, gamma, Sigma and the law of Y, and the likelihood it is worth.
+
+    The second is half the Jeffreys divergence between the complete-data laws, to second order.
+    """
     block, (_, a, b), (_, log_y, inv_y, y) = old
     block1, (_, a1, b1), (_, log_y1, inv_y1, y1) = new
     s, t = jnp.exp(log_y), jnp.exp(log_y1)
@@ -82,12 +81,8 @@ def parameter_change(old: Model, new: Model) -> Any:
     sigma = (w @ w.T) * (t / s) - jnp.eye(len(w), dtype=w.dtype)
     # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
     law = _product(a * s - a1 * t, y / s, y1 / t) + _product(b / s - b1 / t, inv_y * s, inv_y1 * t)
-    squares = jnp.stack(
-        [
-            jnp.maximum(-0.5 * law, 0.0),
-            mu @ mu / s,
-            gamma @ gamma / s,
-            jnp.sum(sigma * sigma) / len(w),
-        ]
-    )
-    return jnp.sqrt(jnp.max(squares))
+    law = jnp.maximum(-0.5 * law, 0.0)
+    squares = jnp.stack([law, mu @ mu / s, gamma @ gamma / s, jnp.sum(sigma * sigma)])
+    total = squares @ jnp.array([1.0, 2.0, 2.0, 0.5])
+    change = jnp.sqrt(jnp.max(squares / jnp.array([1.0, 1.0, 1.0, len(w)])))
+    return jnp.where(jnp.isfinite(total), change, jnp.nan), 0.5 * total

@@ -47,23 +47,24 @@ def _shards(device: Any) -> int:
 
 
 @jax.jit
-def _weights(X: Any, n: Any) -> Any:
-    """1 on the first n rows, 0 on those that fill up; sharded as the rows are."""
+def _weights(X: Any, n: Any, weights: Any) -> Any:
+    """Weights of the first n rows, 0 on those that fill up; sharded as the rows are."""
     # XLA shards what depends on the rows as it shards the rows.
-    return jnp.where(jnp.arange(len(X)) < n, 1.0, 0.0) + 0.0 * X[:, 0]
+    return jnp.where(jnp.arange(len(X)) < n, weights, 0.0) + 0.0 * X[:, 0]
 
 
 @doubles
-def place(X: Any, device: Any = None) -> Placed:
+def place(X: Any, device: Any = None, weights: Any = None) -> Placed:
     """Put (n, d) rows on a device or a sharding in float64, or leave a JAX array where it is.
 
     Row counts are padded with copies of the first row, of weight 0, so that similar counts share
     their compiled programs. Arrays that are sharded, and those under a trace, stay as they are.
     """
     n, d = X.shape
-    if traced(X):
+    if traced(X, weights):
         X = jnp.asarray(X, float)
-        return Placed(Rows(X, jnp.ones_like(X[:, 0])), n, 1)
+        given = 1.0 if weights is None else jnp.asarray(weights, float)
+        return Placed(Rows(X, given * jnp.ones_like(X[:, 0])), n, 1)
     if not (device is None or isinstance(device, (jax.Device, jax.sharding.Sharding))):
         msg = f"device must be a jax.Device, a Sharding or None, got {device!r}"
         raise TypeError(msg)
@@ -79,7 +80,15 @@ def place(X: Any, device: Any = None) -> Placed:
         # One device's rows, put where they are, would be bound to it and compile anew.
         values = jax.device_put(values, target)
     values = values.astype(float)
-    return Placed(Rows(values, _weights(values, n)), n, blocks)
+    given = 1.0 if weights is None else _filled(weights, size)
+    return Placed(Rows(values, _weights(values, n, given)), n, blocks)
+
+
+def _filled(weights: Any, size: int) -> Any:
+    """Weights with zeros up to a size, on the host, whence they go where the rows are."""
+    values = np.zeros(size)
+    values[: len(weights)] = weights
+    return values
 
 
 def _padded(X: Any, size: int) -> Any:

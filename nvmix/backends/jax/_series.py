@@ -89,7 +89,8 @@ def _moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
         return gig_moments(p, a, s)
     limit = vanishing(a * s)
     s1, a1 = jnp.where(limit, 1.0, s), jnp.where(vanishing(a), 1.0, a)
-    log_integral, log_mean, u = _interpolated(p, a, s1, ~limit)
+    # An interval without end would never be covered.
+    log_integral, log_mean, u = _interpolated(p, a, s1, ~limit & (s1 < jnp.inf))
     r, _, log_mode = mode_terms(p, a1, s1)
     mean = jnp.exp(log_mean + jnp.where(p < 0.0, log_mode, -log_mode))
     # a E Y = s E 1/Y + 2 p: of two terms of one sign.

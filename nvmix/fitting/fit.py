@@ -1,0 +1,252 @@
+"""One fit from one start: which loop runs it, and what its end means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nvmix._arrays import on_jax
+from nvmix.backends import get_backend, get_looper
+from nvmix.backends._protocol import Ending, Restriction
+from nvmix.fitting.cusps import highest_cusp
+from nvmix.fitting.endings import ending_of, rows_at
+from nvmix.fitting.gaussian import gaussian_limit
+from nvmix.fitting.regularization import in_gauge
+from nvmix.fitting.result import EMResult
+from nvmix.fitting.rules import EWMAUpdate
+from nvmix.fitting.status import settled
+from nvmix.fitting.steps import StepLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nvmix._typing import FloatArray
+    from nvmix.backends._protocol import Course, Plan
+    from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.restrictions import Holding
+
+# Relative difference of likelihoods that is rounding.
+_SLACK = 1e-13
+_AT_ROWS = frozenset({Ending.UNBOUNDED, Ending.CUSP, Ending.SINGULAR})
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How to fit; `run` does it.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the loop is to do.
+    held : Holding
+        What it holds.
+    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
+        Gauge of the fitted model.
+    e_step_backend, m_step_backend : {"cpu", "jax"}
+        Where each step runs.
+    conditional : bool
+        Whether the law of Y has an E-step of its own.
+    device : jax.Device, jax.sharding.Sharding or None
+        Where JAX has the rows.
+    report : callable
+        Is told the number, likelihood and parameter change of each iteration.
+    """
+
+    plan: Plan
+    held: Holding
+    regularization: str
+    e_step_backend: str
+    m_step_backend: str
+    conditional: bool
+    device: Any
+    report: Callable[[int, float, float], None]
+
+    def run(self, start: NormalMixture, X: Any, weights: FloatArray | None) -> EMResult:
+        """Fit from a start.
+
+        Parameters
+        ----------
+        start : NormalMixture
+            A model that has what is held.
+        X : (n, d) array
+            Validated observations.
+        weights : (n,) array or None
+            Their weights.
+
+        Returns
+        -------
+        EMResult
+            The fitted model, in its gauge, and the record of the fit.
+        """
+        placed = get_backend(self.e_step_backend).place(X, self.device, weights)
+        if self.is_one_program() and (self.e_step_backend == "jax" or placed.whole):
+            course = self._run_program(start, placed)
+        else:
+            backend = get_backend(self.e_step_backend)
+            loop = StepLoop(
+                backend, placed, self.m_step_backend, self.plan, self.conditional, self.report
+            )
+            course = loop.run(start)
+        return self._judged(start, course, placed, X, weights)
+
+    def run_traced(self, start: NormalMixture, X: Any, weights: Any) -> EMResult:
+        """Fit what JAX traces.
+
+        Parameters
+        ----------
+        start : NormalMixture
+            Where to start.
+        X : (n, d) array
+            Observations.
+        weights : (n,) array or None
+            Their weights.
+
+        Returns
+        -------
+        EMResult
+            Of traced arrays.
+        """
+        looper = get_looper("jax")
+        placed = looper.place(X, self.device, weights)
+        course = looper.fit(placed, start.block, start.subordinator.gig, self.plan)
+        most = self.plan.max_iter
+        course = course._replace(
+            log_likelihoods=course.log_likelihoods[:most], changes=course.changes[:most]
+        )
+        fitted = start.at(course.block, course.theta)
+        fitted = in_gauge(fitted, self.regularization, start) or fitted
+        n = len(X) if weights is None else weights.sum()
+        return self._result(fitted, course, course.ending, n)
+
+    def is_one_program(self) -> bool:
+        """Whether the backend can run the whole loop by itself.
+
+        Returns
+        -------
+        bool
+            Whether both steps run there, and the plan is one that its loop knows.
+        """
+        if self.e_step_backend != self.m_step_backend or self.conditional:
+            return False
+        if self.e_step_backend == "jax":
+            known = self.plan.rule is None or isinstance(self.plan.rule, EWMAUpdate)
+            return known and self.held.restriction == Restriction() and not self.held.names
+        return self.plan.rule is None and self.plan.method == "newton"
+
+    def _run_program(self, start: NormalMixture, placed: Any) -> Course:
+        """Fit by one compiled program, and report when it is done."""
+        looper = get_looper(self.e_step_backend)
+        course = looper.fit(placed, start.block, start.subordinator.gig, self.plan)
+        records = zip(course.log_likelihoods, course.changes, strict=True)
+        for i, record in zip(range(course.n_iter), records, strict=False):
+            self.report(i + 1, *record)
+        return course
+
+    def _judged(
+        self,
+        start: NormalMixture,
+        course: Course,
+        placed: Any,
+        X: Any,
+        weights: FloatArray | None,
+    ) -> EMResult:
+        """The result of a course that has run."""
+        n_iter = int(course.n_iter)
+        course = course._replace(
+            n_iter=n_iter,
+            n_passes=int(course.n_passes),
+            log_likelihood=float(course.log_likelihood),
+            log_likelihoods=_frozen(course.log_likelihoods[:n_iter]),
+            changes=_frozen(course.changes[:n_iter]),
+        )
+        fitted = start.at(course.block, course.gig)
+        backend = get_backend(self.e_step_backend)
+        ending = ending_of(course.ending, fitted, self.held.fixed, backend, placed)
+        if ending in (Ending.CUSP, Ending.SINGULAR):
+            course, fitted, ending = self._at_the_highest_cusp(course, fitted, ending, X, weights)
+        else:
+            found = gaussian_limit(fitted, course, X, weights, self.held)
+            if found is not None:
+                fitted, course, ending = *found, Ending.GAUSSIAN_LIMIT
+        gauged = in_gauge(fitted, self.regularization, start)
+        if gauged is None:
+            gauged, ending = fitted, Ending.NO_GAUGE
+        n = float(len(X) if weights is None else weights.sum())
+        rows = rows_at(fitted, np.asarray(X)) if ending in _AT_ROWS else ()
+        result = self._result(gauged, course, int(ending), n)
+        return replace(result, converged=bool(settled(ending)), rows=rows, data=(X, weights))
+
+    def _at_the_highest_cusp(
+        self,
+        course: Course,
+        fitted: NormalMixture,
+        ending: Ending,
+        X: Any,
+        weights: FloatArray | None,
+    ) -> tuple[Course, NormalMixture, Ending]:
+        """The course, the model and the ending after looking at rows nearby."""
+        values = np.asarray(X, np.float64)
+        if self.held.restriction.mu is not None or np.isnan(values).any():
+            return course, fitted, ending
+        plan = self.plan._replace(method="newton", rule=None)
+        found = highest_cusp(fitted, values, weights, plan)
+        value = course.log_likelihood
+        unbounded = found is not None and found.ending is Ending.UNBOUNDED
+        if found is None or not found.log_likelihood >= value - _SLACK * abs(value):
+            return course, fitted, Ending.UNBOUNDED if unbounded else ending
+        course = found._replace(
+            log_likelihoods=course.log_likelihoods,
+            changes=course.changes,
+            n_iter=course.n_iter,
+            n_passes=course.n_passes + found.n_passes,
+        )
+        model = fitted.at(found.block, found.gig)
+        return course, model, Ending.UNBOUNDED if unbounded else Ending.CUSP
+
+    def _result(self, model: NormalMixture, course: Course, ending: Any, n: Any) -> EMResult:
+        """The record of a course."""
+        return EMResult(
+            model=model,
+            log_likelihoods=course.log_likelihoods,
+            param_changes=course.changes,
+            n_iter=course.n_iter,
+            converged=settled(ending),
+            elapsed_time=math.nan,
+            code=ending,
+            n_passes=course.n_passes,
+            log_likelihood=course.log_likelihood * n,
+            n_observations=n,
+            n_parameters=model.n_parameters - self.held.parameters(model.d),
+            held=self.held.names,
+            regularization=self.regularization,
+        )
+
+
+def on_host(model: NormalMixture) -> NormalMixture:
+    """The model with NumPy arrays, where JAX has put its own.
+
+    Parameters
+    ----------
+    model : NormalMixture
+        Any.
+
+    Returns
+    -------
+    NormalMixture
+        Of the same numbers.
+    """
+    block, theta = model.block, model.subordinator.gig
+    if not on_jax(*block, *theta):
+        return model
+    p, a, b = map(float, theta)
+    return model.at(type(block)(*(np.array(x, np.float64) for x in block)), (p, a, b))
+
+
+def _frozen(values: Sequence[float]) -> FloatArray:
+    """Read-only array."""
+    array = np.array(values, np.float64)
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,89 @@
+"""The Gaussian limit of the families, where no mixture is likelier than the normal law."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nvmix._linalg import factor
+from nvmix.backends._protocol import Ending, Gaussian
+
+if TYPE_CHECKING:
+    from nvmix._typing import FloatArray
+    from nvmix.backends._protocol import Course, Fixed
+    from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.restrictions import Holding
+
+# Var[Y] / E[Y]^2 below which a fit may be on its way to the limit, and that of the model that
+# stands for it: its likelihood is that of the limit to about 1e-7 in relative terms.
+_NARROW: Final = 0.05
+_LIMIT: Final = 1e-7
+# Rounding of a mean log-likelihood times the spread of Y.
+_DIGITS: Final = 1e-14
+
+
+def gaussian_limit(
+    fitted: NormalMixture, course: Course, X: Any, weights: FloatArray | None, held: Holding
+) -> tuple[NormalMixture, Course] | None:
+    """The family's member next to the normal law, where a fit with narrow Y falls short of it.
+
+    Parameters
+    ----------
+    fitted : NormalMixture
+        The fitted model.
+    course : Course
+        How it was fitted.
+    X : (n, d) array
+        Observations.
+    weights : (n,) array or None
+        Their weights.
+    held : Holding
+        What the fit held.
+
+    Returns
+    -------
+    (NormalMixture, Course) or None
+        With the likelihood of the normal law; None where the fit is likelier, or values are
+        missing.
+    """
+    _, inv_y, y = fitted.subordinator.gig_expectations
+    spread = min(y * inv_y - 1.0, fitted.subordinator.var() / (y * y))
+    if spread >= _NARROW or Ending(int(course.ending)) in (Ending.UNBOUNDED, Ending.NON_FINITE):
+        return None
+    values = np.asarray(X, np.float64)
+    block = None if np.isnan(values).any() else _normal(values, weights, held)
+    if block is None:
+        return None
+    d = fitted.d
+    value = -0.5 * d * (1.0 + math.log(2.0 * math.pi)) - float(np.log(np.diag(block.L)).sum())
+    if not value > course.log_likelihood - _DIGITS / max(spread, _DIGITS):
+        return None
+    model = fitted.at(block, _narrow_law(held.fixed))
+    return model, course._replace(log_likelihood=value, block=block)
+
+
+def _normal(X: FloatArray, weights: FloatArray | None, held: Holding) -> Gaussian | None:
+    """Fitted normal law, as the normal block of a mixture with Y = 1."""
+    mu, symmetric = held.restriction.mu, held.restriction.symmetric
+    mean = np.average(X, axis=0, weights=weights)
+    centre = mu if mu is not None and symmetric else mean
+    deviations = X - centre
+    weighted = deviations if weights is None else deviations * weights[:, None]
+    total = float(len(X) if weights is None else weights.sum())
+    L = factor(weighted.T @ deviations / total)
+    if L is None:
+        return None
+    location = centre if mu is None else mu
+    return Gaussian(location.copy(), centre - location, L)
+
+
+def _narrow_law(fixed: Fixed) -> tuple[float, float, float]:
+    """(p, a, b) of a law of Y of mean 1, nearly."""
+    size = 1.0 / _LIMIT
+    if fixed.b == 0.0:
+        return size, 2.0 * size, 0.0
+    if fixed.a == 0.0:
+        return -size, 0.0, 2.0 * size
+    return -0.5 if fixed.p is None else fixed.p, size, size

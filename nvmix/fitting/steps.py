@@ -1,0 +1,257 @@
+"""The EM loop step by step: each step on its own backend, any rule, any number of threads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nvmix._exceptions import DegenerateError, SolveError
+from nvmix.backends._protocol import Course, Ending
+from nvmix.backends._tolerances import FALL, NO_GAIN, QUIET, ROUNDING
+from nvmix.fitting.acceleration import Extrapolation
+from nvmix.fitting.change import displacement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nvmix._statistics import SufficientStatistics
+    from nvmix.backends._protocol import Backend, Plan
+    from nvmix.distributions.mixture import NormalMixture
+
+
+@dataclass
+class StepLoop:
+    """An EM fit that goes on step by step.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where E-steps run.
+    X : placed observations
+        As the backend placed them.
+    m_step_backend : {"cpu", "jax"}
+        Where the law of Y is solved for.
+    plan : Plan
+        What to do.
+    conditional : bool
+        Whether mu, gamma and Sigma are maximised before the law of Y, each after its own E-step
+        (MCECM), rather than all after one.
+    report : callable
+        Is told the number, likelihood and parameter change of each iteration.
+    """
+
+    backend: Backend
+    X: Any
+    m_step_backend: str
+    plan: Plan
+    conditional: bool
+    report: Callable[[int, float, float], None]
+
+    def run(self, start: NormalMixture) -> Course:
+        """Fit from a starting model.
+
+        An extrapolated step is kept if its own E-step finds the likelihood no lower; else the
+        plain step from the same statistics takes its place.
+
+        Parameters
+        ----------
+        start : NormalMixture
+            Where to start.
+
+        Returns
+        -------
+        Course
+            What happened.
+        """
+        # Numbers that leave the range of doubles end in a status, not in warnings.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            track = Track(start, Extrapolation.of(self.plan.acceleration, start))
+            _, ending = self._pass(track, start)
+            while ending is None:
+                ending = self._iterate(track)
+        return track.course(ending)
+
+    def _iterate(self, track: Track) -> Ending | None:
+        """One step from the statistics at hand, extrapolated if that is no worse."""
+        taken, ending = self._step(track, self._combined(track))
+        if not taken and track.extrapolation.extrapolated:
+            track.quiet = 0
+            _, ending = self._step(track, track.extrapolation.reject(track.batch))
+        return ending
+
+    def _combined(self, track: Track) -> SufficientStatistics:
+        """What the M-step is to invert, of the last E-step and those before."""
+        if self.plan.rule is not None:
+            track.eta = self.plan.rule(track.eta, track.batch, len(track.changes))
+            return track.eta
+        return track.extrapolation.propose(track.batch)
+
+    def _step(self, track: Track, eta: SufficientStatistics) -> tuple[bool, Ending | None]:
+        """M-step and the E-step of what it made: whether that was taken, and how the fit ends."""
+        model = track.model
+        try:
+            proposal = self._maximized(track, model, eta)
+        except DegenerateError:
+            return False, Ending.DEGENERATE
+        except SolveError:
+            return False, Ending.NO_SOLUTION
+        change, worth = displacement(model, proposal)
+        if math.isnan(change):
+            return False, Ending.DEGENERATE
+        return self._pass(track, proposal, change, worth)
+
+    def _maximized(
+        self, track: Track, model: NormalMixture, eta: SufficientStatistics
+    ) -> NormalMixture:
+        """The model of the next iteration."""
+        fixed, restriction = self.plan.fixed, self.plan.restriction
+        new = model.m_step(
+            eta, self.m_step_backend, self.plan.method, fixed=fixed, restriction=restriction
+        )
+        if not self.conditional:
+            return new
+        between = model.at(new.block, model.subordinator.gig)
+        track.passes += 1
+        eta = self.backend.e_step(self.X, between.block, between.subordinator.gig)
+        law = between.m_step(
+            eta, self.m_step_backend, self.plan.method, fixed=fixed, restriction=restriction
+        )
+        return model.at(new.block, law.subordinator.gig)
+
+    def _pass(
+        self,
+        track: Track,
+        model: NormalMixture,
+        change: float = math.inf,
+        worth: float = math.inf,
+    ) -> tuple[bool, Ending | None]:
+        """E-step at a model, which is taken unless it was extrapolated and is worse."""
+        batch = self.backend.e_step(self.X, model.block, model.subordinator.gig)
+        track.passes += 1
+        value = batch.mean_log_likelihood
+        if track.extrapolation.extrapolated and track.worse(value):
+            return False, None
+        if not math.isfinite(value):
+            return True, Ending.UNBOUNDED if value == math.inf else Ending.NON_FINITE
+        if self.plan.rule is None and value < track.value - FALL * abs(track.value):
+            return True, Ending.DEGENERATE
+        if track.log_likelihoods:
+            self.report(len(track.changes) + 1, track.log_likelihoods[-1], change)
+        return True, track.take(model, batch, change, worth, self.plan)
+
+
+class Track:
+    """Where a fit stands: its model with its statistics, and its histories.
+
+    Parameters
+    ----------
+    start : NormalMixture
+        Where it starts.
+    extrapolation : Extrapolation
+        What proposes statistics.
+    """
+
+    def __init__(self, start: NormalMixture, extrapolation: Extrapolation) -> None:
+        self.model = start
+        self.extrapolation = extrapolation
+        self.batch: SufficientStatistics
+        self.eta: SufficientStatistics | None = None
+        self.value, self.gain = -math.inf, math.inf
+        self.passes, self.plain, self.quiet = 0, 0, 0
+        self.log_likelihoods: list[float] = []
+        self.changes: list[float] = []
+
+    def worse(self, value: float) -> bool:
+        """Whether a likelihood is lower than the last one, by more than rounding, or nan."""
+        return not value >= self.value - ROUNDING * abs(self.value)
+
+    def take(
+        self,
+        model: NormalMixture,
+        batch: SufficientStatistics,
+        change: float,
+        worth: float,
+        plan: Plan,
+    ) -> Ending | None:
+        """Go on from a model; the ending, if the fit has arrived.
+
+        Parameters
+        ----------
+        model : NormalMixture
+            The model.
+        batch : SufficientStatistics
+            Of its E-step.
+        change, worth : float
+            Its `displacement` from the model before; inf for a start.
+        plan : Plan
+            What tells that the fit has arrived.
+
+        Returns
+        -------
+        Ending or None
+            None to go on.
+        """
+        value, extrapolated = batch.mean_log_likelihood, self.extrapolation.extrapolated
+        previous, self.gain, self.value = self.gain, value - self.value, value
+        self.model, self.batch = model, batch
+        if math.isfinite(change):
+            self.changes.append(change)
+            self.plain = 0 if extrapolated else self.plain + 1
+            if extrapolated or self.plain > 1:
+                left = worth if extrapolated else left_to_gain(self.gain, previous, abs(value))
+                self.quiet = self.quiet + 1 if left < plan.tol else 0
+            arrived = self.quiet >= QUIET if plan.criterion == "likelihood" else change < plan.tol
+            if arrived:
+                return Ending.CONVERGED
+            if len(self.changes) == plan.max_iter:
+                return Ending.MAX_ITER
+        self.log_likelihoods.append(value)
+        return None
+
+    def course(self, ending: Ending) -> Course:
+        """The record of the fit.
+
+        Parameters
+        ----------
+        ending : Ending
+            How it ended.
+
+        Returns
+        -------
+        Course
+            Of the last model that was taken.
+        """
+        n = len(self.changes)
+        return Course(
+            self.model.block,
+            self.model.subordinator.gig,
+            self.log_likelihoods[:n],
+            self.changes,
+            n,
+            self.passes,
+            self.value,
+            ending,
+        )
+
+
+def left_to_gain(gain: float, previous: float, size: float) -> float:
+    """What a geometric series still gains after two of its terms (Aitken).
+
+    Parameters
+    ----------
+    gain, previous : float
+        The last two terms.
+    size : float
+        Size of what gains; a relative gain of a rounding leaves none.
+
+    Returns
+    -------
+    float
+        inf where the terms do not fall.
+    """
+    if gain <= NO_GAIN * size:
+        return 0.0
+    return gain * gain / (previous - gain) if gain < previous < math.inf else math.inf

@@ -1,0 +1,245 @@
+"""Observed information against JAX's Hessian, and standard errors against refits."""
+
+import numpy as np
+import pytest
+from conftest import FAMILIES, make, needs_jax, normal_block
+
+from nvmix import (
+    BatchEMFitter,
+    GeneralizedHyperbolic,
+    Hyperbolic,
+    NormalInverseGamma,
+    NormalInverseGaussian,
+    VarianceGamma,
+)
+from nvmix.backends._protocol import Gaussian
+from nvmix.fitting.information import observed_information
+from nvmix.fitting.standard_errors import standard_errors
+
+SMOOTH = {VarianceGamma: {"alpha": 4.5, "beta": 3.0}}
+LIMITS = ({"p": 4.0, "a": 3.0, "b": 0.0}, {"p": -4.0, "a": 0.0, "b": 3.0})
+
+
+def _smooth(family, d):
+    return family.from_classical(**normal_block(d), **SMOOTH.get(family, FAMILIES[family]))
+
+
+def _at_a_limit(law):
+    return GeneralizedHyperbolic.from_classical(**normal_block(2), **law)
+
+
+def _fitted(tol=1e-5):
+    """A model near the maximum of its likelihood, and the data."""
+    true = make(NormalInverseGaussian)
+    X = true.rvs(1500, seed=0)
+    return true.fit(X, tol=tol, max_iter=5000).model, X
+
+
+def _hessian(model, X):
+    """Negative Hessian of the log-likelihood by JAX, in the coordinates of the information."""
+    import jax
+    import jax.numpy as jnp
+
+    d = model.d
+    rows, columns = np.tril_indices(d)
+    theta = model.subordinator.gig
+    free = [i for i in range(3) if model.fixed[i] is None]
+
+    def log_likelihood(v):
+        triangle = v[2 * d : 2 * d + len(rows)]
+        sigma = jnp.zeros((d, d)).at[rows, columns].set(triangle).at[columns, rows].set(triangle)
+        block = Gaussian(v[:d], v[d : 2 * d], jnp.linalg.cholesky(sigma))
+        # What is fixed stays a number, by which the family finds its limit.
+        law = list(theta)
+        for i, value in zip(free, v[2 * d + len(rows) :], strict=True):
+            law[i] = value
+        return model.at(block, tuple(law)).log_prob(jnp.asarray(X)).sum()
+
+    with jax.enable_x64(True):
+        at = [model.mu, model.gamma, model.sigma()[rows, columns], [theta[i] for i in free]]
+        return -np.asarray(jax.jit(jax.hessian(log_likelihood))(jnp.asarray(np.concatenate(at))))
+
+
+@needs_jax
+def test_information_is_the_hessian(family):
+    model = _smooth(family, 2)
+    X = model.rvs(300, seed=1)
+    exact = _hessian(model, X)
+    size = np.sqrt(np.abs(np.diag(exact)))
+    error = (observed_information(model, X) - exact) / np.outer(size, size)
+    assert np.abs(error).max() < 1e-12
+
+
+def test_covariance_is_that_of_refits():
+    # Y as spread out as this tells lam from 800 rows well enough for the asymptotics.
+    true = NormalInverseGaussian.from_classical(
+        mu=[0.1], gamma=[0.2], sigma=[[1.0]], mu_ig=1.0, lam=0.5
+    )
+    X = true.rvs(800, seed=3)
+    model = true.fit(X, tol=1e-6, max_iter=5000, regularization="det_sigma_x").model
+    errors = standard_errors(model, X, regularization="det_sigma_x")
+    rng = np.random.default_rng(0)
+    fitter = BatchEMFitter(regularization="det_sigma_x", max_iter=5000)
+    refits = [fitter.fit(model, model.rvs(800, rng)).model for _ in range(200)]
+    spread = np.std([[*m.mu, *m.gamma, m.mu_ig, m.lam] for m in refits], axis=0, ddof=1)
+    expected = np.delete(errors.errors, 2)
+    np.testing.assert_allclose(spread, expected, rtol=0.15)
+
+
+def test_likelihood_of_a_limit_needs_no_coordinate_beyond_it():
+    for law, family in zip(LIMITS, (VarianceGamma, NormalInverseGamma), strict=True):
+        wide = _at_a_limit(law)
+        alpha, beta = abs(wide.p), 0.5 * max(wide.a, wide.b)
+        narrow = family.from_classical(**normal_block(2), alpha=alpha, beta=beta)
+        X = wide.rvs(2000, seed=2)
+        errors, own = standard_errors(wide, X), standard_errors(narrow, X)
+        assert errors["p"] == pytest.approx(own["alpha"], rel=1e-12)
+        assert errors["a"] + errors["b"] == pytest.approx(2.0 * own["beta"], rel=1e-12)
+        assert 0.0 in (errors["a"], errors["b"])
+        np.testing.assert_allclose(errors["sigma"], own["sigma"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_units_of_the_data_are_those_of_the_errors(family, scale):
+    model = _smooth(family, 2)
+    X = model.rvs(2000, seed=4)
+    A, c = scale * np.array([[2.0, 0.0], [-1.0, 3.0]]), scale * np.array([7.0, -3.0])
+    theta = model.subordinator.gig
+    moved = model.at(Gaussian(A @ model.mu + c, A @ model.gamma, A @ model.L_sigma), theta)
+    errors, there = standard_errors(model, X), standard_errors(moved, X @ A.T + c)
+    for name in ("mu", "gamma"):
+        place = [element.startswith(f"{name}[") for element in errors.names]
+        covariance = A @ errors.covariance[np.ix_(place, place)] @ A.T
+        got = there.covariance[np.ix_(place, place)]
+        np.testing.assert_allclose(got, covariance, rtol=1e-7)
+    for name in model.subordinator.parameters:
+        assert there[name] == pytest.approx(errors[name], rel=1e-7)
+
+
+def test_what_no_gauge_changes_has_the_same_error_in_each():
+    model, X = _fitted(tol=1e-7)
+    _, a, b = model.subordinator.gig
+    gauged = model.rescaled((a / b) ** 0.5)
+    free, equal = standard_errors(model, X), standard_errors(gauged, X, regularization="a_eq_b")
+    np.testing.assert_allclose(equal["mu"], free["mu"], rtol=1e-6)
+    # mu_ig |Sigma|^(1 / d) is of the law of X: its error is mu_ig's alone where |Sigma| is held.
+    place = [equal.names.index(x) for x in ("sigma[0,0]", "sigma[1,0]", "sigma[1,1]", "mu_ig")]
+    inverse = np.linalg.inv(gauged.sigma())
+    slope = np.array([inverse[0, 0] / 2.0, inverse[1, 0], inverse[1, 1] / 2.0, 1.0 / gauged.mu_ig])
+    error = np.sqrt(slope @ equal.covariance[np.ix_(place, place)] @ slope)
+    assert error == pytest.approx(free["mu_ig"] / model.mu_ig, rel=1e-6)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_the_determinant_has_no_error(family, d):
+    model = _smooth(family, d)
+    errors = standard_errors(model, model.rvs(2000, seed=5))
+    place = [name.startswith("sigma") for name in errors.names]
+    rows, columns = np.tril_indices(d)
+    slope = np.linalg.inv(model.sigma())[rows, columns] * np.where(rows == columns, 1.0, 2.0)
+    assert slope @ errors.covariance[np.ix_(place, place)] @ slope < 1e-17
+
+
+def test_weights_count_rows():
+    model, X = _fitted()
+    counts = np.random.default_rng(0).integers(0, 4, len(X))
+    weighted = standard_errors(model, X, counts.astype(float))
+    repeated = standard_errors(model, np.repeat(X, counts, axis=0))
+    np.testing.assert_allclose(weighted.covariance, repeated.covariance, rtol=1e-9, atol=1e-18)
+
+
+def test_blocks_of_rows_add():
+    model = _smooth(NormalInverseGaussian, 3)
+    X = model.rvs(25_000, seed=6)
+    halves = observed_information(model, X[:9000]) + observed_information(model, X[9000:])
+    np.testing.assert_allclose(observed_information(model, X), halves, rtol=1e-10, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("family", "held"),
+    [
+        (NormalInverseGaussian, ("mu",)),
+        (NormalInverseGaussian, ("gamma", "mu")),
+        (VarianceGamma, ("alpha",)),
+        (NormalInverseGamma, ("alpha", "gamma")),
+        (GeneralizedHyperbolic, ("p",)),
+        (Hyperbolic, ("p",)),
+    ],
+)
+def test_held_parameters_have_no_error(family, held):
+    model = _smooth(family, 2)
+    X = model.rvs(2000, seed=7)
+    errors = standard_errors(model, X, held=held)
+    every = standard_errors(model, X)
+    for name, error in errors.items():
+        assert np.shape(error) == np.shape(getattr(model, name)) or name == "sigma"
+        assert np.all(np.equal(error, 0.0) == (name in held or (name == "p" and every[name] == 0)))
+        assert np.all(error <= every[name] * (1.0 + 1e-9))
+
+
+def test_a_held_order_of_the_wide_family_gives_the_errors_of_the_narrow_one():
+    narrow = _smooth(NormalInverseGaussian, 2)
+    X = narrow.rvs(2000, seed=8)
+    wide = GeneralizedHyperbolic(
+        narrow.mu, narrow.gamma, narrow.L_sigma, make(GeneralizedHyperbolic).subordinator
+    ).at(narrow.block, narrow.subordinator.gig)
+    errors, own = standard_errors(wide, X, held=("p",)), standard_errors(narrow, X)
+    np.testing.assert_allclose(errors["gamma"], own["gamma"], rtol=1e-9)
+    assert errors["b"] == pytest.approx(own["lam"], rel=1e-9)
+
+
+def test_shapes_intervals_and_tables():
+    model, X = _fitted()
+    errors = standard_errors(model, X)
+    assert list(errors) == ["mu", "gamma", "sigma", "mu_ig", "lam"]
+    assert len(errors) == 5
+    assert errors["mu"].shape == (2,)
+    np.testing.assert_array_equal(errors["sigma"], errors["sigma"].T)
+    assert isinstance(errors["lam"], float)
+    intervals = errors.confidence_intervals(0.9)
+    assert intervals["sigma"].shape == (2, 2, 2)
+    low, high = intervals["lam"]
+    assert high - low == pytest.approx(2.0 * 1.6448536269514722 * errors["lam"])
+    assert 0.5 * (low + high) == pytest.approx(model.lam)
+    assert "sigma[1,0]" in repr(errors)
+    assert "|Sigma| held" in repr(errors)
+    assert errors._repr_html_().count("<tr>") == 1 + len(errors.names)
+    with pytest.raises(KeyError):
+        errors["alpha"]
+    for level in (0.0, 1.0, 95.0):
+        with pytest.raises(ValueError, match="level"):
+            errors.confidence_intervals(level)
+
+
+def test_an_infinite_information_raises():
+    student = NormalInverseGamma.from_classical(
+        mu=[0.0], gamma=[0.0], sigma=[[1.0]], alpha=0.3, beta=0.5
+    )
+    X = student.rvs(500, seed=1)
+    with pytest.raises(ValueError, match="not finite"):
+        standard_errors(student, X)
+    assert standard_errors(student, X, held=("gamma",))["alpha"] < 0.1
+    peaked = VarianceGamma.from_classical(mu=X[7], gamma=[0.1], sigma=[[1.0]], alpha=0.8, beta=1.0)
+    with pytest.raises(ValueError, match="cusp"):
+        standard_errors(peaked, X)
+
+
+def test_a_fit_that_is_no_maximum_raises():
+    X = np.random.default_rng(0).standard_normal((400, 1))
+    nearly_gaussian = NormalInverseGaussian.from_classical(
+        mu=[0.0], gamma=[0.0], sigma=[[1.0]], mu_ig=1.0, lam=1e4
+    )
+    with pytest.raises(ValueError, match="interior maximum"):
+        standard_errors(nearly_gaussian, X)
+
+
+def test_bad_arguments_raise():
+    model, X = _fitted()
+    with pytest.raises(ValueError, match="held must be names among mu, gamma, got p"):
+        standard_errors(model, X, held=("p",))
+    with pytest.raises(ValueError, match="regularization"):
+        standard_errors(model, X, regularization="det")
+    with pytest.raises(ValueError, match="a_eq_b"):
+        standard_errors(_smooth(VarianceGamma, 2), X, regularization="a_eq_b")
+    with pytest.raises(ValueError, match="a_eq_b"):
+        standard_errors(_at_a_limit(LIMITS[0]), X, regularization="a_eq_b")
