@@ -21,4 +21,9 @@ def warm_up() -> None:
     """
     X = np.random.default_rng(0).standard_t(4.0, (300, 2))
     for family in (NormalInverseGaussian, Hyperbolic, GeneralizedHyperbolic):
-        BatchEMFitter(max_iter=1).run(family.default_init(X), sample(X))
+        start = family.default_init(X)
+        BatchEMFitter(max_iter=1).run(start, sample(X))
+        # What fits of many rows go through, step by step.
+        start.m_step(start.e_step(X))
+    X[0, 0] = np.nan
+    BatchEMFitter(max_iter=1, missing="em").run(start, sample(X, missing="em"))

@@ -3,6 +3,8 @@
 import warnings
 from itertools import product
 
+import numpy as np
+
 import nvmix
 
 from .common import BACKENDS, FAMILIES, BackendBenchmark, installed
@@ -65,6 +67,37 @@ class Start:
         start("GeneralizedHyperbolic", self.X)
 
 
+class ManyFits:
+    """Two thousand fits of a thousand rows."""
+
+    number = 1
+    repeat = 3
+
+    def setup(self):
+        self.data = simulated(2_000_000, 1).reshape(2_000, 1_000, 1)
+        nvmix.fit_many(self.data[:2])
+
+    def time_fit_many(self):
+        nvmix.fit_many(self.data)
+
+
+class MissingValues:
+    """A fit with a share of values missing at random."""
+
+    params = ([0.0, 0.2],)
+    param_names = ("share",)
+
+    def setup(self, share):
+        X = simulated(20_000, 5).copy()
+        X[np.random.default_rng(0).random(X.shape) < share] = np.nan
+        self.X = X[~np.isnan(X).all(axis=1)]
+        self.start = nvmix.NormalInverseGaussian.default_init(self.X, missing="em")
+        self.time_fit(share)
+
+    def time_fit(self, _share):
+        self.start.fit(self.X, missing="em")
+
+
 class Outcome:
     """Where the fits end, each done once for both numbers."""
 
@@ -77,7 +110,7 @@ class Outcome:
         for family, backend in product(FAMILIES, filter(installed, BACKENDS)):
             result = fit(start(family, X), X, backend)
             likelihood = result.model.marginal_log_likelihood(X)
-            outcomes[family, backend] = result.n_iter, likelihood
+            outcomes[family, backend] = result.n_iter, likelihood, result.n_passes
         return outcomes
 
     def setup(self, outcomes, family, backend):
@@ -90,7 +123,11 @@ class Outcome:
     def track_final_loglik(self, outcomes, family, backend):
         return outcomes[family, backend][1]
 
+    def track_passes(self, outcomes, family, backend):
+        return outcomes[family, backend][2]
+
     track_iterations.unit = "iterations"
+    track_passes.unit = "passes"
     track_final_loglik.unit = "nats per row"
 
 

@@ -24,6 +24,8 @@ NEGLIGIBLE: Final = 1e-6
 MEMORY: Final = 5
 UNDAMPED: Final = 1e-12
 DAMPED: Final = 1e-3
+# Iterations that go on by SQUAREM's strides after one of Anderson's was not kept.
+CAUTIOUS: Final = 4
 # Longest stride of SQUAREM at first, and the factor it grows by when it is taken.
 FIRST_STRIDE: Final = 4.0
 STRIDES: Final = 4.0

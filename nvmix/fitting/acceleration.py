@@ -14,7 +14,7 @@ import numpy as np
 
 from nvmix._linalg import factor
 from nvmix._statistics import SufficientStatistics
-from nvmix.backends._tolerances import DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.backends._tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -28,7 +28,8 @@ class Extrapolation:
     Parameters
     ----------
     method : {"none", "squarem", "anderson"}
-        SQUAREM, or Anderson acceleration over the last `MEMORY` differences.
+        SQUAREM, or Anderson acceleration over the last `MEMORY` differences, which goes on by
+        SQUAREM for a while after a step that was not kept.
     origin, scale : (d,) and (d, d) array
         Frame in which statistics are compared.
     s : float
@@ -52,6 +53,7 @@ class Extrapolation:
     metric: FloatArray
     damping: float = UNDAMPED
     longest: float = FIRST_STRIDE
+    cautious: int = 0
     extrapolated: bool = False
     _trail: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
     _used: FloatArray | None = None
@@ -99,11 +101,13 @@ class Extrapolation:
             self._trail = [*self._trail[-MEMORY:], (image - self._used, image)]
         self.damping = max(UNDAMPED, 0.1 * self.damping)
         enough = len(self._trail) > 1
+        by_strides = self.method == "squarem" or self.cautious > 0
         found = None
-        if enough and self.method == "anderson":
+        if enough and not by_strides:
             found = self._anderson()
-        elif enough and not self.extrapolated:
-            found = self._squarem()
+        elif enough:
+            found = None if self.extrapolated else self._squarem()
+            self.cautious -= 1
         self.extrapolated = found is not None
         self._used = image if found is None else found
         return batch if found is None else self._statistics(found, batch)
@@ -123,6 +127,7 @@ class Extrapolation:
         """
         self.damping = max(100.0 * self.damping, DAMPED)
         self.longest = max(self.longest / STRIDES, FIRST_STRIDE)
+        self.cautious = CAUTIOUS
         self.extrapolated = False
         self._used = self._trail[-1][1]
         return batch

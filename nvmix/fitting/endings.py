@@ -8,6 +8,7 @@ import numpy as np
 
 from nvmix._linalg import inverse_lower
 from nvmix.backends._protocol import Ending
+from nvmix.backends._tolerances import NEGLIGIBLE
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Squared distance from mu, in units of the mean one, at which a row is at mu.
 _MET = 1e-12
+# Factor that the mean squared distance of the rows stays below, in units of d E[Y].
+_LARGE = 100.0
 # Variance of gamma Y in units of Sigma E[Y] at which the latter is next to nothing.
 _COLLAPSED = 1e6
 
@@ -43,10 +46,12 @@ def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend,
     Ending
         The same, a limit of the family, or UNBOUNDED, SINGULAR, CUSP or DEGENERATE.
     """
-    ending = Ending(ending)
+    ending = Ending.CONVERGED if ending <= Ending.SKEW_T_LIMIT else Ending(ending)
     p, a, b = model.subordinator.gig
     order = p - 0.5 * model.d
-    if order < 1.0 and backend.rows_rule(X, model.block, model.subordinator.gig):
+    # Without b next to E[Y] there is no need to look at the rows.
+    small = not b > _LARGE * NEGLIGIBLE * model.d * model.subordinator.mean()
+    if order < 1.0 and small and backend.rows_rule(X, model.block, model.subordinator.gig):
         if order <= 0.0:
             return Ending.UNBOUNDED
         at_rest = {Ending.CONVERGED: Ending.CUSP, Ending.DEGENERATE: Ending.SINGULAR}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nvmix._arrays import traced
+from nvmix._arrays import namespace, traced
 from nvmix._exceptions import ConvergenceWarning
 from nvmix._pytrees import pytree
 from nvmix._validation import row_weights, sample
@@ -125,7 +124,8 @@ class EMResult:
     @property
     def bic(self) -> float:
         """Schwarz's information criterion, k log n - 2 log L."""
-        return self.n_parameters * math.log(self.n_observations) - 2.0 * self.log_likelihood
+        log_n: float = namespace(self.n_observations).log(self.n_observations)
+        return self.n_parameters * log_n - 2.0 * self.log_likelihood
 
     def standard_errors(self, X: Any = None, *, weights: Any = None) -> StandardErrors:
         """Standard errors of the parameters, by the observed information.

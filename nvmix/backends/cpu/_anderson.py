@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from nvmix.backends._protocol import ACCELERATIONS
-from nvmix.backends._tolerances import DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.backends._tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
 from nvmix.backends.cpu._jit import device
 from nvmix.backends.cpu._matrices import cholesky
 
@@ -34,8 +34,9 @@ class Trail(NamedTuple):
         g(u) - u and g(u) of the last iteration.
     residuals, images : (MEMORY, k) array
         Differences of these between consecutive iterations, in a ring.
-    state : (4,) array
-        Iterations seen, damping, whether the last step was extrapolated, and the longest stride.
+    state : (5,) array
+        Iterations seen, damping, whether the last step was extrapolated, the longest stride, and
+        iterations left to go by strides.
     """
 
     metric: FloatArray
@@ -51,7 +52,7 @@ def new_trail(metric: FloatArray) -> Trail:
     """Return an empty trail."""
     k = metric.size
     rings = np.zeros((MEMORY, k)), np.zeros((MEMORY, k))
-    state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE])
+    state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE, 0.0])
     return Trail(metric, np.zeros(k), np.zeros(k), rings[0], rings[1], state)
 
 
@@ -61,6 +62,7 @@ def reject(trail: Trail) -> None:
     trail.state[1] = max(100.0 * trail.state[1], DAMPED)
     trail.state[2] = 0.0
     trail.state[3] = max(trail.state[3] / STRIDES, FIRST_STRIDE)
+    trail.state[4] = CAUTIOUS
 
 
 @device
@@ -155,8 +157,10 @@ def propose(
             trail.image[k] = image[k]
         trail.state[0] = seen + 1.0
         trail.state[1] = max(UNDAMPED, 0.1 * trail.state[1])
-        if seen > 1 and method == _SQUAREM:
+        by_strides = method == _SQUAREM or trail.state[4] > 0.0
+        if seen > 1 and by_strides:
             done = not extrapolated and _squarem(trail, (seen - 2) % MEMORY, proposal)
+            trail.state[4] -= 1.0
         elif seen > 1:
             done = _anderson(trail, min(seen - 1, MEMORY), proposal)
     for k in range(0 if done else u.size):

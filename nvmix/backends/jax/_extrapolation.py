@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 
 from nvmix._statistics import SufficientStatistics
-from nvmix.backends._tolerances import DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.backends._tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
 from nvmix.backends.jax._rows import all_finite, inverse_lower
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class Trail(NamedTuple):
         g(u) and g(u) - u of the last iteration.
     images, residuals : (MEMORY, k) array
         Differences of these between consecutive iterations, the newest last.
-    seen, damping, stride, extrapolated : () array
-        Iterations so far, damping, the longest stride, and whether the last step was extrapolated.
+    seen, damping, stride, cautious, extrapolated : () array
+        Iterations so far, damping, the longest stride, iterations left to go by strides, and
+        whether the last step was extrapolated.
     """
 
     used: Any
@@ -52,6 +53,7 @@ class Trail(NamedTuple):
     seen: Any
     damping: Any
     stride: Any
+    cautious: Any
     extrapolated: Any
 
 
@@ -71,8 +73,8 @@ def new_trail(frame: Frame) -> Trail:
     nothing = jnp.zeros_like(frame.metric)
     ring = jnp.zeros((MEMORY, nothing.size), nothing.dtype)
     damping, stride = (jnp.full_like(frame.s, x) for x in (UNDAMPED, FIRST_STRIDE))
-    seen, extrapolated = jnp.int32(0), jnp.array(False)
-    return Trail(nothing, nothing, nothing, ring, ring, seen, damping, stride, extrapolated)
+    none, extrapolated = jnp.int32(0), jnp.array(False)
+    return Trail(nothing, nothing, nothing, ring, ring, none, damping, stride, none, extrapolated)
 
 
 def means_of(eta: SufficientStatistics, frame: Frame) -> Any:
@@ -122,11 +124,17 @@ def propose(trail: Trail, image: Any, metric: Any, method: str) -> Trail:
         seen=seen + 1,
         damping=jnp.maximum(UNDAMPED, 0.1 * trail.damping),
     )
-    found, stride, exists = (_anderson if method == "anderson" else _squarem)(trail, metric)
+    by_strides = (trail.cautious > 0) | (method == "squarem")
+    found, stride, exists = _squarem(trail, metric)
+    if method == "anderson":
+        combined, possible = _anderson(trail, metric)
+        found = jnp.where(by_strides, found, combined)
+        exists = jnp.where(by_strides, exists, possible)
     exists &= seen > 1
     return trail._replace(
         used=jnp.where(exists, found, image),
-        stride=jnp.where(exists, stride, trail.stride),
+        stride=jnp.where(exists & by_strides, stride, trail.stride),
+        cautious=trail.cautious - (by_strides & (seen > 1)).astype(jnp.int32),
         extrapolated=exists,
     )
 
@@ -137,11 +145,12 @@ def reject(trail: Trail) -> Trail:
         used=trail.image,
         damping=jnp.maximum(100.0 * trail.damping, DAMPED),
         stride=jnp.maximum(trail.stride / STRIDES, FIRST_STRIDE),
+        cautious=jnp.full_like(trail.cautious, CAUTIOUS),
         extrapolated=jnp.array(False),
     )
 
 
-def _anderson(trail: Trail, metric: Any) -> tuple[Any, Any, Any]:
+def _anderson(trail: Trail, metric: Any) -> tuple[Any, Any]:
     """g - sum of c_i (g_i+1 - g_i), which makes the linear model of g - u least."""
     differences = trail.residuals * metric
     size = jnp.sqrt(jnp.sum(differences * differences, axis=1))
@@ -152,7 +161,7 @@ def _anderson(trail: Trail, metric: Any) -> tuple[Any, Any, Any]:
     A = directions @ directions.T + trail.damping * jnp.eye(MEMORY, dtype=size.dtype)
     L = jax.lax.linalg.cholesky(A)
     c = cho_solve((L, True), directions @ (trail.residual * metric)) / size
-    return trail.image - c @ trail.images, trail.stride, proper & all_finite(c)
+    return trail.image - c @ trail.images, proper & all_finite(c)
 
 
 def _squarem(trail: Trail, metric: Any) -> tuple[Any, Any, Any]:

@@ -1,0 +1,106 @@
+"""Fits by the JAX loop beside those by the numba loop: accelerations, criteria and weights."""
+
+import numpy as np
+import pytest
+from conftest import make, needs_jax
+
+from nvmix import (
+    BatchEMFitter,
+    GeneralizedHyperbolic,
+    NormalInverseGamma,
+    NormalInverseGaussian,
+    Status,
+)
+from nvmix._validation import sample
+
+pytestmark = needs_jax
+BOTH = {"e_step_backend": "jax", "m_step_backend": "jax"}
+
+
+@pytest.fixture(scope="module")
+def X():
+    return make(NormalInverseGamma).rvs(600, seed=0)
+
+
+def both(start, X, weights=None, **keywords):
+    data = sample(X)
+    return (
+        BatchEMFitter(**keywords, **backend).run(start, data, weights) for backend in ({}, BOTH)
+    )
+
+
+def assert_same(here, there):
+    assert (there.n_iter, there.n_passes) == (here.n_iter, here.n_passes)
+    assert there.status is here.status
+    np.testing.assert_allclose(there.log_likelihoods, here.log_likelihoods, atol=1e-10)
+    assert there.log_likelihood == pytest.approx(here.log_likelihood, rel=1e-11)
+
+
+@pytest.mark.parametrize("acceleration", ["none", "squarem", "anderson"])
+@pytest.mark.parametrize("criterion", ["parameters", "likelihood"])
+def test_accelerations_and_criteria(X, acceleration, criterion):
+    start = NormalInverseGaussian.default_init(X)
+    assert_same(*both(start, X, acceleration=acceleration, criterion=criterion, max_iter=500))
+
+
+def test_steps_that_are_not_kept(X):
+    start = NormalInverseGaussian.from_classical(
+        mu=X[0], gamma=[1.0, -1.0], sigma=0.1 * np.eye(2), mu_ig=1.0, lam=3.0
+    )
+    here, there = both(start, X, criterion="likelihood", max_iter=500)
+    assert here.n_passes > here.n_iter + 1
+    assert_same(here, there)
+
+
+def test_the_iteration_limit(X):
+    start = NormalInverseGaussian.default_init(X)
+    here, there = both(start, X, max_iter=3)
+    assert there.status is Status.MAX_ITER
+    assert_same(here, there)
+
+
+def test_weights(X):
+    rng = np.random.default_rng(0)
+    weights = rng.integers(0, 3, len(X)).astype(float)
+    start = GeneralizedHyperbolic.default_init(X)
+    here, there = both(start, X, weights, criterion="likelihood")
+    assert there.log_likelihood == pytest.approx(here.log_likelihood, rel=1e-10)
+    repeated = np.repeat(X, weights.astype(int), axis=0)
+    again = start.fit(repeated, criterion="likelihood", **BOTH)
+    assert again.log_likelihood == pytest.approx(there.log_likelihood, rel=1e-9)
+
+
+def test_a_batch_of_weights(X):
+    """A weighted bootstrap as one program: every lane is the fit it would be by itself."""
+    import jax
+    import jax.numpy as jnp
+
+    with jax.enable_x64(True):
+        start = NormalInverseGaussian.default_init(X)
+        fitter = BatchEMFitter(tol=1e-3, **BOTH)
+        weights = np.random.default_rng(1).exponential(size=(3, len(X)))
+        fits = jax.jit(jax.vmap(lambda w: fitter.fit(start, jnp.asarray(X), weights=w)))(weights)
+        for i in range(3):
+            single = start.fit(X, weights=weights[i], tol=1e-3)
+            assert fits.n_passes[i] == single.n_passes
+            np.testing.assert_allclose(fits.model.mu[i], single.model.mu, atol=1e-9)
+            np.testing.assert_allclose(fits.bic[i], single.bic, rtol=1e-10)
+
+
+def test_what_is_held_runs_step_by_step(X):
+    start = NormalInverseGaussian.default_init(X)
+    here, there = both(start, X, symmetric=True)
+    assert_same(here, there)
+    assert not there.model.gamma.any()
+    with pytest.raises(ValueError, match="missing='em' needs e_step_backend='cpu'"):
+        BatchEMFitter(missing="em", **BOTH)
+
+
+def test_what_a_trace_cannot_do_is_said(X):
+    import jax
+
+    start = NormalInverseGaussian.default_init(X)
+    for keywords in ({"symmetric": True}, {"n_init": 2}, {"algorithm": "mcecm"}):
+        fitter = BatchEMFitter(**keywords, **BOTH)
+        with pytest.raises(TypeError, match="with nothing held and a known rule"):
+            jax.jit(lambda x, fitter=fitter: fitter.fit(start, x))(X)
