@@ -6,6 +6,7 @@ What JAX traces has a shape and no numbers yet: its shape is checked, and it pas
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -113,6 +114,16 @@ def boolean(name: str, value: object) -> bool:
         msg = f"{name} must be True or False, got {value!r}"
         raise TypeError(msg)
     return bool(value)
+
+
+def mapping(name: str, value: Any) -> dict[str, Any] | None:
+    """Return a dict of a mapping, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        msg = f"{name} must be a mapping of names to values, got {value!r}"
+        raise TypeError(msg)
+    return dict(value)
 
 
 def instance(name: str, value: object, kind: type) -> None:
@@ -280,7 +291,9 @@ def observations(
     if on_jax(X):
         values = X
     elif missing == "em":
-        values = real_or_nan("X", X)
+        # pandas has missing values of its own, which NumPy does not know.
+        plain = X.to_numpy(float, na_value=np.nan) if hasattr(X, "to_numpy") else X
+        values = real_or_nan("X", plain)
         _no_infinity("X", values)
         _in_range("X", np.nan_to_num(values))
     else:
@@ -370,8 +383,11 @@ def row_weights(value: Any, n: int) -> FloatArray | None:
     if weights.shape != (n,):
         msg = f"weights must have shape ({n},), one for each row of X, got {np.shape(value)}"
         raise ValueError(msg)
-    if not traced(weights) and (weights.min() < 0.0 or not weights.sum() > 0.0):
-        msg = f"weights must be nonnegative and not all 0, got a least weight of {weights.min()}"
+    if not traced(weights) and (weights.min() < 0.0 or not 0.0 < weights.max() < _LARGEST):
+        msg = (
+            "weights must be nonnegative, not all 0 and below 1e150, got them from "
+            f"{weights.min()} to {weights.max()}"
+        )
         raise ValueError(msg)
     return weights
 

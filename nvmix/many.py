@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from nvmix._validation import observations
+from nvmix._validation import observations, row_weights
 from nvmix.backends.cpu._threads import get_num_threads
 from nvmix.distributions.names import family_of
 from nvmix.fitting.em import BatchEMFitter
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def fit_many(
-    data: Iterable[Any], family: str | type[NormalMixture] = "nig", **keywords: Any
+    data: Iterable[Any],
+    family: str | type[NormalMixture] = "nig",
+    *,
+    weights: Iterable[Any] | None = None,
+    **keywords: Any,
 ) -> list[EMResult]:
     """Fit a family to each of many data sets, in parallel threads.
 
@@ -31,6 +36,8 @@ def fit_many(
         The data sets.
     family : str or type
         A family, or its name: "nig", "vg", "skewt", "hyperbolic" or "gh".
+    weights : (k, n) array_like or iterable of (n,) array_like, or None
+        Weights of the rows of each data set.
     **keywords
         Of `nvmix.fitting.em.BatchEMFitter`, for every fit.
 
@@ -59,21 +66,36 @@ def fit_many(
     (20, True)
     """
     chosen, fitter = family_of("family", family), BatchEMFitter(**keywords)
+    sets = _data_sets(data)
+    omegas = [None] * len(sets) if weights is None else list(weights)
+    if len(omegas) != len(sets):
+        msg = f"weights must be one array for each of {len(sets)} data sets, got {len(omegas)}"
+        raise ValueError(msg)
 
-    def fit(numbered: tuple[int, Any]) -> EMResult:
-        i, X = numbered
+    def fit(i: int) -> EMResult:
         try:
             # default_init validates what this only converts.
-            start = chosen.default_init(X, missing=fitter.missing)
-            return fitter.run(start, observations(X, missing=fitter.missing))
+            start = chosen.default_init(sets[i], missing=fitter.missing)
+            found = observations(sets[i], missing=fitter.missing)
+            return fitter.run(start, found, row_weights(omegas[i], len(found.values)))
         except (TypeError, ValueError) as error:
             msg = f"data set {i}: {error}"
             raise type(error)(msg) from error
 
-    sets = list(enumerate(data))
     if get_num_threads() == 1 or len(sets) < 2:
-        return [fit(numbered) for numbered in sets]
+        return [fit(i) for i in range(len(sets))]
     # The first fit alone: threads must not compile the same kernels at once.
-    first = [fit(numbered) for numbered in sets[:1]]
+    first = [fit(0)]
     with ThreadPoolExecutor(get_num_threads(), "nvmix-fits") as executor:
-        return first + list(executor.map(fit, sets[1:]))
+        return first + list(executor.map(fit, range(1, len(sets))))
+
+
+def _data_sets(data: Any) -> list[Any]:
+    """The data sets one by one."""
+    if isinstance(data, Mapping) or hasattr(data, "columns"):
+        msg = f"data must be a sequence of data sets, got {type(data).__name__}"
+        raise TypeError(msg)
+    if getattr(data, "ndim", 3) != 3:
+        msg = f"data must have shape (k, n, d) or be a list of data sets, got {data.shape}"
+        raise ValueError(msg)
+    return list(data)

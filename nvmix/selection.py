@@ -7,13 +7,13 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
 import numpy as np
 from scipy.special import chdtrc
 
 from nvmix._tables import html_table, text_table
-from nvmix._validation import Data, instance, sample
+from nvmix._validation import Data, instance, row_weights, sample
 from nvmix.distributions import (
     GeneralizedHyperbolic,
     NormalInverseGamma,
@@ -22,6 +22,9 @@ from nvmix.distributions import (
 )
 from nvmix.distributions.names import FAMILIES, family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
+
+if TYPE_CHECKING:
+    from nvmix._typing import FloatArray
 
 Family: TypeAlias = str | type[NormalMixture]
 
@@ -126,6 +129,8 @@ def compare(
     X: Any,
     families: Family | Iterable[Family] = "all",
     symmetric: bool | Iterable[bool] = (False, True),  # noqa: FBT001
+    *,
+    weights: Any = None,
     **keywords: Any,
 ) -> Comparison:
     """Fit families to the same data, with and without skewness, and rank them by AIC.
@@ -138,6 +143,8 @@ def compare(
         "all", or families by class or by name: "nig", "vg", "skewt", "hyperbolic", "gh".
     symmetric : bool or iterable of bool
         Whether gamma is held at 0; by default each family is fitted both ways.
+    weights : (n,) array_like or None
+        Weight of each row.
     **keywords
         Of `nvmix.fitting.em.BatchEMFitter`, for every fit.
 
@@ -171,8 +178,10 @@ def compare(
     chosen = _families(families)
     sides = (symmetric,) if isinstance(symmetric, bool) else tuple(symmetric)
     fitters = [BatchEMFitter(symmetric=side, **keywords) for side in sides]
-    data = sample(X)
-    results = [_fit(family, fitter, X, data) for family in chosen for fitter in fitters]
+    missing = fitters[0].missing if fitters else "raise"
+    data = sample(X, missing=missing)
+    omega = row_weights(weights, len(data.values))
+    results = [_fit(family, fitter, X, data, omega) for family in chosen for fitter in fitters]
     return Comparison(tuple(sorted(results, key=_rank)))
 
 
@@ -287,10 +296,20 @@ def _families(families: Family | Iterable[Family]) -> list[type[NormalMixture]]:
     return [family_of("families", family) for family in several]
 
 
-def _fit(family: type[NormalMixture], fitter: BatchEMFitter, X: Any, data: Data) -> EMResult:
+def _fit(
+    family: type[NormalMixture],
+    fitter: BatchEMFitter,
+    X: Any,
+    data: Data,
+    weights: FloatArray | None,
+) -> EMResult:
     """Fit one family, its start included in the time."""
     begin = time.perf_counter()
-    result = fitter.run(family.default_init(X), data)
+    try:
+        result = fitter.run(family.default_init(X, missing=fitter.missing), data, weights)
+    except (TypeError, ValueError) as error:
+        msg = f"{family.__name__}: {error}"
+        raise type(error)(msg) from error
     return replace(result, elapsed_time=time.perf_counter() - begin)
 
 
@@ -333,6 +352,17 @@ def _check_comparable(null: EMResult, alternative: EMResult) -> None:
             f"{shapes[1][0]:g} rows of {shapes[1][1]}"
         )
         raise ValueError(f"{msg}, named {columns}" if len(columns) > 1 else msg)
+    known = [result.data for result in (null, alternative) if result.data is not None]
+    if len(known) == 2 and not all(map(_same, *known)):
+        msg = "the fits are of different data: their observations or weights differ"
+        raise ValueError(msg)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two arrays, or two times None, are equal."""
+    if one is None or other is None:
+        return one is other
+    return bool(np.array_equal(one, other, equal_nan=True))
 
 
 def _gap(null: EMResult, alternative: EMResult) -> int:

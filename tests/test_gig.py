@@ -370,3 +370,16 @@ def test_infinite_moments_are_infinite():
 def test_gig_domain(arguments, match):
     with pytest.raises(ValueError, match=match):
         GIG(*arguments)
+
+
+@pytest.mark.parametrize("p", [-30.5, 10.5, 30.5, 100.5])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+def test_large_orders_held_near_the_limit(p, share, backend):
+    """Narrow laws whose b, or a, is a small part of the other; Newton overshot to the limit."""
+    spread = share / (abs(p) - 1.0)
+    fixed = Fixed(p=p)
+    theta, status = backend.gig_fit((np.nan, 1.0 + spread, 1.0), fixed, "newton", None)
+    assert status is GIGStatus.INTERIOR
+    _, _, inv_y, y = backend.gig_law(theta)
+    assert y == pytest.approx(1.0, rel=1e-9)
+    assert inv_y == pytest.approx(1.0 + spread, rel=1e-9)

@@ -58,8 +58,8 @@ class TestWeights:
         ("weights", "message"),
         [
             (np.ones(3), r"weights must have shape \(1500,\).*got \(3,\)"),
-            (-np.ones(1500), "weights must be nonnegative and not all 0"),
-            (np.zeros(1500), "weights must be nonnegative and not all 0"),
+            (-np.ones(1500), "weights must be nonnegative, not all 0"),
+            (np.zeros(1500), "weights must be nonnegative, not all 0"),
             (np.full(1500, np.nan), "weights must be finite"),
         ],
     )
@@ -258,6 +258,19 @@ class TestMany:
         assert fit_many([]) == []
         with pytest.raises(ValueError, match="family must be one of 'nig'"):
             fit_many(X, "normal")
+        with pytest.raises(ValueError, match=r"shape \(k, n, d\).*got \(200, 2\)"):
+            fit_many(X[0])
+        with pytest.raises(TypeError, match="got dict"):
+            fit_many({"first": X[0]})
+
+    def test_weights(self):
+        sets = np.random.default_rng(0).standard_t(5, size=(2, 300, 1))
+        weights = np.random.default_rng(1).exponential(size=(2, 300))
+        for X, omega, result in zip(sets, weights, fit_many(sets, weights=weights), strict=True):
+            alone = NormalInverseGaussian.default_init(X).fit(X, weights=omega)
+            assert result.log_likelihood == alone.log_likelihood
+        with pytest.raises(ValueError, match="one array for each of 2 data sets, got 1"):
+            fit_many(sets, weights=weights[:1])
 
 
 class TestBounded:
@@ -299,6 +312,12 @@ class TestBounded:
         one, other = start.fit(X, **TIGHT), start.fit(X, bounded=True, **TIGHT)
         assert one.model.alpha > 1.5
         assert other.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-8)
+
+    def test_a_parameter_at_its_bound_has_no_error(self):
+        X = np.random.default_rng(0).standard_t(4, size=(300, 2))
+        result = GeneralizedHyperbolic.default_init(X).fit(X, bounded=True)
+        assert result.at_bound == ("p",)
+        assert result.standard_errors()["p"] == 0.0
 
     def test_families_without_a_bound_say_so(self, data):
         for family in (NormalInverseGaussian, NormalInverseGamma):
@@ -346,3 +365,33 @@ def test_a_cusp_is_the_highest_one_nearby():
         held = VarianceGamma.default_init(X).fit(X, fixed={"mu": X[row]}, **keywords)
         best = max(best, held.log_likelihood)
     assert result.log_likelihood >= best - 1e-7
+
+
+def test_data_without_an_interior_maximum_are_not_called_converged():
+    """One-sided data are likeliest where Sigma is singular and Y alone makes the variance."""
+    X = np.random.default_rng(7).exponential(size=(500, 1))
+    for acceleration in ("squarem", "anderson"):
+        fitter = BatchEMFitter(criterion="likelihood", tol=1e-8, acceleration=acceleration)
+        result = fitter.run(NormalInverseGaussian.default_init(X), sample(X))
+        assert not result.converged
+        # Not the likelihood of rounding, either.
+        expected = result.model.log_prob(X).sum()
+        assert result.log_likelihood == pytest.approx(expected, abs=1e-4)
+        assert np.diff(result.log_likelihoods).min() >= -1e-8
+
+
+def test_gh_starts_no_lower_than_its_special_cases():
+    """A cusp of the hyperbolic on which a generalized hyperbolic cannot improve is kept."""
+    X = np.random.default_rng(15).exponential(size=(500, 1))
+    keywords = {"criterion": "likelihood", "tol": 1e-8}
+    special = BatchEMFitter(**keywords).run(Hyperbolic.default_init(X), sample(X))
+    wide = BatchEMFitter(**keywords).run(GeneralizedHyperbolic.default_init(X), sample(X))
+    assert wide.log_likelihood >= special.log_likelihood - 1e-6
+
+
+def test_more_columns_than_newton_liked():
+    X = np.random.default_rng(1).standard_t(10, size=(1000, 40))
+    start = Hyperbolic.default_init(X)
+    newton, other = start.fit(X, tol=1e-6), start.fit(X, tol=1e-6, m_step_method="lbfgs")
+    assert newton.converged
+    assert newton.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-6)

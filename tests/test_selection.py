@@ -193,3 +193,18 @@ def test_a_fit_that_did_not_converge_is_not_tested(fits, data):
         likelihood_ratio_test(short, fits[NormalInverseGaussian, False])
     with pytest.raises(TypeError, match="alternative"):
         likelihood_ratio_test(fits[NormalInverseGaussian, True], short.model)
+
+
+def test_fits_of_other_data_are_refused():
+    X = np.random.default_rng(0).standard_t(4, size=(300, 2))
+    start = NormalInverseGaussian.default_init(X)
+    with pytest.raises(ValueError, match="their observations or weights differ"):
+        likelihood_ratio_test(start.fit(3.0 * X, symmetric=True), start.fit(X))
+
+
+def test_weights_count():
+    X = np.random.default_rng(0).standard_t(4, size=(200, 1))
+    weights = np.random.default_rng(1).integers(1, 3, 200)
+    weighted = compare(X, "nig", symmetric=False, weights=weights)
+    repeated = compare(np.repeat(X, weights, axis=0), "nig", symmetric=False)
+    assert weighted.best.bic == pytest.approx(repeated.best.bic, rel=1e-9)

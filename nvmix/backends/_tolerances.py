@@ -13,6 +13,9 @@ AT_LIMIT: Final = 1.0 - 1e-12
 ROUNDED: Final = 1e-8
 # E[Y] E[1/Y] - 1 below this leaves no digit to tell mu from gamma: the Gaussian limit.
 NO_MIXING: Final = 1e-13
+# Variance of gamma Y in units of Sigma E[Y] at which rounding of what Sigma is a difference of
+# rules the likelihood.
+COLLAPSED: Final = 1e6
 # Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step, and
 # share of the mean squared distance within which they have to be.
 DOMINANT: Final = 0.5

@@ -9,7 +9,7 @@ import numpy as np
 from nvmix._exceptions import DegenerateError
 from nvmix._linalg import factor, inverse_lower
 from nvmix.backends._protocol import Gaussian, Restriction
-from nvmix.backends._tolerances import NO_MIXING
+from nvmix.backends._tolerances import COLLAPSED, NO_MIXING
 
 if TYPE_CHECKING:
     from nvmix._statistics import SufficientStatistics
@@ -44,6 +44,10 @@ def normal_block(eta: SufficientStatistics, held: Restriction = FREE) -> Gaussia
     L = factor(S)
     if L is None:
         msg = "Sigma is not positive definite"
+        raise DegenerateError(msg)
+    g = inverse_lower(L) @ B[:, 1]
+    if float(g @ g) * y * D > COLLAPSED:
+        msg = "Sigma is next to singular along gamma: Y alone makes the variance there"
         raise DegenerateError(msg)
     mapped = eta.scale @ B
     mu = eta.origin + mapped[:, 0] if held.mu is None else held.mu.copy()

@@ -336,8 +336,8 @@ class GeneralizedHyperbolic(NormalMixture):
         special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
         starts = [family.default_init(data.values) for family in special]
         fits = fitted(starts, data.values, max_iter=_SPECIAL_STEPS)
-        widened = fitted([cls._widened(model) for model in fits], data.values, max_iter=_WIDE_STEPS)
-        best = likeliest([*widened, cls._widened(starts[0])], data.values)
+        wide = [cls._widened(model) for model in fits]
+        best = likeliest([*fitted(wide, data.values, max_iter=_WIDE_STEPS), *wide], data.values)
         return replace(best, columns=data.columns)
 
     @classmethod

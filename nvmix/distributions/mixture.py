@@ -157,6 +157,8 @@ class NormalMixture(MixtureLaw):
 
         Raises
         ------
+        TypeError
+            If something is held with statistics of JAX arrays.
         ValueError
             If no model has these statistics: Sigma singular, or Y without spread.
         """
@@ -167,6 +169,9 @@ class NormalMixture(MixtureLaw):
         one_of("method", method, M_STEP_METHODS)
         start, columns = self.subordinator.gig, self.columns
         if on_jax(*vars(eta).values()):
+            if fixed is not None or restriction != FREE:
+                msg = "an M-step of JAX arrays holds nothing: fixed and restriction must be default"
+                raise TypeError(msg)
             return self._from_jax(eta, method, start, columns)
         block = normal_block(eta, restriction)
         held = self.fixed if fixed is None else fixed

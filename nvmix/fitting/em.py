@@ -16,6 +16,7 @@ from nvmix._validation import (
     boolean,
     instance,
     integer,
+    mapping,
     nonnegative,
     one_of,
     optional_callable,
@@ -202,7 +203,7 @@ class BatchEMFitter:
         self.eta_update = optional_callable("eta_update", eta_update)
         self.acceleration = one_of("acceleration", acceleration, ("auto", *ACCELERATIONS))
         self.algorithm = one_of("algorithm", algorithm, ALGORITHMS)
-        self.fixed = None if fixed is None else dict(fixed)
+        self.fixed = mapping("fixed", fixed)
         self.symmetric = boolean("symmetric", symmetric)
         self.bounded = boolean("bounded", bounded)
         self.missing = one_of("missing", missing, MISSING)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _MET = 1e-12
 # Factor that the mean squared distance of the rows stays below, in units of d E[Y].
 _LARGE = 100.0
-# Variance of gamma Y in units of Sigma E[Y] at which the latter is next to nothing.
-_COLLAPSED = 1e6
+# Variance of gamma Y in units of Sigma E[Y] at which a fit is on its way to a singular Sigma.
+_COLLAPSING = 1e4
 
 
 def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend, X: Any) -> Ending:
@@ -47,6 +47,8 @@ def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend,
         The same, a limit of the family, or UNBOUNDED, SINGULAR, CUSP or DEGENERATE.
     """
     ending = Ending.CONVERGED if ending <= Ending.SKEW_T_LIMIT else Ending(ending)
+    if ending is Ending.CONVERGED and _collapsed(model):
+        return Ending.DEGENERATE
     p, a, b = model.subordinator.gig
     order = p - 0.5 * model.d
     # Without b next to E[Y] there is no need to look at the rows.
@@ -56,8 +58,6 @@ def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend,
             return Ending.UNBOUNDED
         at_rest = {Ending.CONVERGED: Ending.CUSP, Ending.DEGENERATE: Ending.SINGULAR}
         return at_rest.get(ending, ending)
-    if ending is Ending.CONVERGED and _collapsed(model):
-        return Ending.DEGENERATE
     if ending is Ending.CONVERGED and b == 0.0 and fixed.b is None:
         return Ending.VARIANCE_GAMMA_LIMIT
     if ending is Ending.CONVERGED and a == 0.0 and fixed.a is None:
@@ -69,7 +69,7 @@ def _collapsed(model: NormalMixture) -> bool:
     """Whether Y alone has the variance along gamma, and Sigma next to none: rounding rules."""
     g = inverse_lower(model.L_sigma) @ model.gamma
     y, variance = model.subordinator.mean(), model.subordinator.var()
-    return bool(g @ g * variance > _COLLAPSED * y and np.isfinite(variance))
+    return bool(g @ g * variance > _COLLAPSING * y and np.isfinite(variance))
 
 
 def rows_at(model: NormalMixture, X: FloatArray) -> tuple[int, ...]:

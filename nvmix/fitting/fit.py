@@ -81,6 +81,12 @@ class Fit:
         EMResult
             The fitted model, in its gauge, and the record of the fit.
         """
+        # Numbers that leave the range of doubles end in a status, not in warnings.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self._run(start, X, weights)
+
+    def _run(self, start: NormalMixture, X: Any, weights: FloatArray | None) -> EMResult:
+        """Choose the loop, and judge how it ended."""
         placed = get_backend(self.e_step_backend).place(X, self.device, weights)
         if self.is_one_program() and (self.e_step_backend == "jax" or placed.whole):
             course = self._run_program(start, placed)
@@ -168,7 +174,7 @@ class Fit:
         if ending in (Ending.CUSP, Ending.SINGULAR):
             course, fitted, ending = self._at_the_highest_cusp(course, fitted, ending, X, weights)
         else:
-            found = gaussian_limit(fitted, course, X, weights, self.held)
+            found = gaussian_limit(fitted, course, ending, X, weights, self.held)
             if found is not None:
                 fitted, course, ending = *found, Ending.GAUSSIAN_LIMIT
         gauged = in_gauge(fitted, self.regularization, start)
@@ -177,6 +183,9 @@ class Fit:
         n = float(len(X) if weights is None else weights.sum())
         rows = rows_at(fitted, np.asarray(X)) if ending in _AT_ROWS else ()
         result = self._result(gauged, course, int(ending), n)
+        if fitted.subordinator.gig[0] == self.held.restriction.least_p:
+            order = "p" if "p" in fitted.subordinator.parameters else "alpha"
+            result = replace(result, at_bound=(order,))
         return replace(result, converged=bool(settled(ending)), rows=rows, data=(X, weights))
 
     def _at_the_highest_cusp(

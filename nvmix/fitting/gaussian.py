@@ -25,7 +25,12 @@ _DIGITS: Final = 1e-14
 
 
 def gaussian_limit(
-    fitted: NormalMixture, course: Course, X: Any, weights: FloatArray | None, held: Holding
+    fitted: NormalMixture,
+    course: Course,
+    ending: Ending,
+    X: Any,
+    weights: FloatArray | None,
+    held: Holding,
 ) -> tuple[NormalMixture, Course] | None:
     """The family's member next to the normal law, where a fit with narrow Y falls short of it.
 
@@ -35,6 +40,8 @@ def gaussian_limit(
         The fitted model.
     course : Course
         How it was fitted.
+    ending : Ending
+        How that ended.
     X : (n, d) array
         Observations.
     weights : (n,) array or None
@@ -50,7 +57,8 @@ def gaussian_limit(
     """
     _, inv_y, y = fitted.subordinator.gig_expectations
     spread = min(y * inv_y - 1.0, fitted.subordinator.var() / (y * y))
-    if spread >= _NARROW or Ending(int(course.ending)) in (Ending.UNBOUNDED, Ending.NON_FINITE):
+    stopped = ending in (Ending.MAX_ITER, Ending.NO_SOLUTION, Ending.UNBOUNDED, Ending.NON_FINITE)
+    if not spread < _NARROW or stopped:
         return None
     values = np.asarray(X, np.float64)
     block = None if np.isnan(values).any() else _normal(values, weights, held)

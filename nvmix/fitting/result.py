@@ -24,7 +24,7 @@ _LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
     "n_passes", "log_likelihood", "n_observations",
 )  # fmt: skip
-_STATIC = ("n_parameters", "held", "regularization", "scores", "rows")
+_STATIC = ("n_parameters", "held", "at_bound", "regularization", "scores", "rows")
 # Rows that a message names.
 _NAMED = 10
 
@@ -64,6 +64,8 @@ class EMResult:
         Free parameters: without those held, and the scale shared by Sigma and Y counted once.
     held : tuple of str
         Names of the parameters that were held.
+    at_bound : tuple of str
+        Name of the parameter that ``bounded=True`` keeps at its bound, where it does.
     regularization : str
         The gauge of the model.
     scores : tuple of float
@@ -87,6 +89,7 @@ class EMResult:
     n_observations: float
     n_parameters: int
     held: tuple[str, ...] = ()
+    at_bound: tuple[str, ...] = ()
     regularization: str = "none"
     scores: tuple[float, ...] = ()
     rows: tuple[int, ...] = ()
@@ -159,6 +162,11 @@ class EMResult:
         >>> result.standard_errors()["mu"].round(2)
         array([0.94, 0.88])
         """
+        if not self.converged:
+            msg = (
+                f"standard errors need a fit that converged, got {self.status.name}: {self.message}"
+            )
+            raise ValueError(msg)
         if X is not None:
             values = sample(X, self.model.d, self.model.columns).values
             omega = row_weights(weights, len(values))
@@ -172,7 +180,11 @@ class EMResult:
             msg = "standard errors of a fit with missing values are not known; drop those rows"
             raise ValueError(msg)
         return standard_errors(
-            self.model, values, omega, regularization=self.regularization, held=self.held
+            self.model,
+            values,
+            omega,
+            regularization=self.regularization,
+            held=(*self.held, *self.at_bound),
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -30,8 +30,8 @@ class Status(Enum):
         "skew-t): result.model is exact there, and NormalInverseGamma is simpler."
     )
     GAUSSIAN_LIMIT = (
-        "Converged on the Gaussian limit of the family: no mixture of it is likelier than the "
-        "normal law of result.model.mean() and result.model.cov()."
+        "Converged on the Gaussian limit of the family, where Y is constant: the fit came to be no "
+        "likelier than the normal law of result.model.mean() and result.model.cov()."
     )
     CUSP = (
         "Converged with mu at a row of the data, where the density has a cusp: the highest of the "
@@ -42,8 +42,9 @@ class Status(Enum):
         "result.model to go on."
     )
     DEGENERATE = (
-        "Stopped: the next step would make Sigma singular or Y constant, as with (nearly) Gaussian "
-        "or collinear data; result.model is the last valid model."
+        "Stopped: the likelihood rises towards a limit of the family where Sigma is singular or Y "
+        "constant, as with nearly Gaussian, one-sided or collinear data, or few rows; result.model "
+        "is the last valid model. Try symmetric=True, or NormalInverseGaussian."
     )
     NON_FINITE = (
         "Stopped: the likelihood or its statistics became infinite or nan; result.model is the "

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nvmix._exceptions import DegenerateError, SolveError
 from nvmix.backends._protocol import Course, Ending
 from nvmix.backends._tolerances import FALL, NO_GAIN, QUIET, ROUNDING
@@ -66,12 +64,10 @@ class StepLoop:
         Course
             What happened.
         """
-        # Numbers that leave the range of doubles end in a status, not in warnings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            track = Track(start, Extrapolation.of(self.plan.acceleration, start))
-            _, ending = self._pass(track, start)
-            while ending is None:
-                ending = self._iterate(track)
+        track = Track(start, Extrapolation.of(self.plan.acceleration, start))
+        _, ending = self._pass(track, start)
+        while ending is None:
+            ending = self._iterate(track)
         return track.course(ending)
 
     def _iterate(self, track: Track) -> Ending | None:

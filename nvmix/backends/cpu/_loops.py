@@ -35,7 +35,7 @@ from nvmix.backends.cpu._variates import gig_variates
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:a8cb1e91aa47b4fc"
+LINKED_SOURCES: Final = "sha256:46f3000b4b44c983"
 
 
 @loop

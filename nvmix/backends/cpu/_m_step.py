@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from nvmix.backends._protocol import Fixed, GIGStatus
-from nvmix.backends._tolerances import NO_MIXING, NO_SPREAD
+from nvmix.backends._tolerances import COLLAPSED, NO_MIXING, NO_SPREAD
 from nvmix.backends.cpu._e_step import SCALARS, Model
 from nvmix.backends.cpu._jit import device
 from nvmix.backends.cpu._matrices import (
@@ -146,7 +146,7 @@ def to_frame(
 
 @device
 def _normal_block(means: FloatArray, held: Held, frame: Frame, block: Model) -> bool:
-    """Fill mu, gamma and L in the frame; whether they exist.
+    """Fill mu, gamma and L in the frame; whether they exist, with a Sigma that is not rounding.
 
     Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is not held.
     """
@@ -180,7 +180,15 @@ def _normal_block(means: FloatArray, held: Held, frame: Frame, block: Model) -> 
             )
             cross = gamma[i] * (x[j] - mu[j]) + (x[i] - mu[i]) * gamma[j]
             sigma[i, j] = about_mu - cross + y * gamma[i] * gamma[j]
-    return cholesky(sigma, block.L)
+    if not cholesky(sigma, block.L):
+        return False
+    inverse, g = np.empty((d, d)), np.empty(d)
+    invert_lower(block.L, inverse)
+    apply(inverse, gamma, g)
+    square = 0.0
+    for i in range(d):
+        square += g[i] * g[i]
+    return not square * y * D > COLLAPSED
 
 
 @device

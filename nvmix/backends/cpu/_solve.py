@@ -38,7 +38,8 @@ _RESIDUAL: Final = 1e-10
 _REPRODUCED: Final = 1e-9
 # Smallest pivot of a unit-diagonal covariance that is not rounding.
 _PIVOT: Final = 1e-15
-# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
+# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped (with p held, always), and on
+# logarithms.
 _BROAD: Final = 1.05
 _WIDE: Final = 2.0
 # Below this decrement full steps converge quadratically and the objective only shows rounding.
@@ -278,7 +279,8 @@ def _gig_interior(
     last, residual = np.inf, np.inf
     for _ in range(_MAX_NEWTON):
         dp, da, db, decrement, residual = _newton_step(p, a, b, tau, fixed, False)
-        if _BROAD < m <= _WIDE and (a + da <= 0.1 * a or b + db <= 0.1 * b):
+        narrow = m <= _BROAD and not fixed
+        if not (narrow or wide) and (a + da <= 0.1 * a or b + db <= 0.1 * b):
             dp, da, db, decrement, residual = _newton_step(p, a, b, tau, fixed, True)
         if not decrement >= 0.0:
             return p, a, b, _NOT_CONVERGED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import jax.numpy as jnp
 
 from nvmix.backends._protocol import Ending, Gaussian, GIGStatus
-from nvmix.backends._tolerances import NO_MIXING
+from nvmix.backends._tolerances import COLLAPSED, NO_MIXING
 from nvmix.backends.jax._rows import all_finite, inverse_lower
 from nvmix.backends.jax._solve import law_fit
 
@@ -40,7 +40,9 @@ def normal_block(eta: SufficientStatistics) -> tuple[Gaussian, Any]:
     L = jnp.linalg.cholesky(0.5 * (S + S.T))
     mapped = eta.scale @ B
     block = Gaussian(eta.origin + mapped[:, 0], mapped[:, 1], eta.scale @ L)
-    return block, (D > NO_MIXING) & (jnp.inf > D) & all_finite(block)
+    g = inverse_lower(L) @ B[:, 1]
+    proper = (D > NO_MIXING) & (jnp.inf > D) & ~(g @ g * y * D > COLLAPSED)
+    return block, proper & all_finite(block)
 
 
 def is_law(theta: Any) -> Any:

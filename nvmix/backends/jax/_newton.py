@@ -138,7 +138,8 @@ def _direction(point: Point, m: Any, fixed: bool) -> tuple[Any, Any]:
     """Newton step and its squared decrement, damped where it would nearly reach the boundary."""
     theta, _, g, h = point
     step, decrement = _step(theta, g, h, m, fixed, False)
-    overshoots = (m > _BROAD) & (m <= _WIDE) & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
+    far = (m <= _WIDE) & ((m > _BROAD) | fixed)
+    overshoots = far & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
     damped_step, damped_decrement = _step(theta, g, h, m, fixed, True)
     step = jnp.where(overshoots, damped_step, step)
     return step, jnp.where(overshoots, damped_decrement, decrement)
