@@ -10,7 +10,7 @@ from nvmix.backends.cpu._patterns import Patterns
 from nvmix.backends.cpu._threads import groups_of
 
 if TYPE_CHECKING:
-    from nvmix._typing import FloatArray, IntArray
+    from nvmix._typing import BoolArray, FloatArray
 
 _NO_WEIGHTS = np.empty(0)
 
@@ -51,37 +51,25 @@ def placed(X: FloatArray, weights: FloatArray | None) -> Placed:
 
 
 def _by_pattern(X: FloatArray, weights: FloatArray) -> list[Patterns]:
-    """Rows sorted by which columns they have; small patterns share a group."""
+    """Rows sorted by which columns they have, in fixed groups."""
     present = ~np.isnan(X)
     bits = np.packbits(present, axis=1)
     # One number a row where its bits fit, as sorting numbers is quick.
     codes = np.zeros((len(X), -(-bits.shape[1] // 8) * 8), np.uint8)
     codes[:, : bits.shape[1]] = bits
-    keys = codes.view(np.uint64)
-    order = np.lexsort(keys.T)
-    ends = np.flatnonzero((keys[order[1:]] != keys[order[:-1]]).any(axis=1)) + 1
-    share, pieces, groups = len(X) / len(groups_of(X.shape)), [], []
-    for rows in np.split(order, ends):
-        for part in groups_of((len(rows), X.shape[1])):
-            pieces.append(_piece(X, weights, present[rows[0]], rows[part]))
-            if sum(int(piece.rows[0]) for piece in pieces) >= share:
-                groups.append(_joined(pieces))
-                pieces = []
-    return [*groups, _joined(pieces)] if pieces else groups
+    order = np.lexsort(codes.view(np.uint64).T)
+    X, present = X[order], present[order]
+    weights = weights[order] if weights.size else weights
+    return [
+        _group(X[part], present[part], weights[part] if weights.size else weights)
+        for part in groups_of(X.shape)
+    ]
 
 
-def _piece(X: FloatArray, weights: FloatArray, pattern: FloatArray, rows: IntArray) -> Patterns:
-    """Rows of one pattern."""
-    has = np.flatnonzero(pattern)
-    return Patterns(
-        X[np.ix_(rows, has)].ravel(),
-        weights[rows] if weights.size else weights,
-        np.concatenate([has, np.flatnonzero(pattern == 0)])[None, :],
-        np.array([has.size]),
-        np.array([rows.size]),
-    )
-
-
-def _joined(pieces: list[Patterns]) -> Patterns:
-    """Several patterns as one group."""
-    return Patterns(*(np.concatenate(parts) for parts in zip(*pieces, strict=True)))
+def _group(X: FloatArray, present: BoolArray, weights: FloatArray) -> Patterns:
+    """Sorted rows as patterns."""
+    changes = np.flatnonzero((present[1:] != present[:-1]).any(axis=1)) + 1
+    first = np.concatenate([[0], changes])
+    kinds = present[first]
+    columns = np.argsort(np.logical_not(kinds), axis=1, kind="stable")
+    return Patterns(X[present], weights, columns, kinds.sum(axis=1), np.diff([*first, len(X)]))
