@@ -60,7 +60,16 @@ def _hessian(model, X):
         return -np.asarray(jax.jit(jax.hessian(log_likelihood))(jnp.asarray(np.concatenate(at))))
 
 
+COMPILED = [
+    family
+    if family is NormalInverseGaussian
+    else pytest.param(family, marks=pytest.mark.exhaustive)
+    for family in FAMILIES
+]
+
+
 @needs_jax
+@pytest.mark.parametrize("family", COMPILED)
 def test_information_is_the_hessian(family):
     model = _smooth(family, 2)
     X = model.rvs(300, seed=1)

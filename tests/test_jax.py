@@ -78,7 +78,8 @@ def test_backends_agree(family, gauge, method, X):
         assert result.n_iter == base.n_iter
         assert result.status is base.status
         np.testing.assert_allclose(result.log_likelihoods, base.log_likelihoods, atol=1e-9)
-        np.testing.assert_allclose(result.param_changes, base.param_changes, atol=1e-7)
+        # Extrapolation enlarges the rounding of quasi-Newton solves.
+        np.testing.assert_allclose(result.param_changes, base.param_changes, atol=1e-6)
         np.testing.assert_allclose(numbers(result.model), numbers(base.model), atol=1e-7)
 
 
@@ -286,6 +287,7 @@ class TestArrays:
         np.testing.assert_allclose(hessian, numeric, atol=1e-8)
         np.testing.assert_allclose(hessian, hessian.T, atol=1e-14)
 
+    @pytest.mark.exhaustive
     def test_no_derivative_is_nan_at_a_limit(self, X, x64):
         for family in (VarianceGamma, NormalInverseGamma):
             gradient = jax.jit(jax.grad(lambda m: m.marginal_log_likelihood(X[:9])))(make(family))
@@ -293,6 +295,7 @@ class TestArrays:
         on_mu = jax.grad(lambda m: m.log_prob(m.mu))(make(NormalInverseGaussian))
         assert np.isfinite(numbers(on_mu)).all()
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("family", [VarianceGamma, GeneralizedHyperbolic])
     def test_moments(self, family, x64):
         model = make(family)
@@ -314,6 +317,7 @@ class TestArrays:
         )
         np.testing.assert_array_equal(jax.jit(lambda m: m.mean())(heavy), heavy.mean())
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("family", [NormalInverseGamma, GeneralizedHyperbolic])
     def test_implicit_derivative_of_the_solve(self, family, x64):
         model = make(family)
@@ -382,6 +386,7 @@ class TestBessel:
 
     V, Z = np.meshgrid([0.0, 0.3, 2.0, 40.0, 900.0], [1e-90, 1e-3, 1.0, 30.0, 1e50])
 
+    @pytest.mark.exhaustive
     def test_derivatives(self, x64):
         v, z = jnp.asarray(self.V.ravel()), jnp.asarray(self.Z.ravel())
         by_v, by_z = jax.vmap(jax.grad(special.log_kv, (0, 1)))(v, z)
@@ -557,6 +562,7 @@ class TestPlaces:
         with pytest.raises(ValueError, match=match):
             start.fit(spoil(jnp.asarray(X)), **BOTH)
 
+    @pytest.mark.exhaustive
     def test_shards(self):
         run = run_python(
             """

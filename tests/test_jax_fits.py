@@ -36,7 +36,10 @@ def assert_same(here, there):
     assert there.log_likelihood == pytest.approx(here.log_likelihood, rel=1e-11)
 
 
-@pytest.mark.parametrize("acceleration", ["none", "squarem", "anderson"])
+@pytest.mark.parametrize(
+    "acceleration",
+    ["anderson", *(pytest.param(a, marks=pytest.mark.exhaustive) for a in ("none", "squarem"))],
+)
 @pytest.mark.parametrize("criterion", ["parameters", "likelihood"])
 def test_accelerations_and_criteria(X, acceleration, criterion):
     start = NormalInverseGaussian.default_init(X)
@@ -70,6 +73,7 @@ def test_weights(X):
     assert again.log_likelihood == pytest.approx(there.log_likelihood, rel=1e-9)
 
 
+@pytest.mark.exhaustive
 def test_a_batch_of_weights(X):
     """A weighted bootstrap as one program: every lane is the fit it would be by itself."""
     import jax
