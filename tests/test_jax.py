@@ -62,7 +62,7 @@ QUASI_NEWTON = [pytest.param(m, marks=pytest.mark.exhaustive) for m in M_STEP_ME
 @pytest.mark.parametrize("method", [M_STEP_METHODS[0], *QUASI_NEWTON])
 @pytest.mark.parametrize("gauge", GAUGES)
 def test_backends_agree(family, gauge, method, X):
-    """Every pair of backends: as many iterations, likelihoods to 1e-9, parameters to 1e-7."""
+    """Every pair of backends: as many iterations, likelihoods to 1e-9, parameters to 1e-7 (Newton)."""
     if not has_gauge(family, gauge):
         pytest.skip("the family has no such gauge")
     start = family.default_init(X)
@@ -79,8 +79,9 @@ def test_backends_agree(family, gauge, method, X):
         assert result.status is base.status
         np.testing.assert_allclose(result.log_likelihoods, base.log_likelihoods, atol=1e-9)
         # Extrapolation enlarges the rounding of quasi-Newton solves.
-        np.testing.assert_allclose(result.param_changes, base.param_changes, atol=1e-6)
-        np.testing.assert_allclose(numbers(result.model), numbers(base.model), atol=1e-7)
+        atol = 1e-7 if method == "newton" else 1e-6
+        np.testing.assert_allclose(result.param_changes, base.param_changes, atol=atol)
+        np.testing.assert_allclose(numbers(result.model), numbers(base.model), atol=atol)
 
 
 def compilations(run):
