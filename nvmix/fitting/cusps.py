@@ -6,7 +6,7 @@ that mu may meet. With mu held at a row it is smooth.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -47,12 +47,13 @@ def highest_cusp(
         The likeliest fit, or one that is UNBOUNDED, with the passes of all; None where no row has
         a fit that converges.
     """
-    law = Fixed(p=plan.fixed.p, b=0.0)
+    plan = plan._replace(fixed=Fixed(p=plan.fixed.p, b=0.0))
+    placed = get_looper("cpu").place(X, weights=weights)
     best: Course | None = None
     passes = 0
     for _ in range(_MOST_ROUNDS):
         courses = [
-            _held_at(start, X, weights, plan._replace(fixed=law))
+            _held_at(start, placed, plan)
             for start in _likeliest_starts(model, X, weights, plan.restriction)
         ]
         passes += sum(course.n_passes for course in courses)
@@ -89,9 +90,7 @@ def _likeliest_starts(
     return [starts[i] for i in np.argsort(values)[::-1][:_HIGHEST]]
 
 
-def _held_at(start: NormalMixture, X: FloatArray, weights: FloatArray | None, plan: Plan) -> Course:
-    """Fit with mu held where it is."""
-    looper = get_looper("cpu")
+def _held_at(start: NormalMixture, placed: Any, plan: Plan) -> Course:
+    """Fit placed rows with mu held where it is."""
     held = plan._replace(restriction=plan.restriction._replace(mu=start.mu))
-    placed = looper.place(X, weights=weights)
-    return looper.fit(placed, start.block, start.subordinator.gig, held)
+    return get_looper("cpu").fit(placed, start.block, start.subordinator.gig, held)

@@ -24,7 +24,6 @@ from nvmix.backends.cpu._jit import device, entry, loop
 from nvmix.backends.cpu._m_step import Law, fit_law
 from nvmix.backends.cpu._patterns import Patterns, add_patterns
 from nvmix.backends.cpu._solve import (
-    gamma_shape,
     gig_boundary,
     gig_derivatives,
     gig_objective,
@@ -121,12 +120,6 @@ def gig_objective_entry(
 ) -> tuple[float, ...]:
     """k . tau - A(k), its gradient and the Hessian of A in the statistics of `_solve`."""
     return (gig_objective(p, a, b, tau), *gig_derivatives(p, a, b, tau))
-
-
-@entry
-def gamma_shape_entry(c: float) -> float:
-    """Alpha with log alpha - psi(alpha) = c."""
-    return gamma_shape(c)
 
 
 @loop
