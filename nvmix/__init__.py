@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from nvmix._exceptions import CheckpointError as CheckpointError
     from nvmix._exceptions import ConvergenceWarning as ConvergenceWarning
+    from nvmix._exceptions import ReadError as ReadError
     from nvmix._statistics import SufficientStatistics as SufficientStatistics
     from nvmix._warm_up import warm_up as warm_up
     from nvmix.backends.cpu._threads import get_num_threads as get_num_threads
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from nvmix.selection import likelihood_ratio_test as likelihood_ratio_test
 
 _MODULES = {
-    "nvmix._exceptions": ("ConvergenceWarning",),
+    "nvmix._exceptions": ("CheckpointError", "ConvergenceWarning", "ReadError"),
     "nvmix._statistics": ("SufficientStatistics",),
     "nvmix._warm_up": ("warm_up",),
     "nvmix.backends.cpu._threads": ("get_num_threads", "set_num_threads"),

@@ -11,3 +11,11 @@ class DegenerateError(ValueError):
 
 class SolveError(ValueError):
     """A subordinator's eta -> theta that did not converge."""
+
+
+class ReadError(OSError):
+    """A chunk of data that could not be read; the message names it."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is damaged, or of another fit; the file is left as it is."""

@@ -151,6 +151,10 @@ class SufficientStatistics:
         sums = {name: getattr(self, name) + getattr(that, name) for name in _SUMS}
         return replace(self, **sums)
 
+    def __radd__(self, other: object) -> SufficientStatistics:
+        """The statistics themselves, for 0 at the head of Python's ``sum``."""
+        return self if other == 0 else NotImplemented
+
     def __mul__(self, factor: float) -> SufficientStatistics:
         """Statistics with every row's weight multiplied by a factor."""
         return replace(self, **{name: getattr(self, name) * factor for name in _SUMS})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 from nvmix._arrays import namespace, on_jax, traced
+from nvmix._columns import columns_vary
 from nvmix._linalg import Standardized, standardized
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
     from nvmix._typing import FloatArray
 
-# A column whose spread beyond the other columns is below this share of its own is collinear:
-# rounding of the data leaves about 1e-16 per row.
-_COLLINEAR = 1e-13
-# A column is constant when its spread is rounding of its own size.
-_CONSTANT = 1e-14
 _SYMMETRIC = 1e-10
 # Beyond this, or all below its inverse, squares leave the range of doubles.
 _LARGEST = 1e150
@@ -346,12 +342,12 @@ def sample(
         msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
         raise ValueError(msg)
     if missing == "em" and not on_jax(data.values):
-        _columns_vary(data.columns or tuple(str(j) for j in range(d)), _filled(data.values))
+        columns_vary(data.columns or tuple(str(j) for j in range(d)), _filled(data.values))
     elif not traced(data.values):
         found = standardized(data.values)
         if on_jax(data.values):
             _finite_on_device(data.values, found)
-        _columns_vary(data.columns or tuple(str(j) for j in range(d)), found)
+        columns_vary(data.columns or tuple(str(j) for j in range(d)), found)
     return data
 
 
@@ -373,6 +369,48 @@ def starting_sample(X: Any, missing: str = "raise") -> Data:
             return Data(complete, data.columns)
         values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
     return Data(values, data.columns)
+
+
+def chunk_values(
+    name: str, value: Any, d: int | None, columns: tuple[str, ...] | None
+) -> FloatArray:
+    """Return the (m, d) real rows of a chunk, which may be none; nan and infinite ones pass."""
+    plain = value.to_numpy(float, na_value=np.nan) if hasattr(value, "to_numpy") else value
+    values = real_or_nan(name, plain)
+    if values.ndim == 1 and d in (None, 1):
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] == 0 or d not in (None, values.shape[1]):
+        expected = "(m, d)" if d is None else f"(m, {d})"
+        msg = f"{name} must have shape {expected}, got {np.shape(value)}"
+        raise ValueError(msg)
+    _same_columns(name, value, columns)
+    return values
+
+
+def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
+    """Return (m,) weights of the rows of a chunk."""
+    weights = array(name, value)
+    if weights.shape != (m,):
+        msg = f"{name} must have shape ({m},), one for each row, got {np.shape(value)}"
+        raise ValueError(msg)
+    if not ((weights >= 0.0) & (weights < _LARGEST)).all():
+        msg = f"{name} must be nonnegative and below 1e150, got {weights.min()}, {weights.max()}"
+        raise ValueError(msg)
+    return weights
+
+
+def finite_rows(values: FloatArray, missing: str, first: int, number: int | None) -> None:
+    """Check that no value of a chunk is infinite, or nan unless that is missing."""
+    bad = np.isinf(values) if missing == "em" else ~np.isfinite(values)
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        place = "" if number is None else f" (row {row} of chunk {number})"
+        expected = "finite or nan" if missing == "em" else "finite"
+        msg = (
+            f"X must be {expected}, got {values[row, column]} at row {first + row}, "
+            f"column {column}{place}"
+        )
+        raise ValueError(msg)
 
 
 def row_weights(value: Any, n: int) -> FloatArray | None:
@@ -420,31 +458,3 @@ def _finite_on_device(X: Any, found: Standardized) -> None:
     if not (np.isfinite(found.covariance).all() and (largest < _LARGEST).all()):
         values = array("X", np.asarray(X))
         _in_range("X", values)
-
-
-def _columns_vary(names: tuple[str, ...], found: Standardized) -> None:
-    """Check that no column is constant, or a combination of others."""
-    mean, size, covariance = found
-    deviation = np.sqrt(np.diag(covariance))
-    spread = size * deviation
-    for name, s, m, largest in zip(names, spread, np.abs(mean), size, strict=True):
-        if s <= _CONSTANT * (m + largest):
-            msg = f"X must not have a constant column, got column {name} with spread {s:.3g}"
-            raise ValueError(msg)
-    pivots = _pivots(covariance / np.outer(deviation, deviation))
-    if pivots.min() <= _COLLINEAR:
-        name = names[int(np.argmin(pivots))]
-        msg = f"X must not have collinear columns, got column {name} a combination of those before"
-        raise ValueError(msg)
-
-
-def _pivots(correlation: FloatArray) -> FloatArray:
-    """Residual variance of each column given the columns before it."""
-    A = correlation
-    pivots = np.ones(len(A))
-    for j in range(len(A)):
-        pivots[j] = A[j, j]
-        if pivots[j] <= _COLLINEAR:
-            break
-        A[j + 1 :, j + 1 :] -= np.outer(A[j + 1 :, j], A[j, j + 1 :]) / A[j, j]
-    return pivots

@@ -18,9 +18,11 @@ from nvmix import (
     VarianceGamma,
 )
 from nvmix._validation import Data
-from nvmix.backends import ACCELERATIONS, get_backend
+from nvmix.backends import ACCELERATIONS
 from nvmix.fitting.acceleration import Extrapolation
+from nvmix.fitting.observed import observed
 from nvmix.fitting.steps import StepLoop
+from nvmix.sources import Whole
 
 
 def moment_start(family, X):
@@ -97,9 +99,9 @@ def test_the_loops_agree(family, data):
     for acceleration in ACCELERATIONS:
         fitter = BatchEMFitter(acceleration=acceleration)
         whole = fitter.run(start, Data(X, None))
-        backend = get_backend()
+        rows = observed(Whole(X), "cpu")
         plan = _plan(start, acceleration)
-        course = StepLoop(backend, backend.place(X), "cpu", plan, False, lambda *_: None).run(start)
+        course = StepLoop(rows, "cpu", plan, False, lambda *_: None).run(start)
         assert (course.n_iter, course.n_passes) == (whole.n_iter, whole.n_passes)
         np.testing.assert_allclose(course.log_likelihoods, whole.log_likelihoods, rtol=1e-11)
         np.testing.assert_allclose(course.changes, whole.param_changes, rtol=1e-3, atol=1e-9)

@@ -15,9 +15,10 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # A module may import from its own layer and from those before it.
 LAYERS = (
     ("_typing", "_exceptions", "_arrays", "_pytrees"),
-    ("_linalg", "_validation", "_statistics", "_tables"),
+    ("_columns", "_linalg", "_sums", "_validation", "_statistics", "_tables"),
     ("backends",),
     ("special", "_csv", "datasets"),
+    ("sources",),
     ("fitting",),
     ("distributions",),
     ("utils", "_warm_up", "many", "selection", "cli", "__main__", "__init__"),

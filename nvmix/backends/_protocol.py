@@ -209,9 +209,6 @@ class Backend(Protocol):
     def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over placed (n, d) observations, in the block's frame."""
 
-    def rows_rule(self, X: Any, block: Gaussian, theta: GIGParameters) -> bool:
-        """Whether mu has met placed rows: b is negligible, and they carry half of all E[1/Y]."""
-
 
 class Looper(Protocol):
     """What runs a whole EM fit by itself, where the data are."""

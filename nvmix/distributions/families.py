@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from nvmix._validation import starting_sample, vector
+from nvmix._validation import vector
 from nvmix.backends import get_backend
 from nvmix.backends._protocol import Fixed
 from nvmix.distributions.mixture import NormalMixture
@@ -18,6 +18,7 @@ from nvmix.distributions.subordinators import (
     InverseGaussian,
 )
 from nvmix.fitting.starts import fitted, likeliest
+from nvmix.sources import starting_rows
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import GIGParameters
@@ -90,8 +91,9 @@ class VarianceGamma(NormalMixture):
 
         Parameters
         ----------
-        X : (n, d) array_like
-            Observations; the names of a DataFrame's columns are kept.
+        X : (n, d) array_like or source
+            Observations, as of `fit`; the names of columns are kept. Of a source up to 131,072
+            rows, evenly spaced, make the start.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 
@@ -105,7 +107,7 @@ class VarianceGamma(NormalMixture):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = starting_sample(X, missing)
+        data = starting_rows(X, missing)
         start = NormalInverseGaussian.default_init(data.values)
         wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
         smooth = fitted([wide], data.values, max_iter=_SMOOTHING_STEPS)[0]
@@ -317,8 +319,9 @@ class GeneralizedHyperbolic(NormalMixture):
 
         Parameters
         ----------
-        X : (n, d) array_like
-            Observations; the names of a DataFrame's columns are kept.
+        X : (n, d) array_like or source
+            Observations, as of `fit`; the names of columns are kept. Of a source up to 131,072
+            rows, evenly spaced, make the start.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 
@@ -332,7 +335,7 @@ class GeneralizedHyperbolic(NormalMixture):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = starting_sample(X, missing)
+        data = starting_rows(X, missing)
         special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
         starts = [family.default_init(data.values) for family in special]
         fits = fitted(starts, data.values, max_iter=_SPECIAL_STEPS)

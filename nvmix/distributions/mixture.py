@@ -16,8 +16,6 @@ from nvmix._validation import (
     observations,
     one_of,
     row_weights,
-    sample,
-    starting_sample,
 )
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends._protocol import GIGStatus
@@ -25,7 +23,9 @@ from nvmix.distributions._normal_block import FREE, normal_block
 from nvmix.distributions.law import MixtureLaw
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.initialization import SampleMoments, match_moments
+from nvmix.fitting.observed import PassedOver
 from nvmix.fitting.result import warn_unless_converged
+from nvmix.sources import source_of, starting_rows
 
 if TYPE_CHECKING:
     from nvmix.backends._protocol import Fixed, Gaussian, GIGParameters, Restriction
@@ -64,8 +64,9 @@ class NormalMixture(MixtureLaw):
 
         Parameters
         ----------
-        X : (n, d) array_like
-            Observations; the names of a DataFrame's columns are kept.
+        X : (n, d) array_like or source
+            Observations, as of `fit`; the names of columns are kept. Of a source up to 131,072
+            rows, evenly spaced, make the start.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 
@@ -79,7 +80,7 @@ class NormalMixture(MixtureLaw):
         TypeError, ValueError
             If X is not an array of n > d finite real rows, or has constant or collinear columns.
         """
-        data = starting_sample(X, missing)
+        data = starting_rows(X, missing)
         moments = match_moments(data.values)
         p, a, b = cls._moment_start(moments, data.values.shape[1])
         return cls(
@@ -101,8 +102,8 @@ class NormalMixture(MixtureLaw):
 
         Parameters
         ----------
-        X : (n, d) array_like
-            Observations.
+        X : (n, d) array_like or source
+            Observations, as of `fit`.
         backend : {"cpu", "jax"}
             Where to compute with NumPy arrays; those of JAX stay with JAX.
         weights : (n,) array_like or None
@@ -119,6 +120,9 @@ class NormalMixture(MixtureLaw):
             If X is not (n, d) finite real numbers, or has other columns than the model.
         """
         chosen = get_backend(backend)
+        source = source_of(X, self.d, self.columns, weights=weights)
+        if source is not None:
+            return PassedOver(source, backend).sums(self.block, self.subordinator.gig)
         values = observations(X, self.d, self.columns).values
         if self._on_jax or on_jax(values):
             gig = self.subordinator.gig
@@ -305,8 +309,8 @@ class NormalMixture(MixtureLaw):
 
         Parameters
         ----------
-        X : (n, d) array_like
-            Observations.
+        X : (n, d) array_like or source
+            Observations; see `nvmix.fitting.em.BatchEMFitter.fit`.
         weights : (n,) array_like or None
             Weight of each row.
         **keywords
@@ -327,8 +331,6 @@ class NormalMixture(MixtureLaw):
         ConvergenceWarning
             If the fit ends without converging; the message says how and what to try.
         """
-        fitter = BatchEMFitter(**keywords)
-        data = sample(X, self.d, self.columns, fitter.missing)
-        result = fitter.run(self, data, row_weights(weights, len(data.values)))
+        result = BatchEMFitter(**keywords).run_on(self, X, weights)
         warn_unless_converged(result, stacklevel=3)
         return result

@@ -6,38 +6,45 @@ that mu may meet. With mu held at a row it is smooth.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from nvmix._linalg import inverse_lower
 from nvmix.backends import get_backend, get_looper
-from nvmix.backends._protocol import Ending, Fixed, Gaussian
+from nvmix.backends._protocol import Ending, Fixed, Gaussian, GIGParameters
+from nvmix.fitting.endings import Distances
+from nvmix.fitting.observed import InMemory, observed
+from nvmix.fitting.steps import StepLoop
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.backends._protocol import Course, Plan, Restriction
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.observed import PassedOver
+    from nvmix.sources import Chunk, Source
 
-# Rows nearest to mu at which the likelihood is looked up, and the highest of them that are fitted.
+# Rows nearest to mu at which the likelihood is looked up, at least and at most, the looks at rows
+# that this may cost, and the highest that are fitted.
+_FEWEST: Final = 8
 _NEAREST: Final = 400
+_LOOKS: Final = 80_000_000
 _HIGHEST: Final = 4
 _MOST_ROUNDS: Final = 10
 
 
-def highest_cusp(
-    model: NormalMixture, X: FloatArray, weights: FloatArray | None, plan: Plan
-) -> Course | None:
+def highest_cusp(model: NormalMixture, source: Source, weight: float, plan: Plan) -> Course | None:
     """Fit with mu held at rows nearby, from the likeliest on, until none is likelier.
 
     Parameters
     ----------
     model : NormalMixture
         A fit whose mu is at a row or near one, with b = 0.
-    X : (n, d) array
+    source : Source
         Complete observations.
-    weights : (n,) array or None
-        Their weights.
+    weight : float
+        Sum of their weights.
     plan : Plan
         Of the fit.
 
@@ -48,14 +55,12 @@ def highest_cusp(
         a fit that converges.
     """
     plan = plan._replace(fixed=Fixed(p=plan.fixed.p, b=0.0))
-    placed = get_looper("cpu").place(X, weights=weights)
+    rows, count = observed(source, "cpu"), round(min(max(_LOOKS / weight, _FEWEST), _NEAREST))
     best: Course | None = None
     passes = 0
     for _ in range(_MOST_ROUNDS):
-        courses = [
-            _held_at(start, placed, plan)
-            for start in _likeliest_starts(model, X, weights, plan.restriction)
-        ]
+        starts = _likeliest_starts(model, source, count, plan.restriction)
+        courses = [_held_at(start, rows, plan) for start in starts]
         passes += sum(course.n_passes for course in courses)
         unbounded = [course for course in courses if course.ending is Ending.UNBOUNDED]
         if unbounded:
@@ -72,25 +77,68 @@ def highest_cusp(
 
 
 def _likeliest_starts(
-    model: NormalMixture, X: FloatArray, weights: FloatArray | None, held: Restriction
+    model: NormalMixture, source: Source, count: int, held: Restriction
 ) -> list[NormalMixture]:
     """The model moved to the rows nearby where it is likeliest, its mean kept by gamma."""
-    w = inverse_lower(model.L_sigma) @ (X - model.mu).T
-    q = np.square(w).sum(axis=0)
-    nearest = np.argpartition(q, _NEAREST)[:_NEAREST] if len(X) > _NEAREST else np.arange(len(X))
-    backend, y = get_backend(), model.subordinator.gig_expectations[2]
-    placed, theta = backend.place(X), (model.subordinator.gig[0], model.subordinator.gig[1], 0.0)
-    starts, values = [], []
-    for mu in np.unique(X[nearest], axis=0):
-        shift = np.zeros(model.d) if held.symmetric else (mu - model.mu) / y
-        block = Gaussian(mu, model.gamma - shift, model.L_sigma.copy())
-        density = backend.log_prob(placed, block, theta)
-        values.append(float(density.sum() if weights is None else density @ weights))
-        starts.append(model.at(block, theta))
-    return [starts[i] for i in np.argsort(values)[::-1][:_HIGHEST]]
+    nearest = _Nearest(Distances.of(model), count)
+    _, rows = source.fold(nearest, nearest.nearer)
+    y, theta = model.subordinator.gig_expectations[2], (*model.subordinator.gig[:2], 0.0)
+    shifts = [
+        (mu, np.zeros(model.d) if held.symmetric else (mu - model.mu) / y)
+        for mu in np.unique(rows, axis=0)
+    ]
+    blocks = [Gaussian(mu, model.gamma - shift, model.L_sigma.copy()) for mu, shift in shifts]
+    values = source.fold(_Likelihoods(blocks, theta), operator.add)
+    return [model.at(blocks[i], theta) for i in np.argsort(values)[::-1][:_HIGHEST]]
 
 
-def _held_at(start: NormalMixture, placed: Any, plan: Plan) -> Course:
-    """Fit placed rows with mu held where it is."""
+@dataclass(frozen=True)
+class _Nearest:
+    """The rows of a chunk that are nearest to mu, with their squared distances."""
+
+    distances: Distances
+    count: int
+
+    def __call__(self, chunk: Chunk) -> tuple[FloatArray, FloatArray]:
+        """(k,) and (k, d) arrays."""
+        return self._first(self.distances.each(chunk), np.asarray(chunk.values, np.float64))
+
+    def nearer(
+        self, left: tuple[FloatArray, FloatArray], right: tuple[FloatArray, FloatArray]
+    ) -> tuple[FloatArray, FloatArray]:
+        """The nearest of both."""
+        return self._first(*(np.concatenate(pair) for pair in zip(left, right, strict=True)))
+
+    def _first(self, q: FloatArray, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The nearest rows of X, copied."""
+        if len(q) > self.count:
+            rows = np.argpartition(q, self.count)[: self.count]
+            return q[rows], X[rows]
+        return q, X.copy()
+
+
+@dataclass(frozen=True)
+class _Likelihoods:
+    """Log-likelihoods of the rows of a chunk under several normal blocks and one law of Y."""
+
+    blocks: list[Gaussian]
+    theta: GIGParameters
+
+    def __call__(self, chunk: Chunk) -> FloatArray:
+        """(k,) sums."""
+        backend, weights = get_backend(), chunk.weights
+        placed = backend.place(chunk.values)
+        densities = (backend.log_prob(placed, block, self.theta) for block in self.blocks)
+        return np.array([f.sum() if weights is None else f @ weights for f in densities])
+
+
+def _held_at(start: NormalMixture, rows: InMemory | PassedOver, plan: Plan) -> Course:
+    """Fit rows with mu held where it is."""
     held = plan._replace(restriction=plan.restriction._replace(mu=start.mu))
-    return get_looper("cpu").fit(placed, start.block, start.subordinator.gig, held)
+    if isinstance(rows, InMemory):
+        return get_looper("cpu").fit(rows.placed, start.block, start.subordinator.gig, held)
+    return StepLoop(rows, "cpu", held, conditional=False, report=_silent).run(start)
+
+
+def _silent(i: int, log_likelihood: float, change: float) -> None:
+    """Tell nobody."""

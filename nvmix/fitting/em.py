@@ -32,6 +32,7 @@ from nvmix.fitting.regularization import check_gauge
 from nvmix.fitting.restrictions import Holding, holding, restricted
 from nvmix.fitting.result import EMResult, warn_unless_converged
 from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
+from nvmix.sources import Whole, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.backends._protocol import Gaussian, GIGParameters
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.sources import Source
 
 __all__ = ["BatchEMFitter", "EMResult"]
 
@@ -227,6 +229,14 @@ class BatchEMFitter:
             )
             raise ValueError(msg)
 
+    def _check_source(self, source: Source) -> None:
+        """Check settings that need rows in memory."""
+        needs = {"n_init": self.n_init > 1, "device": self.device is not None}
+        for name, set_so in needs.items():
+            if set_so:
+                msg = f"{name} needs X to be an array in memory, got {source}"
+                raise ValueError(msg)
+
     def _may_extrapolate(self) -> bool:
         """Whether an iteration is the plain map that extrapolation takes it for."""
         plain = self.eta_update is None or isinstance(self.eta_update, IdentityUpdate)
@@ -260,10 +270,31 @@ class BatchEMFitter:
             If the fit ends without converging; the message says how and what to try.
         """
         instance("model", model, Model)
-        data = sample(X, model.d, model.columns, self.missing)
-        result = self.run(model, data, row_weights(weights, len(data.values)))
+        result = self.run_on(model, X, weights)
         warn_unless_converged(result, stacklevel=3)
         return result
+
+    def run_on(self, model: NormalMixture, X: Any, weights: Any = None) -> EMResult:
+        """`fit` without a warning.
+
+        Parameters
+        ----------
+        model : NormalMixture
+            Where to start.
+        X, weights : object
+            As of `fit`.
+
+        Returns
+        -------
+        EMResult
+            The fitted model and the record of the fit.
+        """
+        source = source_of(X, model.d, model.columns, self.missing, weights)
+        if source is not None:
+            self._check_source(source)
+            return self._run(model, source)
+        data = sample(X, model.d, model.columns, self.missing)
+        return self.run(model, data, row_weights(weights, len(data.values)))
 
     def __repr__(self) -> str:
         """Settings by name."""
@@ -286,21 +317,26 @@ class BatchEMFitter:
         EMResult
             The fitted model and the record of the fit.
         """
-        check_gauge(model, self.regularization)
         if traced(data.values, weights, *model.block, *model.subordinator.gig):
+            check_gauge(model, self.regularization)
             return self._run_traced(model, data.values, weights)
+        return self._run(model, Whole(data.values, weights, data.columns, self.missing))
+
+    def _run(self, model: NormalMixture, source: Source) -> EMResult:
+        """Fit to any source without warning."""
+        check_gauge(model, self.regularization)
         begin = time.perf_counter()
         model = on_host(model)
-        if data.columns is not None:
-            model = replace(model, columns=data.columns)
+        if source.columns is not None:
+            model = replace(model, columns=source.columns)
         held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
         model = restricted(model, held)
         progress = Progress(self.verbose)
-        progress.start(model, len(data.values), self.tol)
+        progress.start(model, source, self.tol)
         one = self._one_fit(held, progress)
-        result = one.run(model, data.values, weights)
-        if self.n_init > 1:
-            result = self._best_of(one, result, model, data.values, weights)
+        result = one.run(model, source)
+        if self.n_init > 1 and isinstance(source, Whole):
+            result = self._best_of(one, result, model, source)
         result = replace(result, elapsed_time=time.perf_counter() - begin)
         progress.end(result)
         return result
@@ -349,14 +385,13 @@ class BatchEMFitter:
         one: Fit,
         first: EMResult,
         model: NormalMixture,
-        X: FloatArray,
-        weights: FloatArray | None,
+        source: Whole,
     ) -> EMResult:
         """The likeliest of fits from several starts, the first of which is done."""
         short, results = BatchEMFitter(max_iter=_START_STEPS, missing=self.missing), [first]
-        for part in random_parts(X, self.n_init - 1, self.seed):
+        for part in random_parts(source.values, self.n_init - 1, self.seed):
             start = restricted(short.run(model, Data(part, None)).model, one.held)
-            results.append(one.run(start, X, weights))
+            results.append(one.run(start, source))
         comparable = [r.log_likelihood if r.usable else -math.inf for r in results]
         best = results[int(np.argmax(comparable))]
         return replace(best, scores=tuple(r.log_likelihood for r in results))

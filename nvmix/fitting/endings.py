@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nvmix._linalg import inverse_lower
+from nvmix._linalg import inverse_lower, row_blocks
+from nvmix.backends import get_backend
 from nvmix.backends._protocol import Ending
-from nvmix.backends._tolerances import NEGLIGIBLE
+from nvmix.backends._tolerances import DOMINANT, NEAR, NEGLIGIBLE
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
-    from nvmix.backends._protocol import Backend, Fixed
+    from nvmix.backends._protocol import Fixed
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.sources import Chunk, Source
 
 # Squared distance from mu, in units of the mean one, at which a row is at mu.
 _MET = 1e-12
@@ -23,7 +27,7 @@ _LARGE = 100.0
 _COLLAPSING = 1e4
 
 
-def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend, X: Any) -> Ending:
+def ending_of(ending: int, model: NormalMixture, fixed: Fixed, source: Source) -> Ending:
     """What the ending of a loop means, seen with its last model.
 
     At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] is for p <= d/2 + 1.
@@ -36,10 +40,8 @@ def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend,
         The last model.
     fixed : Fixed
         Coordinates of its law of Y that the fit held.
-    backend : Backend
-        Where the observations are.
-    X : placed observations
-        As `backend` placed them.
+    source : Source
+        The observations.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def ending_of(ending: int, model: NormalMixture, fixed: Fixed, backend: Backend,
     order = p - 0.5 * model.d
     # Without b next to E[Y] there is no need to look at the rows.
     small = not b > _LARGE * NEGLIGIBLE * model.d * model.subordinator.mean()
-    if order < 1.0 and small and backend.rows_rule(X, model.block, model.subordinator.gig):
+    if order < 1.0 and small and _rows_rule(model, source):
         if order <= 0.0:
             return Ending.UNBOUNDED
         at_rest = {Ending.CONVERGED: Ending.CUSP, Ending.DEGENERATE: Ending.SINGULAR}
@@ -72,22 +74,128 @@ def _collapsed(model: NormalMixture) -> bool:
     return bool(g @ g * variance > _COLLAPSING * y and np.isfinite(variance))
 
 
-def rows_at(model: NormalMixture, X: FloatArray) -> tuple[int, ...]:
+def rows_at(model: NormalMixture, source: Source) -> tuple[int, ...]:
     """Rows that mu has met: those nearest to it, and their repetitions.
 
     Parameters
     ----------
     model : NormalMixture
         A model whose mu rows of the data rule.
-    X : (n, d) array
-        Observations; nan is missing.
+    source : Source
+        The observations; nan is missing.
 
     Returns
     -------
     tuple of int
         Numbers of the rows, from 0.
     """
-    w = inverse_lower(model.L_sigma) @ np.nan_to_num(X - model.mu).T
-    q = np.square(w).sum(axis=0)
-    nearest = np.flatnonzero(q <= max(4.0 * q.min(), _MET * float(q.mean())))
-    return tuple(nearest.tolist())
+    look = Distances.of(model)
+    known = source.fold(look, Nearness.added)
+    near = max(4.0 * known.least, _MET * known.total / known.weight)
+    return source.fold(_Within(look, near), operator.add)
+
+
+class Nearness(NamedTuple):
+    """Squared distances of rows from mu: their weights, weighted sum and least, and nan among them.
+
+    Attributes
+    ----------
+    weight, total, least : float
+    missing : bool
+    """
+
+    weight: float
+    total: float
+    least: float
+    missing: bool
+
+    def added(self, other: Nearness) -> Nearness:
+        """Of the rows of both."""
+        return Nearness(
+            self.weight + other.weight,
+            self.total + other.total,
+            min(self.least, other.least),
+            self.missing or other.missing,
+        )
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Squared distances from mu of the rows of a chunk, in units of Sigma.
+
+    Attributes
+    ----------
+    mu : (d,) array
+    inverse : (d, d) array
+        Inverse of L.
+    """
+
+    mu: FloatArray
+    inverse: FloatArray
+
+    @classmethod
+    def of(cls, model: NormalMixture) -> Distances:
+        """From the mu of a model."""
+        return cls(model.mu, inverse_lower(model.L_sigma))
+
+    def each(self, chunk: Chunk) -> FloatArray:
+        """(m,) squared distances; missing values add nothing."""
+        X = np.asarray(chunk.values, np.float64)
+        parts = [
+            np.square(self.inverse @ np.nan_to_num(x - self.mu[:, None])).sum(axis=0)
+            for x in row_blocks(X)
+        ]
+        return np.concatenate(parts)
+
+    def __call__(self, chunk: Chunk) -> Nearness:
+        """What they come to."""
+        q, omega = self.each(chunk), _weights(chunk)
+        missing = bool(np.isnan(np.asarray(chunk.values)).any())
+        return Nearness(float(omega.sum()), float(omega @ q), float(q[omega > 0.0].min()), missing)
+
+
+@dataclass(frozen=True)
+class _Within:
+    """Numbers of the rows of a chunk within a squared distance."""
+
+    distances: Distances
+    near: float
+
+    def __call__(self, chunk: Chunk) -> tuple[int, ...]:
+        """In order."""
+        rows = np.flatnonzero(self.distances.each(chunk) <= self.near)
+        return tuple((chunk.first + rows).tolist())
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Sums of E[1/Y] over the rows of a chunk within a squared distance, and over all."""
+
+    distances: Distances
+    near: float
+    law: tuple[float, float, float]
+
+    def __call__(self, chunk: Chunk) -> FloatArray:
+        """(2,) sums."""
+        q, (p, a, b) = self.distances.each(chunk), self.law
+        inv_y = get_backend().gig_moments(np.full_like(q, p), np.full_like(q, a), b + q)[2]
+        inv_y = np.where(_weights(chunk) > 0.0, _weights(chunk) * inv_y, 0.0)
+        return np.array([inv_y[q <= self.near].sum(), inv_y.sum()])
+
+
+def _rows_rule(model: NormalMixture, source: Source) -> bool:
+    """Whether mu has met rows: b is negligible, and the nearest carry half of all E[1/Y]."""
+    (p, a, b), look = model.subordinator.gig, Distances.of(model)
+    known = source.fold(look, Nearness.added)
+    mean = known.total / known.weight
+    if known.missing or b > NEGLIGIBLE * mean:
+        return False
+    g = look.inverse @ model.gamma
+    law = (p - 0.5 * model.d, a + float(g @ g), b)
+    near, total = source.fold(_Shares(look, min(4.0 * known.least, NEAR * mean), law), operator.add)
+    return not near < DOMINANT * total < np.inf
+
+
+def _weights(chunk: Chunk) -> FloatArray:
+    """Weights of the rows of a chunk."""
+    return np.ones(len(chunk.values)) if chunk.weights is None else chunk.weights

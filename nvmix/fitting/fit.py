@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nvmix._arrays import on_jax
-from nvmix.backends import get_backend, get_looper
+from nvmix.backends import get_looper
 from nvmix.backends._protocol import Ending, Restriction
 from nvmix.fitting.cusps import highest_cusp
 from nvmix.fitting.endings import ending_of, rows_at
 from nvmix.fitting.gaussian import gaussian_limit
+from nvmix.fitting.observed import InMemory, observed
 from nvmix.fitting.regularization import in_gauge
 from nvmix.fitting.result import EMResult
 from nvmix.fitting.rules import EWMAUpdate
 from nvmix.fitting.status import settled
 from nvmix.fitting.steps import StepLoop
+from nvmix.sources import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.backends._protocol import Course, Plan
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.observed import PassedOver
     from nvmix.fitting.restrictions import Holding
+    from nvmix.sources import Source
 
 # Relative difference of likelihoods that is rounding.
 _SLACK = 1e-13
@@ -64,17 +68,15 @@ class Fit:
     device: Any
     report: Callable[[int, float, float], None]
 
-    def run(self, start: NormalMixture, X: Any, weights: FloatArray | None) -> EMResult:
+    def run(self, start: NormalMixture, source: Source) -> EMResult:
         """Fit from a start.
 
         Parameters
         ----------
         start : NormalMixture
             A model that has what is held.
-        X : (n, d) array
-            Validated observations.
-        weights : (n,) array or None
-            Their weights.
+        source : Source
+            Observations, validated where they are in memory.
 
         Returns
         -------
@@ -83,20 +85,15 @@ class Fit:
         """
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self._run(start, X, weights)
+            rows = observed(source, self.e_step_backend, self.device)
+            return self._judged(start, self._course(start, rows), rows)
 
-    def _run(self, start: NormalMixture, X: Any, weights: FloatArray | None) -> EMResult:
-        """Choose the loop, and judge how it ended."""
-        placed = get_backend(self.e_step_backend).place(X, self.device, weights)
-        if self.is_one_program() and (self.e_step_backend == "jax" or placed.whole):
-            course = self._run_program(start, placed)
-        else:
-            backend = get_backend(self.e_step_backend)
-            loop = StepLoop(
-                backend, placed, self.m_step_backend, self.plan, self.conditional, self.report
-            )
-            course = loop.run(start)
-        return self._judged(start, course, placed, X, weights)
+    def _course(self, start: NormalMixture, rows: InMemory | PassedOver) -> Course:
+        """Choose the loop, and run it."""
+        if isinstance(rows, InMemory) and self._runs_as_one(rows.placed):
+            return self._run_program(start, rows.placed)
+        loop = StepLoop(rows, self.m_step_backend, self.plan, self.conditional, self.report)
+        return loop.run(start)
 
     def run_traced(self, start: NormalMixture, X: Any, weights: Any) -> EMResult:
         """Fit what JAX traces.
@@ -142,6 +139,10 @@ class Fit:
             return known and self.held.restriction == Restriction() and not self.held.names
         return self.plan.rule is None and self.plan.method == "newton"
 
+    def _runs_as_one(self, placed: Any) -> bool:
+        """Whether one compiled program does the whole fit to placed rows."""
+        return self.is_one_program() and (self.e_step_backend == "jax" or placed.whole)
+
     def _run_program(self, start: NormalMixture, placed: Any) -> Course:
         """Fit by one compiled program, and report when it is done."""
         looper = get_looper(self.e_step_backend)
@@ -152,15 +153,10 @@ class Fit:
         return course
 
     def _judged(
-        self,
-        start: NormalMixture,
-        course: Course,
-        placed: Any,
-        X: Any,
-        weights: FloatArray | None,
+        self, start: NormalMixture, course: Course, rows: InMemory | PassedOver
     ) -> EMResult:
         """The result of a course that has run."""
-        n_iter = int(course.n_iter)
+        n_iter, source = int(course.n_iter), rows.source
         course = course._replace(
             n_iter=n_iter,
             n_passes=int(course.n_passes),
@@ -169,39 +165,39 @@ class Fit:
             changes=_frozen(course.changes[:n_iter]),
         )
         fitted = start.at(course.block, course.gig)
-        backend = get_backend(self.e_step_backend)
-        ending = ending_of(course.ending, fitted, self.held.fixed, backend, placed)
+        ending = ending_of(course.ending, fitted, self.held.fixed, source)
         if ending in (Ending.CUSP, Ending.SINGULAR):
-            course, fitted, ending = self._at_the_highest_cusp(course, fitted, ending, X, weights)
+            course, fitted, ending = self._at_the_highest_cusp(course, fitted, ending, rows)
         else:
-            found = gaussian_limit(fitted, course, ending, X, weights, self.held)
+            found = gaussian_limit(fitted, course, ending, source, self.held)
             if found is not None:
                 fitted, course, ending = *found, Ending.GAUSSIAN_LIMIT
         gauged = in_gauge(fitted, self.regularization, start)
         if gauged is None:
             gauged, ending = fitted, Ending.NO_GAUGE
-        n = float(len(X) if weights is None else weights.sum())
-        rows = rows_at(fitted, np.asarray(X)) if ending in _AT_ROWS else ()
-        result = self._result(gauged, course, int(ending), n)
+        result = self._result(gauged, course, int(ending), rows.weight)
         if fitted.subordinator.gig[0] == self.held.restriction.least_p:
             order = "p" if "p" in fitted.subordinator.parameters else "alpha"
             result = replace(result, at_bound=(order,))
-        return replace(result, converged=bool(settled(ending)), rows=rows, data=(X, weights))
+        return replace(
+            result,
+            converged=bool(settled(ending)),
+            rows=rows_at(fitted, source) if ending in _AT_ROWS else (),
+            data=(source.values, source.weights) if isinstance(source, Whole) else None,
+        )
 
     def _at_the_highest_cusp(
         self,
         course: Course,
         fitted: NormalMixture,
         ending: Ending,
-        X: Any,
-        weights: FloatArray | None,
+        rows: InMemory | PassedOver,
     ) -> tuple[Course, NormalMixture, Ending]:
         """The course, the model and the ending after looking at rows nearby."""
-        values = np.asarray(X, np.float64)
-        if self.held.restriction.mu is not None or np.isnan(values).any():
+        if self.held.restriction.mu is not None or rows.source.missing == "em":
             return course, fitted, ending
         plan = self.plan._replace(method="newton", rule=None)
-        found = highest_cusp(fitted, values, weights, plan)
+        found = highest_cusp(fitted, rows.source, rows.weight, plan)
         value = course.log_likelihood
         unbounded = found is not None and found.ending is Ending.UNBOUNDED
         if found is None or not found.log_likelihood >= value - _SLACK * abs(value):

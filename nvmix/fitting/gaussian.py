@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nvmix.backends._protocol import Course, Fixed
     from nvmix.distributions.mixture import NormalMixture
     from nvmix.fitting.restrictions import Holding
+    from nvmix.sources import Chunk, Source
 
 # Var[Y] / E[Y]^2 below which a fit may be on its way to the limit, and that of the model that
 # stands for it: its likelihood is that of the limit to about 1e-7 in relative terms.
@@ -28,8 +30,7 @@ def gaussian_limit(
     fitted: NormalMixture,
     course: Course,
     ending: Ending,
-    X: Any,
-    weights: FloatArray | None,
+    source: Source,
     held: Holding,
 ) -> tuple[NormalMixture, Course] | None:
     """The family's member next to the normal law, where a fit with narrow Y falls short of it.
@@ -42,10 +43,8 @@ def gaussian_limit(
         How it was fitted.
     ending : Ending
         How that ended.
-    X : (n, d) array
-        Observations.
-    weights : (n,) array or None
-        Their weights.
+    source : Source
+        The observations.
     held : Holding
         What the fit held.
 
@@ -60,8 +59,7 @@ def gaussian_limit(
     stopped = ending in (Ending.MAX_ITER, Ending.NO_SOLUTION, Ending.UNBOUNDED, Ending.NON_FINITE)
     if not spread < _NARROW or stopped:
         return None
-    values = np.asarray(X, np.float64)
-    block = None if np.isnan(values).any() else _normal(values, weights, held)
+    block = _normal(source, held)
     if block is None:
         return None
     d = fitted.d
@@ -72,19 +70,48 @@ def gaussian_limit(
     return model, course._replace(log_likelihood=value, block=block)
 
 
-def _normal(X: FloatArray, weights: FloatArray | None, held: Holding) -> Gaussian | None:
+def _normal(source: Source, held: Holding) -> Gaussian | None:
     """Fitted normal law, as the normal block of a mixture with Y = 1."""
     mu, symmetric = held.restriction.mu, held.restriction.symmetric
-    mean = np.average(X, axis=0, weights=weights)
-    centre = mu if mu is not None and symmetric else mean
-    deviations = X - centre
-    weighted = deviations if weights is None else deviations * weights[:, None]
-    total = float(len(X) if weights is None else weights.sum())
-    L = factor(weighted.T @ deviations / total)
+    weight, total = source.fold(_total, _added)
+    centre = mu if mu is not None and symmetric else total / weight
+    _, products = source.fold(_Scatter(centre), _added)
+    if np.isnan(products).any():
+        return None
+    L = factor(products / weight)
     if L is None:
         return None
     location = centre if mu is None else mu
     return Gaussian(location.copy(), centre - location, L)
+
+
+def _total(chunk: Chunk) -> tuple[float, FloatArray]:
+    """Weight and weighted sum of the rows of a chunk."""
+    X = np.asarray(chunk.values, np.float64)
+    if chunk.weights is None:
+        return float(len(X)), X.sum(axis=0)
+    return float(chunk.weights.sum()), chunk.weights @ X
+
+
+@dataclass(frozen=True)
+class _Scatter:
+    """Weighted products of the deviations of the rows of a chunk."""
+
+    centre: FloatArray
+
+    def __call__(self, chunk: Chunk) -> tuple[float, FloatArray]:
+        """Weight and (d, d) sums."""
+        X = np.asarray(chunk.values, np.float64)
+        deviations = X - self.centre
+        weighted = deviations if chunk.weights is None else deviations * chunk.weights[:, None]
+        return float(len(X)), weighted.T @ deviations
+
+
+def _added(
+    left: tuple[float, FloatArray], right: tuple[float, FloatArray]
+) -> tuple[float, FloatArray]:
+    """Sums of both."""
+    return left[0] + right[0], left[1] + right[1]
 
 
 def _narrow_law(fixed: Fixed) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nvmix.distributions.mixture import NormalMixture
     from nvmix.fitting.em import EMResult
+    from nvmix.sources import Source
 
 
 class Progress:
@@ -15,10 +16,10 @@ class Progress:
     def __init__(self, verbose: int) -> None:
         self._verbose = verbose
 
-    def start(self, model: NormalMixture, n: int, tol: float) -> None:
+    def start(self, model: NormalMixture, source: Source, tol: float) -> None:
         """Announce the fit."""
         if self._verbose >= 1:
-            self._line(f"EM: {type(model).__name__}, {n} rows, {model.d} columns, tol {tol:g}")
+            self._line(f"EM: {type(model).__name__}, {source}, {model.d} columns, tol {tol:g}")
         if self._verbose >= 2:
             self._line(f"{'iteration':>9}  {'mean log-likelihood':>20}  {'change':>9}")
 

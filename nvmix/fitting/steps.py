@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nvmix._exceptions import DegenerateError, SolveError
 from nvmix.backends._protocol import Course, Ending
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nvmix._statistics import SufficientStatistics
-    from nvmix.backends._protocol import Backend, Plan
+    from nvmix.backends._protocol import Plan
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.observed import Observed
 
 
 @dataclass
@@ -26,10 +27,8 @@ class StepLoop:
 
     Parameters
     ----------
-    backend : Backend
-        Where E-steps run.
-    X : placed observations
-        As the backend placed them.
+    rows : Observed
+        The observations.
     m_step_backend : {"cpu", "jax"}
         Where the law of Y is solved for.
     plan : Plan
@@ -41,8 +40,7 @@ class StepLoop:
         Is told the number, likelihood and parameter change of each iteration.
     """
 
-    backend: Backend
-    X: Any
+    rows: Observed
     m_step_backend: str
     plan: Plan
     conditional: bool
@@ -111,7 +109,7 @@ class StepLoop:
             return new
         between = model.at(new.block, model.subordinator.gig)
         track.passes += 1
-        eta = self.backend.e_step(self.X, between.block, between.subordinator.gig)
+        eta = self.rows.e_step(between.block, between.subordinator.gig)
         law = between.m_step(
             eta, self.m_step_backend, self.plan.method, fixed=fixed, restriction=restriction
         )
@@ -125,7 +123,7 @@ class StepLoop:
         worth: float = math.inf,
     ) -> tuple[bool, Ending | None]:
         """E-step at a model, which is taken unless it was extrapolated and is worse."""
-        batch = self.backend.e_step(self.X, model.block, model.subordinator.gig)
+        batch = self.rows.e_step(model.block, model.subordinator.gig)
         track.passes += 1
         value = batch.mean_log_likelihood
         if track.extrapolation.extrapolated and track.worse(value):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nvmix._linalg import inverse_lower, row_blocks
+from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
+from nvmix._sums import pairwise_sum
 from nvmix.backends._protocol import (
     ACCELERATIONS,
     CRITERIA,
@@ -19,20 +20,22 @@ from nvmix.backends._protocol import (
     GIGStatus,
     Plan,
 )
-from nvmix.backends._tolerances import DOMINANT, NEAR, NEGLIGIBLE
 from nvmix.backends.cpu import _loops
 from nvmix.backends.cpu._e_step import SCALARS, Model
 from nvmix.backends.cpu._em import Task
 from nvmix.backends.cpu._m_step import Held, law_of
 from nvmix.backends.cpu._minimize import fit_gamma_shape, fit_gig
 from nvmix.backends.cpu._sample import Placed, canonical, placed
-from nvmix.backends.cpu._threads import groups_of, over, table_of
+from nvmix.backends.cpu._threads import groups_of, over, pieces_of, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing import TypeAlias
 
     from nvmix._typing import FloatArray
     from nvmix.backends.cpu._patterns import Patterns
+
+    # Scalars and vectors in one array, and the scatter.
+    Sums: TypeAlias = tuple[FloatArray, FloatArray]
 
 # Arguments at one order of a Bessel function from which a table pays whatever their spread.
 _LEAST_TABULATED = 4096
@@ -144,20 +147,23 @@ class CPUBackend:
         model, d, log_norm = _model(block, theta), block.mu.size, self.gig_law(theta)[0]
         inverse = inverse_lower(block.L)
 
-        def of_rows(group: slice) -> tuple[FloatArray, FloatArray]:
+        def of_piece(rows: slice) -> Sums:
             sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
-            arguments = X.weights_of(group), model, inverse, log_norm, _table(X.X, theta[0])
-            _loops.e_step_loop(X.X[group], *arguments, sums, scatter)
+            arguments = X.weights_of(rows), model, inverse, log_norm, _table(X.X, theta[0])
+            _loops.e_step_loop(X.X[rows], *arguments, sums, scatter)
             return sums, scatter
 
-        def of_patterns(group: Patterns) -> tuple[FloatArray, FloatArray]:
+        def of_rows(group: slice) -> Sums:
+            return pairwise_sum(map(of_piece, pieces_of(group)), _added)
+
+        def of_patterns(group: Patterns) -> Sums:
             sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
             tables = table_of("patterns", theta[0], len(X.X), d)
             _loops.patterns_loop(group, model, log_norm, tables, sums, scatter)
             return sums, scatter
 
         parts = over(of_patterns, X.patterns) if X.patterns else over(of_rows, X.groups)
-        sums, scatter = (sum(part[1:], part[0]) for part in zip(*parts, strict=True))
+        sums, scatter = pairwise_sum(parts, _added)
         weight, log_likelihood, log_y, inv_y, y = sums[:SCALARS].tolist()
         return SufficientStatistics(
             weight=weight,
@@ -195,18 +201,6 @@ class CPUBackend:
         block, (values, changes) = Gaussian(*model[:3]), histories
         return Course(block, model.theta, values, changes, n_iter, n_passes, value, Ending(ending))
 
-    def rows_rule(self, X: Placed, block: Gaussian, theta: GIGParameters) -> bool:
-        """Whether mu has met rows of X, which b no longer rounds off."""
-        p, a, b = theta
-        if X.patterns or b > NEGLIGIBLE * sum(map(np.sum, _distances(X.X, block))) / len(X.X):
-            return False
-        q = np.concatenate(list(_distances(X.X, block)))
-        g = inverse_lower(block.L) @ block.gamma
-        order, rate = np.full_like(q, p - 0.5 * block.mu.size), np.full_like(q, a + g @ g)
-        inv_y = self.gig_moments(order, rate, b + q)[2]
-        near = q <= min(4.0 * q.min(), NEAR * q.mean())
-        return not inv_y[near].sum() < DOMINANT * inv_y.sum() < np.inf
-
 
 def _table(X: FloatArray, p: float) -> FloatArray:
     """Table for rows X at order p of Y."""
@@ -214,11 +208,9 @@ def _table(X: FloatArray, p: float) -> FloatArray:
     return table_of("moments", p - 0.5 * d, n)
 
 
-def _distances(X: FloatArray, block: Gaussian) -> Iterator[FloatArray]:
-    """Squared Mahalanobis distances of the rows from mu, a block at a time."""
-    inverse = inverse_lower(block.L)
-    for x in row_blocks(X):
-        yield np.square(inverse @ (x - block.mu[:, None])).sum(axis=0)
+def _added(left: Sums, right: Sums) -> Sums:
+    """Sums of the rows of both."""
+    return left[0] + right[0], left[1] + right[1]
 
 
 def _model(block: Gaussian, theta: GIGParameters) -> Model:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,7 +18,7 @@ from nvmix.backends.cpu._block import BLOCK
 from nvmix.backends.cpu._table import LEAST_ROWS, NO_TABLE, new_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nvmix._typing import FloatArray
 
@@ -29,6 +30,8 @@ _FIXED_COST: Final = 64
 _GROUP_COST: Final = 1 << 19
 # The most tasks: their sums are held until all are added in order.
 _MOST_GROUPS: Final = 64
+# The most rows whose sums run on without a pairwise step.
+_MOST_ROWS: Final = 1 << 16
 _TABLES: Final = 4
 
 
@@ -51,7 +54,7 @@ class _Pool:
 
     def map(self, function: Callable[[Any], R], items: list[Any]) -> list[R]:
         """Apply in order, in threads where there is more than one of each."""
-        if len(items) == 1 or self.threads == 1:
+        if len(items) == 1 or self.threads == 1 or getattr(_local, "alone", False):
             return [function(item) for item in items]
         if self.executor is None:
             self.executor = ThreadPoolExecutor(self.threads, "nvmix")
@@ -111,6 +114,22 @@ def groups_of(shape: tuple[int, int]) -> list[slice]:
     groups = max(1, min(_MOST_GROUPS, blocks, rows * (_FIXED_COST + d * d) // _GROUP_COST))
     bounds = [min(rows, blocks * k // groups * BLOCK) for k in range(groups + 1)]
     return [slice(*pair) for pair in pairwise(bounds)]
+
+
+def pieces_of(group: slice) -> list[slice]:
+    """The rows of a group in pieces whose sums are added pairwise."""
+    bounds = [*range(group.start, group.stop, _MOST_ROWS), group.stop]
+    return [slice(*pair) for pair in pairwise(bounds)]
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Work in the calling thread only, for callers that have threads of their own."""
+    before, _local.alone = getattr(_local, "alone", False), True
+    try:
+        yield
+    finally:
+        _local.alone = before
 
 
 def over(function: Callable[[T], R], items: list[T]) -> list[R]:

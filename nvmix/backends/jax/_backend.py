@@ -51,7 +51,6 @@ def _run(
 
 
 _judged = jax.jit(_em.judged)
-_rows_rule = jax.jit(_em.rows_rule)
 
 
 class JAXBackend:
@@ -114,11 +113,6 @@ class JAXBackend:
     def e_step(self, X: Placed, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over the rows of X."""
         return jax.device_get(_e_step(X.rows, block, np.array(theta), blocks=X.blocks))
-
-    @doubles
-    def rows_rule(self, X: Placed, block: Gaussian, theta: GIGParameters) -> bool:
-        """Whether mu has met rows of X, which b no longer rounds off."""
-        return bool(_rows_rule(X.rows, block, np.array(theta)))
 
     @for_the_caller
     def fit(self, X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:

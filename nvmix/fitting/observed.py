@@ -1,0 +1,183 @@
+"""Observations as an EM loop sees them: something that an E-step can be asked of."""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from nvmix._validation import finite_rows
+from nvmix.backends import get_backend
+from nvmix.fitting.spread import check_sample
+from nvmix.sources import Whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nvmix._statistics import SufficientStatistics
+    from nvmix.backends._protocol import Backend, Gaussian, GIGParameters
+    from nvmix.sources import Chunk, Source
+
+
+class Observed(Protocol):
+    """Observations that E-steps pass over."""
+
+    @property
+    def source(self) -> Source:
+        """Where the rows are."""
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of the rows."""
+
+    def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over all rows, in the block's frame."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Observations that a backend has placed.
+
+    Parameters
+    ----------
+    source : Whole
+        The rows.
+    backend : Backend
+        Where E-steps run.
+    placed : placed observations
+        As the backend placed them.
+    """
+
+    source: Whole
+    backend: Backend
+    placed: Any
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of the rows."""
+        weights = self.source.weights
+        return float(len(self.source.values) if weights is None else weights.sum())
+
+    def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over all rows, in the block's frame."""
+        return self.backend.e_step(self.placed, block, theta)
+
+
+@dataclass
+class PassedOver:
+    """Observations that each E-step reads anew, chunk by chunk.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    backend : {"cpu", "jax"}
+        Where E-steps run.
+    watch : callable or None
+        Is told the rows of each chunk that is done in this process.
+    """
+
+    source: Source
+    backend: str
+    watch: Callable[[int], None] | None = None
+    weight: float = field(default=math.nan, init=False)
+
+    def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over all rows, in the block's frame.
+
+        Raises
+        ------
+        ValueError
+            If a chunk has rows that are not finite, two passes differ in their rows, or no law
+            can be estimated from the rows.
+        ReadError
+            If a chunk cannot be read.
+        """
+        statistics = self.sums(block, theta)
+        if math.isnan(self.weight):
+            check_sample(self.source, statistics)
+            self.weight = statistics.weight
+        elif abs(statistics.weight - self.weight) > 1e-9 * self.weight:
+            msg = (
+                f"X must be the same in each pass, got {statistics.weight:.15g} rows from "
+                f"{self.source} after {self.weight:.15g}"
+            )
+            raise ValueError(msg)
+        return statistics
+
+    def sums(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """The same of any rows, be they too few to estimate a law from."""
+        function = EStep(self.backend, block, theta, self.source.missing)
+        statistics: SufficientStatistics = self.source.fold(self._watched(function), operator.add)
+        return statistics
+
+    def _watched(self, function: EStep) -> Callable[[Chunk], SufficientStatistics]:
+        """The function, which tells of its chunks where there is somebody to tell."""
+        watch = self.watch
+        if watch is None:
+            return function
+
+        def of_chunk(chunk: Chunk) -> SufficientStatistics:
+            statistics = function(chunk)
+            watch(len(chunk.values))
+            return statistics
+
+        return of_chunk
+
+
+@dataclass(frozen=True)
+class EStep:
+    """The E-step of a chunk of rows.
+
+    Attributes
+    ----------
+    backend : {"cpu", "jax"}
+        Where it runs.
+    block : Gaussian
+        mu, gamma and L.
+    theta : (float, float, float)
+        p, a and b.
+    missing : {"raise", "em"}
+        Whether nan is refused or stands for a missing value.
+    """
+
+    backend: str
+    block: Gaussian
+    theta: GIGParameters
+    missing: str = "raise"
+
+    def __call__(self, chunk: Chunk) -> SufficientStatistics:
+        """Posterior expectations summed over the rows of a chunk, in the block's frame."""
+        backend = get_backend(self.backend)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            placed = backend.place(chunk.values, weights=chunk.weights)
+            statistics = backend.e_step(placed, self.block, self.theta)
+        if self.missing == "em" or not np.isfinite(statistics.x.sum()):
+            finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
+        return statistics
+
+
+def observed(source: Source, backend: str, device: Any = None) -> InMemory | PassedOver:
+    """Observations of a source, for E-steps on a backend.
+
+    Parameters
+    ----------
+    source : Source
+        The rows.
+    backend : {"cpu", "jax"}
+        Where E-steps run.
+    device : jax.Device, jax.sharding.Sharding or None
+        Where JAX has rows that are in memory.
+
+    Returns
+    -------
+    InMemory or PassedOver
+        What E-steps can be asked of.
+    """
+    if not isinstance(source, Whole):
+        return PassedOver(source, backend)
+    chosen = get_backend(backend)
+    return InMemory(source, chosen, chosen.place(source.values, device, source.weights))

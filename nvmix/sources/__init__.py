@@ -1,0 +1,206 @@
+"""Rows that do not fit in memory: what is a source of them, and how it is read."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nvmix._arrays import on_jax
+from nvmix._validation import MISSING, Data, array, column_names, one_of, starting_sample
+from nvmix.sources._cluster import Cluster
+from nvmix.sources._protocol import Chunk, Source, Whole
+from nvmix.sources._readers import of_array, of_arrow, of_dask
+from nvmix.sources._stream import Stream
+from nvmix.sources._thinned import thinned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from nvmix._typing import FloatArray
+
+__all__ = ["Chunk", "Cluster", "Source", "Stream", "Whole", "source_of", "starting_rows"]
+
+_ARROW_FILES = (".parquet", ".arrow", ".feather")
+
+
+def source_of(
+    X: Any,
+    d: int | None = None,
+    columns: tuple[str, ...] | None = None,
+    missing: str = "raise",
+    weights: Any = None,
+) -> Source | None:
+    """Return the source that X stands for, or None where it is an array in memory.
+
+    Parameters
+    ----------
+    X : object
+        `np.memmap`, path of a .npy, .parquet, .arrow or .feather file or of a directory of such,
+        Arrow dataset or table, Parquet file, Dask array or DataFrame, or a function (or an object
+        that can be iterated again and again) that gives chunks: (m, d) arrays, DataFrames or Arrow
+        batches, or pairs of them with their (m,) weights.
+    d : int or None
+        Columns there must be.
+    columns : tuple of str or None
+        Names they must have, if they have any.
+    missing : {"raise", "em"}
+        Whether nan is refused or stands for a missing value.
+    weights : (n,) array_like or None
+        Weights of all rows.
+
+    Returns
+    -------
+    Source or None
+        The source.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is a file of an unknown kind, can be read only once, or has other columns.
+    """
+    if isinstance(X, str | Path):
+        X = _opened(Path(X))
+    package = type(X).__module__.partition(".")[0]
+    if not (isinstance(X, np.memmap) or package in ("pyarrow", "dask") or _gives_chunks(X)):
+        return None
+    omega = None if weights is None else _all_weights(weights)
+    if package == "dask":
+        return _of_dask(X, d, columns, missing, omega)
+    if isinstance(X, np.memmap):
+        values = X[:, None] if X.ndim == 1 and d in (None, 1) else X
+        if values.ndim != 2:
+            msg = f"X must have shape (n, d), got {X.shape}"
+            raise ValueError(msg)
+        name = f"{len(X)} rows in {X.filename}"
+        return Stream(of_array(values), _checked(values.shape[1], d), columns, missing, omega, name)
+    if package == "pyarrow":
+        names = _arrow_names(X, columns)
+        width = _checked(len(names), d)
+        return Stream(of_arrow(X, width), width, names, missing, omega, f"Arrow {type(X).__name__}")
+    read: Callable[[], Iterable[Any]] = X if callable(X) else X.__iter__
+    name = getattr(X, "__name__", type(X).__name__)
+    return Stream(read, d, columns, missing, omega, f"the chunks of {name}")
+
+
+def starting_rows(X: Any, missing: str = "raise") -> Data:
+    """Return validated rows to make a starting model from.
+
+    Parameters
+    ----------
+    X : (n, d) array_like or source
+        Observations.
+    missing : {"raise", "em"}
+        Whether nan is refused, or left out with its row.
+
+    Returns
+    -------
+    Data
+        All rows of an array; of a source up to 131,072, evenly spaced.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is not n > d finite real rows, or has constant or collinear columns.
+    """
+    source = source_of(X, missing=one_of("missing", missing, MISSING))
+    return starting_sample(X, missing) if source is None else thinned(source)
+
+
+def _opened(path: Path) -> Any:
+    """What a path leads to."""
+    if path.suffix == ".npy":
+        return np.load(path, mmap_mode="r")
+    if path.suffix in _ARROW_FILES or path.is_dir():
+        kind = path.suffix.removeprefix(".") or "parquet"
+        return _package("pyarrow.dataset", "arrow").dataset(path, format=kind)
+    msg = f"X must be a .npy, {', '.join(_ARROW_FILES)} file or a directory, got {str(path)!r}"
+    raise ValueError(msg)
+
+
+def _package(name: str, extra: str) -> Any:
+    """Import what an extra installs."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        msg = f"{name.partition('.')[0]} is not installed: pip install 'nvmix[{extra}]'"
+        raise ImportError(msg) from error
+
+
+def _gives_chunks(X: Any) -> bool:
+    """Whether X is a function or an iterable of chunks, and not an array in memory."""
+    if on_jax(X) or hasattr(X, "__array__") or isinstance(X, list | tuple | dict | set):
+        return False
+    if hasattr(X, "__next__"):
+        msg = (
+            f"X must be readable again and again, got a {type(X).__name__}, which can be read "
+            "once: give a function that returns a new one"
+        )
+        raise TypeError(msg)
+    return callable(X) or hasattr(X, "__iter__")
+
+
+def _checked(found: int, d: int | None) -> int:
+    """Columns of a source; ValueError if the model has others."""
+    if d not in (None, found):
+        msg = f"X must have {d} columns, as the model has, got {found}"
+        raise ValueError(msg)
+    return found
+
+
+def _all_weights(weights: Any) -> FloatArray:
+    """(n,) weights of all rows."""
+    found = array("weights", weights)
+    if found.ndim != 1 or not found.size or found.min() < 0.0 or not found.max() > 0.0:
+        msg = f"weights must be nonnegative, not all 0, of shape (n,), got shape {found.shape}"
+        raise ValueError(msg)
+    return found
+
+
+def _arrow_names(X: Any, columns: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Names of the columns of Arrow data."""
+    schema = X.schema_arrow if hasattr(X, "schema_arrow") else X.schema
+    names = tuple(map(str, schema.names))
+    if columns not in (None, names):
+        msg = f"X must have the columns of the model, {columns}, got {names}"
+        raise ValueError(msg)
+    return names
+
+
+def _of_dask(
+    X: Any,
+    d: int | None,
+    columns: tuple[str, ...] | None,
+    missing: str,
+    weights: FloatArray | None,
+) -> Source:
+    """Source of a Dask array or DataFrame: on the cluster, where there is a client, or here."""
+    if getattr(X, "ndim", 0) not in (1, 2) or not hasattr(X, "to_delayed"):
+        msg = f"X must be a Dask array or DataFrame of rows, got {type(X).__name__}"
+        raise TypeError(msg)
+    names = column_names(X) if hasattr(X, "columns") else columns
+    if None not in (names, columns) and names != columns:
+        msg = f"X must have the columns of the model, {columns}, got {names}"
+        raise ValueError(msg)
+    rows = X.to_dask_array() if hasattr(X, "to_dask_array") else X
+    rows = rows[:, None] if rows.ndim == 1 else rows.rechunk({1: -1})
+    width = _checked(int(rows.shape[1]), d)
+    blocks = rows.to_delayed().ravel().tolist()
+    client = _client()
+    if client is not None:
+        return Cluster.of(client, blocks, width, names, missing, weights)
+    name = f"{len(blocks)} Dask blocks"
+    return Stream(of_dask(blocks), width, names, missing, weights, name)
+
+
+def _client() -> Any:
+    """The client of the Dask cluster in use, or None."""
+    if "distributed" not in sys.modules:
+        return None
+    try:
+        return sys.modules["distributed"].get_client()
+    except ValueError:
+        return None

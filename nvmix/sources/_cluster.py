@@ -1,0 +1,135 @@
+"""Chunks that stay on the workers of a Dask cluster: functions go there and sums come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+
+from nvmix._exceptions import ReadError
+from nvmix._sums import pairwise_sum
+from nvmix._validation import chunk_values
+from nvmix.backends.cpu._threads import alone
+from nvmix.sources._protocol import Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nvmix._typing import FloatArray
+
+S = TypeVar("S")
+
+# Sums that one task adds.
+_FAN_IN: Final = 8
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Rows of a Dask collection on the workers of a cluster.
+
+    What a worker has lost is made again by the others, from the recipe that its scheduler keeps.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The cluster's.
+    blocks : list of Future
+        (m, d) arrays.
+    chunks : list of (Future or None, int, int)
+        Weights, number of the first row and number of each block.
+    d : int or None
+        Columns there must be.
+    columns : tuple of str or None
+        Their names.
+    missing : {"raise", "em"}
+        Whether nan is refused or stands for a missing value.
+    """
+
+    client: Any
+    blocks: list[Any]
+    chunks: list[tuple[Any, int, int]]
+    d: int | None
+    columns: tuple[str, ...] | None
+    missing: str
+
+    def __str__(self) -> str:
+        """Number of blocks."""
+        return f"{len(self.blocks)} blocks on {self.client.scheduler.address}"
+
+    @classmethod
+    def of(
+        cls,
+        client: Any,
+        delayed: list[Any],
+        d: int | None,
+        columns: tuple[str, ...] | None,
+        missing: str,
+        weights: FloatArray | None,
+    ) -> Cluster:
+        """Compute delayed blocks where the cluster wants them, and leave them there."""
+        blocks = client.compute(delayed)
+        try:
+            sizes = client.gather(client.map(len, blocks, pure=False))
+        except Exception as error:
+            raise _named(error, blocks) from error
+        bounds = np.cumsum([0, *sizes]).tolist()
+        omegas: list[Any] = [None] * len(blocks)
+        if weights is not None:
+            if len(weights) != bounds[-1]:
+                msg = f"weights must have shape ({bounds[-1]},), got ({len(weights)},)"
+                raise ValueError(msg)
+            parts = [weights[slice(*pair)] for pair in pairwise(bounds)]
+            omegas = client.map(np.array, parts, pure=False)
+        kept = [(omegas[k], bounds[k], k) for k, size in enumerate(sizes) if size]
+        if not kept:
+            msg = "X must not be empty, got blocks without rows"
+            raise ValueError(msg)
+        return cls(client, [blocks[k] for *_, k in kept], kept, d, columns, missing)
+
+    def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
+        """Sum of a function of each chunk, by a tree of tasks; see `Source.fold`."""
+        submit = self.client.submit
+        # As a task the function reaches each worker once, and outlives the worker that had it.
+        shared = submit(_itself, function, pure=False)
+        sums = [
+            submit(_applied, shared, block, *chunk, self.d, pure=False)
+            for block, chunk in zip(self.blocks, self.chunks, strict=True)
+        ]
+        while len(sums) > 1:
+            groups = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
+            sums = [submit(pairwise_sum, group, add, pure=False) for group in groups]
+        try:
+            result: S = sums[0].result()
+        except Exception as error:
+            raise _named(error, self.blocks) from error
+        return result
+
+
+def _itself(value: S) -> S:
+    """The value."""
+    return value
+
+
+def _applied(
+    function: Callable[[Chunk], S],
+    block: Any,
+    weights: FloatArray | None,
+    first: int,
+    number: int,
+    d: int | None,
+) -> S:
+    """The function of a chunk, on a worker, which has threads of its own."""
+    values = chunk_values(f"chunk {number} of X", block, d, None)
+    with alone():
+        return function(Chunk(values, weights, first, number))
+
+
+def _named(error: Exception, blocks: list[Any]) -> Exception:
+    """The error of a block that could not be read, or else the one there was."""
+    for number, block in enumerate(blocks):
+        if block.status == "error":
+            failure = block.exception()
+            return ReadError(f"chunk {number} of X could not be read: {failure!r}")
+    return error

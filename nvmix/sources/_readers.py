@@ -1,0 +1,120 @@
+"""Readers of what keeps rows on disk: each returns a function that reads them anew."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Reader = Callable[[], Iterator[Any]]
+
+# Bytes of a chunk: many times what a cache holds, and little beside a process.
+_CHUNK: Final = 1 << 24
+# Rows of a chunk are a multiple of this.
+_BLOCK: Final = 1 << 8
+
+
+def rows_of_chunk(d: int) -> int:
+    """Rows that a chunk of d columns has."""
+    return max(1, _CHUNK // (8 * d * _BLOCK)) * _BLOCK
+
+
+def of_array(X: np.ndarray[Any, Any]) -> Reader:
+    """Reader of an (n, d) array in a file, by `np.memmap`."""
+    rows = rows_of_chunk(X.shape[1])
+    place = _place_in_file(X)
+
+    def slices() -> Iterator[Any]:
+        for first in range(0, len(X), rows):
+            yield X[first : first + rows]
+
+    def reads() -> Iterator[Any]:
+        # Pages of a map are read a few at a time, and count as memory of the process.
+        two = [np.empty((min(rows, len(X)), X.shape[1]), X.dtype) for _ in range(2)]
+        path, offset = place or ("", 0)
+        with Path(path).open("rb", buffering=0) as file:
+            file.seek(offset)
+            for i, first in enumerate(range(0, len(X), rows)):
+                part = two[i % 2][: len(X) - first]
+                _read_into(file, part)
+                yield part
+
+    return slices if place is None else reads
+
+
+def _place_in_file(X: np.ndarray[Any, Any]) -> tuple[str, int] | None:
+    """File and offset of consecutive rows of a memory map; None where they are not such."""
+    filename: Any = getattr(X, "filename", None)
+    buffer: Any = X.base
+    while buffer is not None and not isinstance(buffer, mmap.mmap):
+        buffer = getattr(buffer, "base", None)
+    private = getattr(X, "mode", "c") == "c"
+    if filename is None or buffer is None or private or not X.flags.c_contiguous:
+        return None
+    start = np.frombuffer(buffer, np.uint8).ctypes.data
+    offset = getattr(X, "offset", 0)
+    return str(filename), offset - offset % mmap.ALLOCATIONGRANULARITY + X.ctypes.data - start
+
+
+def _read_into(file: Any, part: np.ndarray[Any, Any]) -> None:
+    """Fill an array from a file."""
+    left = memoryview(part.data).cast("B")
+    while left:
+        count = file.readinto(left)
+        if not count:
+            msg = f"{file.name} ends {len(left)} bytes before the array does"
+            raise EOFError(msg)
+        left = left[count:]
+
+
+def of_arrow(data: Any, d: int) -> Reader:
+    """Reader of an Arrow or Parquet dataset, a table, or a Parquet file."""
+    rows = rows_of_chunk(d)
+
+    def batches() -> Iterator[Any]:
+        if hasattr(data, "iter_batches"):
+            found = data.iter_batches(batch_size=rows)
+        elif hasattr(data, "scanner"):
+            scanner = data.scanner(batch_size=rows, batch_readahead=1, fragment_readahead=1)
+            found = scanner.to_batches()
+        else:
+            found = data.to_batches(max_chunksize=rows)
+        yield from found
+
+    return batches
+
+
+def table_values(batch: Any) -> np.ndarray[Any, Any]:
+    """The columns of an Arrow table or batch as an (m, d) array; nulls are nan."""
+    values = np.empty((batch.num_rows, batch.num_columns))
+    for j, column in enumerate(batch.columns):
+        numbers = column.to_numpy(zero_copy_only=False) if _is_array(column) else column.to_numpy()
+        if numbers.dtype.kind not in "biuf":
+            name = batch.schema.names[j]
+            msg = (
+                f"X must hold real numbers, got column {name!r} of type {column.type}: leave it "
+                "out, as by a function that returns chunks with the columns to fit"
+            )
+            raise TypeError(msg)
+        values[:, j] = numbers
+    return values
+
+
+def _is_array(column: Any) -> bool:
+    """Whether an Arrow column is in one piece."""
+    return not hasattr(column, "chunks")
+
+
+def of_dask(blocks: list[Any]) -> Reader:
+    """Reader of delayed blocks of a Dask collection, computed one by one by its scheduler."""
+
+    def computed() -> Iterator[Any]:
+        for block in blocks:
+            yield block.compute()
+
+    return computed
