@@ -36,6 +36,16 @@ class Extrapolation:
         Scale of Y in it.
     metric : (k,) array
         Factor that gives each statistic its weight in norms.
+    damping, longest : float
+        Of Anderson's least squares, and the longest stride of SQUAREM.
+    cautious : int
+        Iterations that go on by SQUAREM.
+    extrapolated : bool
+        Whether what was proposed last differs from the batch.
+    trail : list of (array, array)
+        Residuals of what was proposed, and images.
+    used : array or None
+        What was proposed last.
 
     References
     ----------
@@ -55,8 +65,8 @@ class Extrapolation:
     longest: float = FIRST_STRIDE
     cautious: int = 0
     extrapolated: bool = False
-    _trail: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
-    _used: FloatArray | None = None
+    trail: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
+    used: FloatArray | None = None
 
     @classmethod
     def of(cls, method: str, model: NormalMixture) -> Extrapolation:
@@ -97,10 +107,10 @@ class Extrapolation:
         if self.method == "none":
             return batch
         image = self._flat(batch)
-        if self._used is not None:
-            self._trail = [*self._trail[-MEMORY:], (image - self._used, image)]
+        if self.used is not None:
+            self.trail = [*self.trail[-MEMORY:], (image - self.used, image)]
         self.damping = max(UNDAMPED, 0.1 * self.damping)
-        enough = len(self._trail) > 1
+        enough = len(self.trail) > 1
         by_strides = self.method == "squarem" or self.cautious > 0
         found = None
         if enough and not by_strides:
@@ -109,7 +119,7 @@ class Extrapolation:
             found = None if self.extrapolated else self._squarem()
             self.cautious -= 1
         self.extrapolated = found is not None
-        self._used = image if found is None else found
+        self.used = image if found is None else found
         return batch if found is None else self._statistics(found, batch)
 
     def reject(self, batch: SufficientStatistics) -> SufficientStatistics:
@@ -129,7 +139,7 @@ class Extrapolation:
         self.longest = max(self.longest / STRIDES, FIRST_STRIDE)
         self.cautious = CAUTIOUS
         self.extrapolated = False
-        self._used = self._trail[-1][1]
+        self.used = self.trail[-1][1]
         return batch
 
     def _flat(self, eta: SufficientStatistics) -> FloatArray:
@@ -158,7 +168,7 @@ class Extrapolation:
 
     def _anderson(self) -> FloatArray | None:
         """Image less the combination of differences that makes the linear residual least."""
-        residuals, images = (np.array(part) for part in zip(*self._trail, strict=True))
+        residuals, images = (np.array(part) for part in zip(*self.trail, strict=True))
         differences = np.diff(residuals * self.metric, axis=0)
         size = np.sqrt(np.square(differences).sum(axis=1))
         if not (np.isfinite(size) & (size > 0.0)).all():
@@ -175,7 +185,7 @@ class Extrapolation:
 
     def _squarem(self) -> FloatArray | None:
         """u + 2 t r + t^2 v of two plain steps r and r + v from u, t = |r| / |v| or the longest."""
-        (r, _), (last, image) = self._trail[-2:]
+        (r, _), (last, image) = self.trail[-2:]
         v = last - r
         square, curvature = (float(np.square(x * self.metric).sum()) for x in (r, v))
         if not square > curvature > 0.0:

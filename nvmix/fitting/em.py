@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -25,6 +26,7 @@ from nvmix._validation import (
 )
 from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
 from nvmix.backends._protocol import Plan
+from nvmix.fitting.checkpoint import Checkpoint
 from nvmix.fitting.fit import Fit, on_host
 from nvmix.fitting.initialization import random_parts
 from nvmix.fitting.progress import Progress
@@ -35,6 +37,7 @@ from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
 from nvmix.sources import Whole, source_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from nvmix._typing import FloatArray
@@ -47,6 +50,11 @@ __all__ = ["BatchEMFitter", "EMResult"]
 ALGORITHMS = ("em", "mcecm")
 # tol where none is given: of parameter changes, and of gains of mean log-likelihood.
 _TOL = {"parameters": 1e-4, "likelihood": 1e-9}
+# Settings that a fit must share with the one that it goes on from.
+_DECISIVE = (
+    "tol", "criterion", "acceleration", "algorithm", "fixed", "symmetric", "bounded", "missing",
+    "eta_update", "e_step_backend", "m_step_backend", "m_step_method",
+)  # fmt: skip
 # Iterations that make a random start of a random part of the rows.
 _START_STEPS = 10
 
@@ -127,6 +135,17 @@ class BatchEMFitter:
         Starts: the model given, and fits to random subsets of the rows. The likeliest end is kept.
     seed : int, numpy.random.Generator or None
         Source of the subsets.
+    checkpoint : path or None
+        File that holds where the fit stands, written at once or not at all: every so often, at the
+        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts the fit. One
+        that is there is gone on from, or refused.
+    checkpoint_every : int
+        Iterations between two writes.
+    checkpoint_minutes : float
+        Minutes after which a write is due before that.
+    resume : bool
+        Whether to go on from the checkpoint, where there is one, to the bits that the fit would
+        have come to. A fit that reached max_iter goes on under a larger one.
     device : jax.Device, jax.sharding.Sharding or None
         Where an E-step on JAX has its rows; None leaves JAX arrays where they are and puts others
         on JAX's default device. Sums are reduced over the devices of a sharding of rows.
@@ -193,6 +212,10 @@ class BatchEMFitter:
         n_init: int = 1,
         seed: int | np.random.Generator | None = 0,
         device: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 10,
+        checkpoint_minutes: float = 5.0,
+        resume: bool = False,
     ) -> None:
         self.max_iter = integer("max_iter", max_iter, 1)
         self.criterion = one_of("criterion", criterion, CRITERIA)
@@ -212,6 +235,10 @@ class BatchEMFitter:
         self.n_init = integer("n_init", n_init, 1)
         self.seed = seed
         self.device = device
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.checkpoint_every = integer("checkpoint_every", checkpoint_every, 1)
+        self.checkpoint_minutes = nonnegative("checkpoint_minutes", checkpoint_minutes)
+        self.resume = boolean("resume", resume)
         self._check_together()
 
     def _check_together(self) -> None:
@@ -227,6 +254,13 @@ class BatchEMFitter:
                 f"acceleration must be 'auto' or 'none' with an eta_update or algorithm 'mcecm', "
                 f"got {self.acceleration!r}"
             )
+            raise ValueError(msg)
+
+        if self.resume and self.checkpoint is None:
+            msg = "resume=True needs a checkpoint to go on from, got None"
+            raise ValueError(msg)
+        if self.checkpoint is not None and self.n_init > 1:
+            msg = f"checkpoint needs n_init=1, got {self.n_init}"
             raise ValueError(msg)
 
     def _check_source(self, source: Source) -> None:
@@ -333,7 +367,7 @@ class BatchEMFitter:
         model = restricted(model, held)
         progress = Progress(self.verbose)
         progress.start(model, source, self.tol)
-        one = self._one_fit(held, progress)
+        one = self._one_fit(model, held, progress)
         result = one.run(model, source)
         if self.n_init > 1 and isinstance(source, Whole):
             result = self._best_of(one, result, model, source)
@@ -341,7 +375,7 @@ class BatchEMFitter:
         progress.end(result)
         return result
 
-    def _one_fit(self, held: Holding, progress: Progress) -> Fit:
+    def _one_fit(self, model: NormalMixture, held: Holding, progress: Progress) -> Fit:
         """What fits from one start."""
         rule = None if isinstance(self.eta_update, IdentityUpdate) else self.eta_update
         acceleration = self.acceleration
@@ -366,12 +400,28 @@ class BatchEMFitter:
             self.algorithm == "mcecm",
             self.device,
             progress.iteration,
+            self._checkpoint(model),
+        )
+
+    def _checkpoint(self, model: NormalMixture) -> Checkpoint | None:
+        """What keeps where a fit stands."""
+        if self.checkpoint is None:
+            return None
+        identity = {name: repr(getattr(self, name)) for name in _DECISIVE}
+        identity |= {"family": type(model).__name__, "columns": repr(model.columns)}
+        identity |= {"number of columns": repr(model.d)}
+        return Checkpoint(
+            self.checkpoint,
+            self.checkpoint_every,
+            self.checkpoint_minutes,
+            identity,
+            resume=self.resume,
         )
 
     def _run_traced(self, model: NormalMixture, X: Any, weights: Any) -> EMResult:
         """Fit what JAX traces, as one program."""
         held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
-        one = self._one_fit(held, Progress(0))
+        one = self._one_fit(model, held, Progress(0))
         if self.e_step_backend != "jax" or self.n_init > 1 or not one.is_one_program():
             msg = (
                 "what JAX traces is fitted by e_step_backend='jax' and m_step_backend='jax' only, "

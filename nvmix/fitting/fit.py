@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.backends._protocol import Course, Plan
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.checkpoint import Checkpoint
     from nvmix.fitting.observed import PassedOver
     from nvmix.fitting.restrictions import Holding
     from nvmix.sources import Source
@@ -57,6 +58,8 @@ class Fit:
         Where JAX has the rows.
     report : callable
         Is told the number, likelihood and parameter change of each iteration.
+    checkpoint : Checkpoint or None
+        What keeps where the fit stands; it goes step by step.
     """
 
     plan: Plan
@@ -67,6 +70,7 @@ class Fit:
     conditional: bool
     device: Any
     report: Callable[[int, float, float], None]
+    checkpoint: Checkpoint | None = None
 
     def run(self, start: NormalMixture, source: Source) -> EMResult:
         """Fit from a start.
@@ -92,7 +96,9 @@ class Fit:
         """Choose the loop, and run it."""
         if isinstance(rows, InMemory) and self._runs_as_one(rows.placed):
             return self._run_program(start, rows.placed)
-        loop = StepLoop(rows, self.m_step_backend, self.plan, self.conditional, self.report)
+        loop = StepLoop(
+            rows, self.m_step_backend, self.plan, self.conditional, self.report, self.checkpoint
+        )
         return loop.run(start)
 
     def run_traced(self, start: NormalMixture, X: Any, weights: Any) -> EMResult:
@@ -132,7 +138,7 @@ class Fit:
         bool
             Whether both steps run there, and the plan is one that its loop knows.
         """
-        if self.e_step_backend != self.m_step_backend or self.conditional:
+        if self.e_step_backend != self.m_step_backend or self.conditional or self.checkpoint:
             return False
         if self.e_step_backend == "jax":
             known = self.plan.rule is None or isinstance(self.plan.rule, EWMAUpdate)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nvmix.backends._protocol import Backend, Gaussian, GIGParameters
     from nvmix.sources import Chunk, Source
 
+# Relative difference of sums of weights that is rounding.
+_ROUNDING = 1e-9
+
 
 class Observed(Protocol):
     """Observations that E-steps pass over."""
@@ -35,6 +38,9 @@ class Observed(Protocol):
 
     def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over all rows, in the block's frame."""
+
+    def expect(self, weight: float) -> None:
+        """Raise ValueError, now or after the first pass, if the rows have another weight."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,10 @@ class InMemory:
     def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over all rows, in the block's frame."""
         return self.backend.e_step(self.placed, block, theta)
+
+    def expect(self, weight: float) -> None:
+        """Raise ValueError if the rows have another weight."""
+        _same_weight(self.source, self.weight, weight)
 
 
 @dataclass
@@ -100,13 +110,12 @@ class PassedOver:
         if math.isnan(self.weight):
             check_sample(self.source, statistics)
             self.weight = statistics.weight
-        elif abs(statistics.weight - self.weight) > 1e-9 * self.weight:
-            msg = (
-                f"X must be the same in each pass, got {statistics.weight:.15g} rows from "
-                f"{self.source} after {self.weight:.15g}"
-            )
-            raise ValueError(msg)
+        _same_weight(self.source, statistics.weight, self.weight)
         return statistics
+
+    def expect(self, weight: float) -> None:
+        """Raise ValueError after the next pass if the rows have another weight."""
+        self.weight = weight
 
     def sums(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """The same of any rows, be they too few to estimate a law from."""
@@ -158,6 +167,15 @@ class EStep:
         if self.missing == "em" or not np.isfinite(statistics.x.sum()):
             finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
         return statistics
+
+
+def _same_weight(source: Source, found: float, expected: float) -> None:
+    """Check that two passes are over the same rows."""
+    if abs(found - expected) > _ROUNDING * expected:
+        msg = (
+            f"X must have the same rows as before, {expected:.15g}, got {found:.15g} from {source}"
+        )
+        raise ValueError(msg)
 
 
 def observed(source: Source, backend: str, device: Any = None) -> InMemory | PassedOver:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from nvmix.backends._protocol import Course, Ending
 from nvmix.backends._tolerances import FALL, NO_GAIN, QUIET, ROUNDING
 from nvmix.fitting.acceleration import Extrapolation
 from nvmix.fitting.change import displacement
+from nvmix.fitting.standing import restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from nvmix._statistics import SufficientStatistics
     from nvmix.backends._protocol import Plan
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.checkpoint import Checkpoint
     from nvmix.fitting.observed import Observed
 
 
@@ -38,6 +41,8 @@ class StepLoop:
         (MCECM), rather than all after one.
     report : callable
         Is told the number, likelihood and parameter change of each iteration.
+    checkpoint : Checkpoint or None
+        What keeps where the fit stands.
     """
 
     rows: Observed
@@ -45,6 +50,7 @@ class StepLoop:
     plan: Plan
     conditional: bool
     report: Callable[[int, float, float], None]
+    checkpoint: Checkpoint | None = None
 
     def run(self, start: NormalMixture) -> Course:
         """Fit from a starting model.
@@ -62,11 +68,24 @@ class StepLoop:
         Course
             What happened.
         """
-        track = Track(start, Extrapolation.of(self.plan.acceleration, start))
-        _, ending = self._pass(track, start)
-        while ending is None:
-            ending = self._iterate(track)
-        return track.course(ending)
+        with self.checkpoint or nullcontext():
+            track = Track(start, Extrapolation.of(self.plan.acceleration, start))
+            ending = self._begin(track)
+            while ending is None:
+                ending = self._iterate(track)
+            return track.course(ending)
+
+    def _begin(self, track: Track) -> Ending | None:
+        """Go to the start, or to where a checkpoint says that the fit stood."""
+        state = None if self.checkpoint is None else self.checkpoint.read()
+        if state is None:
+            _, ending = self._pass(track, track.model)
+            return ending
+        restore(track, state)
+        self.rows.expect(track.batch.weight)
+        if track.ending is Ending.MAX_ITER and len(track.changes) < self.plan.max_iter:
+            track.ending = None
+        return track.ending
 
     def _iterate(self, track: Track) -> Ending | None:
         """One step from the statistics at hand, extrapolated if that is no worse."""
@@ -134,7 +153,10 @@ class StepLoop:
             return True, Ending.DEGENERATE
         if track.log_likelihoods:
             self.report(len(track.changes) + 1, track.log_likelihoods[-1], change)
-        return True, track.take(model, batch, change, worth, self.plan)
+        ending = track.take(model, batch, change, worth, self.plan)
+        if self.checkpoint is not None:
+            self.checkpoint.note(track)
+        return True, ending
 
 
 class Track:
@@ -157,6 +179,7 @@ class Track:
         self.passes, self.plain, self.quiet = 0, 0, 0
         self.log_likelihoods: list[float] = []
         self.changes: list[float] = []
+        self.ending: Ending | None = None
 
     def worse(self, value: float) -> bool:
         """Whether a likelihood is lower than the last one, by more than rounding, or nan."""
@@ -191,6 +214,7 @@ class Track:
         value, extrapolated = batch.mean_log_likelihood, self.extrapolation.extrapolated
         previous, self.gain, self.value = self.gain, value - self.value, value
         self.model, self.batch = model, batch
+        self.log_likelihoods.append(value)
         if math.isfinite(change):
             self.changes.append(change)
             self.plain = 0 if extrapolated else self.plain + 1
@@ -199,11 +223,10 @@ class Track:
                 self.quiet = self.quiet + 1 if left < plan.tol else 0
             arrived = self.quiet >= QUIET if plan.criterion == "likelihood" else change < plan.tol
             if arrived:
-                return Ending.CONVERGED
-            if len(self.changes) == plan.max_iter:
-                return Ending.MAX_ITER
-        self.log_likelihoods.append(value)
-        return None
+                self.ending = Ending.CONVERGED
+            elif len(self.changes) >= plan.max_iter:
+                self.ending = Ending.MAX_ITER
+        return self.ending
 
     def course(self, ending: Ending) -> Course:
         """The record of the fit.

@@ -1,0 +1,100 @@
+"""Where a step-by-step fit stands, as numbers and arrays, and back."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from nvmix._statistics import SufficientStatistics
+from nvmix.backends._protocol import Ending
+from nvmix.fitting.acceleration import Extrapolation
+
+if TYPE_CHECKING:
+    from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.steps import Track
+
+_COUNTS: Final = ("value", "gain", "passes", "plain", "quiet")
+_STATISTICS: Final = tuple(field.name for field in fields(SufficientStatistics))
+_EXTRAPOLATION: Final = (
+    "method", "origin", "scale", "s", "metric", "damping", "longest", "cautious", "extrapolated",
+)  # fmt: skip
+
+
+def state_of(track: Track) -> dict[str, Any]:
+    """Numbers and arrays that say where a fit stands, none of which it will change.
+
+    Parameters
+    ----------
+    track : Track
+        After a complete iteration.
+
+    Returns
+    -------
+    dict
+        Numbers, texts and arrays by name.
+    """
+    model, extrapolation = track.model, track.extrapolation
+    state = {
+        "mu": model.mu,
+        "gamma": model.gamma,
+        "L_sigma": model.L_sigma,
+        "law": np.array(list(model.subordinator.parameters.values())),
+        "log_likelihoods": np.array(track.log_likelihoods),
+        "changes": np.array(track.changes),
+        "ending": None if track.ending is None else int(track.ending),
+        **{name: getattr(track, name) for name in _COUNTS},
+        **_flat("batch", track.batch),
+        **{f"extrapolation.{name}": getattr(extrapolation, name) for name in _EXTRAPOLATION},
+    }
+    if track.eta is not None:
+        state |= _flat("eta", track.eta)
+    if extrapolation.used is not None:
+        state["extrapolation.used"] = extrapolation.used
+    if extrapolation.trail:
+        state["extrapolation.trail"] = np.array(extrapolation.trail)
+    return state
+
+
+def restore(track: Track, state: dict[str, Any]) -> None:
+    """Put a fit where another one stood.
+
+    Parameters
+    ----------
+    track : Track
+        A new one of the same family.
+    state : dict
+        As of `state_of`.
+    """
+    track.model = _model(track.model, state)
+    track.batch = _statistics("batch", state)
+    track.eta = _statistics("eta", state) if "eta.weight" in state else None
+    for name in _COUNTS:
+        setattr(track, name, state[name])
+    track.log_likelihoods = state["log_likelihoods"].tolist()
+    track.changes = state["changes"].tolist()
+    track.ending = None if state["ending"] is None else Ending(state["ending"])
+    trail = state.get("extrapolation.trail", ())
+    track.extrapolation = Extrapolation(
+        **{name: state[f"extrapolation.{name}"] for name in _EXTRAPOLATION},
+        trail=[(residual, image) for residual, image in trail],
+        used=state.get("extrapolation.used"),
+    )
+
+
+def _flat(prefix: str, eta: SufficientStatistics) -> dict[str, Any]:
+    """Statistics by name."""
+    return {f"{prefix}.{name}": getattr(eta, name) for name in _STATISTICS}
+
+
+def _statistics(prefix: str, state: dict[str, Any]) -> SufficientStatistics:
+    """Statistics of those names."""
+    return SufficientStatistics(**{name: state[f"{prefix}.{name}"] for name in _STATISTICS})
+
+
+def _model(like: NormalMixture, state: dict[str, Any]) -> NormalMixture:
+    """Model of the same family and columns, from the parameters it was made of."""
+    law = type(like.subordinator)(*state["law"].tolist())
+    parts = {name: state[name] for name in ("mu", "gamma", "L_sigma")}
+    return replace(like, **parts, subordinator=law)
