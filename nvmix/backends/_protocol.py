@@ -173,8 +173,18 @@ class Backend(Protocol):
     def name(self) -> str:
         """The name that `get_backend` knows."""
 
-    def place(self, X: Any, device: Any = None, weights: FloatArray | None = None) -> Any:
-        """Put (n, d) observations, with their weights, where this backend works on them."""
+    def place(
+        self,
+        X: Any,
+        device: Any = None,
+        weights: FloatArray | None = None,
+        *,
+        missing: bool = False,
+    ) -> Any:
+        """Put (n, d) observations, with their weights, where this backend works on them.
+
+        nan may stand for a missing value where the caller says so.
+        """
 
     def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(log K_v(z), K_{v+1}(z) / K_v(z)), elementwise on equal shapes."""

@@ -162,7 +162,8 @@ class EStep:
         """Posterior expectations summed over the rows of a chunk, in the block's frame."""
         backend = get_backend(self.backend)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            placed = backend.place(chunk.values, weights=chunk.weights)
+            holes = self.missing == "em"
+            placed = backend.place(chunk.values, weights=chunk.weights, missing=holes)
             statistics = backend.e_step(placed, self.block, self.theta)
         if self.missing == "em" or not np.isfinite(statistics.x.sum()):
             finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
@@ -198,4 +199,6 @@ def observed(source: Source, backend: str, device: Any = None) -> InMemory | Pas
     if not isinstance(source, Whole):
         return PassedOver(source, backend)
     chosen = get_backend(backend)
-    return InMemory(source, chosen, chosen.place(source.values, device, source.weights))
+    holes = source.missing == "em"
+    placed = chosen.place(source.values, device, source.weights, missing=holes)
+    return InMemory(source, chosen, placed)

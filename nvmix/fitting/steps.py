@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nvmix._exceptions import DegenerateError, SolveError
@@ -144,6 +144,9 @@ class StepLoop:
         """E-step at a model, which is taken unless it was extrapolated and is worse."""
         batch = self.rows.e_step(model.block, model.subordinator.gig)
         track.passes += 1
+        if self.plan.restriction.mu is not None and batch.inv_y == math.inf:
+            # mu is held at a row of the data and b = 0: nothing asks for it.
+            batch = replace(batch, inv_y=0.0)
         value = batch.mean_log_likelihood
         if track.extrapolation.extrapolated and track.worse(value):
             return False, None

@@ -90,16 +90,13 @@ class Cluster:
 
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk, by a tree of tasks; see `Source.fold`."""
-        submit = self.client.submit
+        client = self.client
         # As a task the function reaches each worker once, and outlives the worker that had it.
-        shared = submit(_itself, function, pure=False)
-        sums = [
-            submit(_applied, shared, block, *chunk, self.d, pure=False)
-            for block, chunk in zip(self.blocks, self.chunks, strict=True)
-        ]
+        shared = client.submit(_itself, function, pure=False)
+        sums = client.map(_applied, self.blocks, self.chunks, function=shared, d=self.d, pure=False)
         while len(sums) > 1:
             groups = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
-            sums = [submit(pairwise_sum, group, add, pure=False) for group in groups]
+            sums = client.map(pairwise_sum, groups, add=add, pure=False)
         try:
             result: S = sums[0].result()
         except Exception as error:
@@ -113,17 +110,15 @@ def _itself(value: S) -> S:
 
 
 def _applied(
-    function: Callable[[Chunk], S],
     block: Any,
-    weights: FloatArray | None,
-    first: int,
-    number: int,
+    place: tuple[FloatArray | None, int, int],
+    function: Callable[[Chunk], S],
     d: int | None,
 ) -> S:
     """The function of a chunk, on a worker, which has threads of its own."""
-    values = chunk_values(f"chunk {number} of X", block, d, None)
+    values = chunk_values(f"chunk {place[-1]} of X", block, d, None)
     with alone():
-        return function(Chunk(values, weights, first, number))
+        return function(Chunk(values, *place))
 
 
 def _named(error: Exception, blocks: list[Any]) -> Exception:

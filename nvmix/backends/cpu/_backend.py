@@ -52,9 +52,11 @@ class CPUBackend:
         X: Any,
         device: Any = None,  # noqa: ARG002
         weights: FloatArray | None = None,
+        *,
+        missing: bool = False,
     ) -> Placed:
-        """Return X as the loops take it, without a copy where it already is; nan is missing."""
-        return placed(X, weights)
+        """Return X as the loops take it, without a copy where it already is."""
+        return placed(X, weights, missing)
 
     def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(log K, ratio), elementwise."""

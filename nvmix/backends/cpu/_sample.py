@@ -41,13 +41,12 @@ def canonical(x: FloatArray) -> FloatArray:
     return np.require(x, np.float64, ["C", "W"])
 
 
-def placed(X: FloatArray, weights: FloatArray | None) -> Placed:
-    """Observations in fixed groups; complete ones are not copied."""
+def placed(X: FloatArray, weights: FloatArray | None, missing: bool) -> Placed:
+    """Observations in fixed groups; complete ones are not copied. Some values may be missing."""
     X = canonical(X)
     omega = _NO_WEIGHTS if weights is None else canonical(weights)
-    # One sum tells, without an array of flags.
-    missing = np.isnan(X.sum()) and bool(np.isnan(X).any())
-    return Placed(X, omega, groups_of(X.shape), _by_pattern(X, omega) if missing else [])
+    holes = missing and bool(np.isnan(X).any())
+    return Placed(X, omega, groups_of(X.shape), _by_pattern(X, omega) if holes else [])
 
 
 def _by_pattern(X: FloatArray, weights: FloatArray) -> list[Patterns]:

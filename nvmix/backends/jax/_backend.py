@@ -58,7 +58,14 @@ class JAXBackend:
 
     name = "jax"
 
-    def place(self, X: Any, device: Any = None, weights: Any = None) -> Placed:
+    def place(
+        self,
+        X: Any,
+        device: Any = None,
+        weights: Any = None,
+        *,
+        missing: bool = False,  # noqa: ARG002
+    ) -> Placed:
         """Put rows on a device or a sharding, the default or where they are; see `place`."""
         return place(X, device, weights)
 

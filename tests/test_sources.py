@@ -1,0 +1,453 @@
+"""Rows on disk and in chunks: one answer, whatever they come from, and errors that say where."""
+
+import functools
+import math
+import operator
+import pickle
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from conftest import make, needs_jax
+
+from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
+from nvmix._sums import PairwiseSum, pairwise_sum
+from nvmix.fitting.em import BatchEMFitter
+from nvmix.fitting.observed import PassedOver
+from nvmix.fitting.status import Status
+from nvmix.sources import Stream, source_of
+
+COLUMNS = ("left", "middle", "right")
+
+
+@pytest.fixture(scope="module")
+def X():
+    return make(NormalInverseGaussian, 3).rvs(5000, seed=2)
+
+
+def chunks_of(X, size=777):
+    return lambda: (X[i : i + size] for i in range(0, len(X), size))
+
+
+def _memmap(X, path):
+    np.save(path / "x.npy", X)
+    return np.load(path / "x.npy", mmap_mode="r")
+
+
+def _slice_of_a_memmap(X, path):
+    return _memmap(np.concatenate([X[:100], X]), path)[100:]
+
+
+def _strided_memmap(X, path):
+    return _memmap(np.asfortranarray(X), path)
+
+
+def _private_memmap(X, path):
+    np.save(path / "x.npy", X)
+    return np.load(path / "x.npy", mmap_mode="c")
+
+
+def _npy(X, path):
+    np.save(path / "x.npy", X)
+    return path / "x.npy"
+
+
+def _lists(X, path):
+    class Lists:
+        def __iter__(self):
+            return iter(np.array_split(X, 7))
+
+    return Lists()
+
+
+def _frames(X, path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=COLUMNS)
+    return lambda: (frame[i : i + 600] for i in range(0, len(X), 600))
+
+
+def _table(X, path):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    return pyarrow.table(dict(zip(COLUMNS, X.T, strict=True)))
+
+
+def _parquet(X, path):
+    table = _table(X, path)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(table, path / "x.parquet", row_group_size=800)
+    return str(path / "x.parquet")
+
+
+def _parquet_file(X, path):
+    return pytest.importorskip("pyarrow.parquet").ParquetFile(_parquet(X, path))
+
+
+def _parquet_dataset(X, path):
+    table = _table(X, path)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for i, first in enumerate(range(0, len(X), 1700)):
+        parquet.write_table(table.slice(first, 1700), path / f"{i}.parquet")
+    return pytest.importorskip("pyarrow.dataset").dataset(path)
+
+
+def _feather(X, path):
+    table = _table(X, path)
+    pytest.importorskip("pyarrow.feather").write_feather(table, path / "x.feather")
+    return path / "x.feather"
+
+
+def _dask_array(X, path):
+    return pytest.importorskip("dask.array").from_array(X, chunks=(900, 2))
+
+
+def _dask_frame(X, path):
+    pandas = pytest.importorskip("pandas")
+    frames = pytest.importorskip("dask.dataframe")
+    return frames.from_pandas(pandas.DataFrame(X, columns=COLUMNS), npartitions=4)
+
+
+SOURCES = (
+    _memmap, _slice_of_a_memmap, _strided_memmap, _private_memmap, _npy, _lists, _frames, _table,
+    _parquet, _parquet_file, _parquet_dataset, _feather, _dask_array, _dask_frame,
+)  # fmt: skip
+
+
+def same_fit(found, expected, rtol=1e-10):
+    assert found.status is expected.status
+    assert found.n_iter == expected.n_iter
+    assert found.n_observations == pytest.approx(expected.n_observations, rel=1e-12)
+    assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=rtol)
+    for one, other in zip(found.model.block, expected.model.block, strict=True):
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(
+        found.model.subordinator.gig, expected.model.subordinator.gig, rtol=rtol
+    )
+
+
+class TestOneAnswer:
+    @pytest.mark.parametrize("source", SOURCES, ids=lambda f: f.__name__)
+    def test_for_the_same_rows_from_anywhere(self, source, X, tmp_path):
+        data = source(X, tmp_path)
+        start = NormalInverseGaussian.default_init(X)
+        other = NormalInverseGaussian.default_init(data)
+        np.testing.assert_array_equal(other.mu, start.mu)
+        result = other.fit(data)
+        same_fit(result, start.fit(X))
+        named = any(word in source.__name__ for word in ("frame", "table", "parquet", "feather"))
+        assert result.model.columns == (COLUMNS if named else None) or source is _frames
+
+    @pytest.mark.parametrize("size", [1, 13, 256, 5000])
+    def test_for_any_chunking(self, size, X, family):
+        part = X[:300] if size == 1 else X
+        start = make(family, 3)
+        fitter = BatchEMFitter(max_iter=5)
+        expected = fitter.run_on(start, part)
+        same_fit(fitter.run_on(start, chunks_of(part, size)), expected)
+
+    def test_with_weights(self, X, tmp_path):
+        omega = np.random.default_rng(0).uniform(0.0, 2.0, len(X))
+        start = NormalInverseGaussian.default_init(X)
+        expected = start.fit(X, weights=omega)
+        pairs = zip(np.array_split(X, 9), np.array_split(omega, 9), strict=True)
+        kept = list(pairs)
+        same_fit(start.fit(_memmap(X, tmp_path), weights=omega), expected)
+        same_fit(start.fit(lambda: iter(kept)), expected)
+        same_fit(start.fit(chunks_of(X), weights=omega), expected)
+
+    def test_with_missing_values(self, X):
+        holes = X.copy()
+        holes[np.random.default_rng(1).random(X.shape) < 0.05] = np.nan
+        holes = holes[~np.isnan(holes).all(axis=1)]
+        start = NormalInverseGaussian.default_init(holes, missing="em")
+        expected = start.fit(holes, missing="em")
+        same_fit(start.fit(chunks_of(holes, 1000), missing="em"), expected, rtol=1e-9)
+
+    def test_with_what_a_fit_may_hold(self, X):
+        start = NormalInverseGaussian.default_init(X)
+        for keywords in ({"symmetric": True}, {"algorithm": "mcecm", "max_iter": 300}):
+            same_fit(start.fit(chunks_of(X), **keywords), start.fit(X, **keywords))
+
+    def test_for_integers_and_single_floats(self, X, tmp_path):
+        start = NormalInverseGaussian.default_init(X)
+        for dtype in ("f4", "i4"):
+            values = (X * 100.0).astype(dtype)
+            np.save(tmp_path / f"{dtype}.npy", values)
+            same_fit(start.fit(tmp_path / f"{dtype}.npy"), start.fit(values))
+
+    @needs_jax
+    def test_of_an_e_step_on_jax(self, X):
+        model = make(NormalInverseGaussian, 3)
+        one, other = model.e_step(X), model.e_step(chunks_of(X, 5000), "jax")
+        np.testing.assert_allclose(other.xx_inv_y, one.xx_inv_y, rtol=1e-12)
+
+    def test_where_mu_meets_rows(self):
+        rng = np.random.default_rng(0)
+        X = np.concatenate([np.zeros(300), rng.standard_t(3, size=300)])[:, None]
+        rng.shuffle(X)
+        start = VarianceGamma.default_init(X)
+        fitter = BatchEMFitter(max_iter=2000)
+        whole, parts = fitter.run_on(start, X), fitter.run_on(start, chunks_of(X, 100))
+        assert whole.status is Status.UNBOUNDED
+        assert parts.status is Status.UNBOUNDED
+        assert parts.rows == whole.rows == tuple(np.flatnonzero(X[:, 0] == 0.0))
+
+    def test_at_a_cusp(self):
+        truth = VarianceGamma.from_classical(
+            mu=[0.0], gamma=[0.1], sigma=[[1.0]], alpha=1.2, beta=1.2
+        )
+        X = truth.rvs(400, seed=5)
+        start = VarianceGamma.default_init(X)
+        whole, parts = start.fit(X, max_iter=500), start.fit(chunks_of(X, 90), max_iter=500)
+        assert whole.status is Status.CUSP
+        assert (parts.status, parts.rows) == (whole.status, whole.rows)
+        assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-9)
+
+    def test_at_the_gaussian_limit(self):
+        X = np.random.default_rng(3).uniform(-1.0, 1.0, (500, 1))
+        start = NormalInverseGaussian.default_init(X)
+        fitter = BatchEMFitter(max_iter=2000, symmetric=True, criterion="likelihood")
+        whole, parts = fitter.run_on(start, X), fitter.run_on(start, chunks_of(X, 90))
+        assert whole.status is Status.GAUSSIAN_LIMIT
+        assert parts.status is Status.GAUSSIAN_LIMIT
+        np.testing.assert_allclose(parts.model.mean(), whole.model.mean(), atol=1e-12)
+        assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-12)
+
+    def test_for_a_start_from_more_rows_than_it_takes(self):
+        X = np.random.default_rng(0).standard_t(5.0, (300_000, 1))
+        one = NormalInverseGaussian.default_init(chunks_of(X, 1000))
+        other = NormalInverseGaussian.default_init(chunks_of(X, 299_999))
+        np.testing.assert_array_equal(one.mu, other.mu)
+        assert one.subordinator == other.subordinator
+
+
+class TestStatistics:
+    def test_of_chunks_add_to_those_of_one_pass(self, family):
+        """Mean 1e6, spread 1: against sums by math.fsum of exact expectations of each row."""
+        model = _shifted(make(family, 2), 1e6)
+        X = model.rvs(3000, seed=0)
+        whole = model.e_step(X)
+        merged = sum(model.e_step(part) for part in np.array_split(X, 40))
+        rows = [model.e_step(x[None, :]) for x in X]
+        for name in ("log_likelihood", "log_y", "inv_y", "y"):
+            exact = math.fsum(getattr(row, name) for row in rows)
+            size = math.fsum(abs(getattr(row, name)) for row in rows)
+            assert abs(getattr(whole, name) - exact) <= 1e-13 * size
+            assert abs(getattr(merged, name) - exact) <= 1e-13 * size
+        scale = np.sqrt(np.outer(np.diag(whole.xx_inv_y), np.diag(whole.xx_inv_y)))
+        assert (np.abs(merged.xx_inv_y - whole.xx_inv_y) <= 1e-13 * scale).all()
+        np.testing.assert_allclose(merged.E_X, whole.E_X, rtol=1e-15)
+
+    def test_a_fit_is_as_sure_of_data_far_from_the_origin(self, X):
+        start = NormalInverseGaussian.default_init(X)
+        far = np.round(X * 2.0**20) / 2.0**20 + 2.0**20
+        near = far - 2.0**20
+        moved = _shifted(start, 2.0**20).fit(chunks_of(far, 500))
+        expected = start.fit(chunks_of(near, 500))
+        assert moved.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-13)
+        np.testing.assert_allclose(moved.model.mu - 2.0**20, expected.model.mu, atol=1e-9)
+
+    def test_sums_of_a_billion_rows_keep_their_digits(self):
+        """1e9 rows as 1e5 equal chunks of 1e4: a power of 2 of them has no rounding at all."""
+        term = 0.1
+        assert pairwise_sum((term for _ in range(1 << 17)), operator.add) == term * (1 << 17)
+        total = pairwise_sum((term for _ in range(100_000)), operator.add)
+        assert abs(total - 10_000.0) <= 4 * np.spacing(10_000.0)
+        one_by_one = functools.reduce(operator.add, [term] * 100_000)
+        assert abs(one_by_one - 10_000.0) > 1000 * np.spacing(10_000.0)
+
+    def test_long_arrays_are_summed_in_pieces(self):
+        X = np.full((200_000, 1), 0.3)
+        X[::2] = -0.1
+        model = make(NormalInverseGaussian, 1)
+        found, two = model.e_step(X), model.e_step(X[:2])
+        assert found.y == pytest.approx(two.y * 100_000, rel=1e-14)
+
+    def test_scale_pickle_and_start_a_sum(self, X):
+        model = make(NormalInverseGaussian, 3)
+        eta = model.e_step(X)
+        again = pickle.loads(pickle.dumps(eta))
+        assert again.log_likelihood == eta.log_likelihood
+        np.testing.assert_array_equal(again.xx_inv_y, eta.xx_inv_y)
+        assert sum([eta]) is eta
+        doubled = model.e_step(X, weights=np.full(len(X), 2.0))
+        np.testing.assert_allclose((2.0 * eta).xx_inv_y, doubled.xx_inv_y, rtol=1e-13)
+        with pytest.raises(TypeError):
+            eta + 1.0
+
+    def test_of_a_source_are_those_of_its_rows(self, X):
+        model = make(NormalInverseGaussian, 3)
+        assert model.e_step(chunks_of(X)).y == pytest.approx(model.e_step(X).y, rel=1e-14)
+
+    def test_pairwise_sums_keep_the_order(self):
+        for n in range(1, 40):
+            total = PairwiseSum(operator.add)
+            for i in range(n):
+                total.push([i])
+            assert total.total() == list(range(n))
+        assert PairwiseSum(operator.add).total() is None
+
+
+def _shifted(model, shift):
+    return type(model)(
+        model.mu + shift, model.gamma, model.L_sigma, model.subordinator, model.columns
+    )
+
+
+class TestReading:
+    def test_goes_on_while_a_chunk_is_worked_on(self):
+        read = [threading.Event() for _ in range(3)]
+
+        def chunks():
+            for event in read:
+                event.set()
+                yield np.ones((2, 1))
+
+        def work(chunk):
+            last = chunk.number == len(read) - 1
+            return [last or read[chunk.number + 1].wait(timeout=30.0)]
+
+        source = Stream(chunks, None, None, "raise", None, "chunks")
+        assert source.fold(work, operator.add) == [True] * 3
+
+    def test_holds_few_chunks_at_once(self):
+        alive, most = weakref.WeakValueDictionary(), 0
+
+        def chunks():
+            nonlocal most
+            for i in range(30):
+                rows = np.full((100, 1), float(i))
+                alive[i] = rows
+                most = max(most, len(alive))
+                yield rows
+
+        source = Stream(chunks, None, None, "raise", None, "chunks")
+        source.fold(lambda chunk: float(chunk.values.sum()), operator.add)
+        assert most <= 4
+
+    def test_ends_with_the_pass_that_an_error_ends(self, X):
+        before = threading.active_count()
+
+        def failing(chunk):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            source_of(chunks_of(X)).fold(failing, operator.add)
+        for thread in threading.enumerate():
+            if thread.name.startswith("nvmix-reader"):
+                thread.join(timeout=30.0)
+        assert threading.active_count() <= before
+
+
+class TestErrors:
+    def fit(self, data, **keywords):
+        return make(NormalInverseGaussian, 3).fit(data, max_iter=2, **keywords)
+
+    def test_nan_names_the_row(self, X):
+        bad = X.copy()
+        bad[4321, 1] = np.nan
+        with pytest.raises(ValueError, match=r"nan at row 4321, column 1 \(row 321 of chunk 4\)"):
+            self.fit(chunks_of(bad, 1000))
+        with pytest.raises(ValueError, match=r"nan at row 4321, column 1"):
+            NormalInverseGaussian.default_init(chunks_of(bad, 1000))
+
+    def test_infinity_names_the_row_where_nan_is_missing(self, X):
+        bad = X.copy()
+        bad[11] = np.nan, np.inf, 0.0
+        with pytest.raises(ValueError, match="finite or nan, got inf at row 11, column 1"):
+            self.fit(chunks_of(bad, 1000), missing="em")
+
+    def test_a_chunk_that_cannot_be_read_is_named(self, X):
+        def disk():
+            yield X[:1000]
+            yield X[1000:2000]
+            message = "no more disk"
+            raise OSError(message)
+
+        with pytest.raises(ReadError, match=r"chunk 2 of the chunks of disk .*no more disk"):
+            self.fit(disk)
+
+    def test_a_file_that_is_cut_off_is_named(self, X, tmp_path):
+        data = _memmap(X, tmp_path)
+        with (tmp_path / "x.npy").open("r+b") as file:
+            file.truncate(60_000)
+        with pytest.raises(ReadError, match=r"chunk 0 of 5000 rows in .*x\.npy"):
+            self.fit(data)
+
+    def test_rows_that_change_in_number_are_refused(self, X):
+        sizes = iter([1000, 999, 999])
+        with pytest.raises(ValueError, match="1000 rows, as before, got 999"):
+            self.fit(lambda: [X[: next(sizes)]])
+
+    def test_what_can_be_read_once_is_refused(self, X):
+        with pytest.raises(TypeError, match="got a generator, which can be read once"):
+            self.fit(x for x in np.array_split(X, 3))
+        once = iter(np.array_split(X, 3))
+        with pytest.raises(ValueError, match="no rows from the chunks of <lambda>"):
+            self.fit(lambda: once)
+
+    def test_no_rows_are_refused(self):
+        with pytest.raises(ValueError, match="must not be empty"):
+            self.fit(list)
+
+    def test_too_few_rows_are_refused(self, X):
+        with pytest.raises(ValueError, match=r"more rows than columns .* got shape \(3, 3\)"):
+            self.fit(lambda: [X[:2], X[2:3]])
+
+    def test_constant_and_collinear_columns_are_refused(self, X):
+        constant, collinear = X.copy(), X.copy()
+        constant[:, 1] = 7.0
+        collinear[:, 2] = X[:, 0] - X[:, 1]
+        with pytest.raises(ValueError, match="constant column, got column 1"):
+            self.fit(chunks_of(constant))
+        with pytest.raises(ValueError, match="collinear columns, got column 2"):
+            self.fit(chunks_of(collinear))
+        with pytest.raises(ValueError, match="collinear columns, got column 2"):
+            NormalInverseGaussian.default_init(chunks_of(collinear))
+
+    def test_columns_that_vary_little_are_not(self, X):
+        narrow = X.copy()
+        narrow[:, 1] = 1.0 + 1e-7 * X[:, 1]
+        model = NormalInverseGaussian.default_init(narrow)
+        assert PassedOver(source_of(chunks_of(narrow)), "cpu").e_step(
+            make(NormalInverseGaussian, 3).block, model.subordinator.gig
+        ).weight == len(X)
+
+    def test_other_columns_are_refused(self, X, tmp_path):
+        with pytest.raises(ValueError, match=r"chunk 0 of .* must have shape \(m, 3\), got"):
+            self.fit(chunks_of(X[:, :2]))
+        with pytest.raises(ValueError, match="X must have 3 columns, as the model has, got 2"):
+            self.fit(_memmap(X[:, :2], tmp_path))
+        model = NormalInverseGaussian.default_init(_table(X, tmp_path))
+        renamed = _table(X, tmp_path).rename_columns(["x", "y", "z"])
+        with pytest.raises(ValueError, match="columns of the model"):
+            model.fit(renamed)
+
+    def test_text_is_refused(self, X, tmp_path):
+        table = _table(X, tmp_path).append_column("day", [["monday"] * len(X)])
+        with pytest.raises(TypeError, match="got column 'day' of type string"):
+            NormalInverseGaussian.default_init(table)
+
+    def test_weights_of_other_rows_are_refused(self, X, tmp_path):
+        for data in (chunks_of(X), _memmap(X, tmp_path)):
+            for n in (len(X) - 1, len(X) + 1):
+                with pytest.raises(ValueError, match="one for each row of X"):
+                    self.fit(data, weights=np.ones(n))
+        with pytest.raises(ValueError, match="nonnegative"):
+            self.fit(lambda: [(X, -np.ones(len(X)))])
+
+    def test_files_of_unknown_kinds_are_refused(self):
+        with pytest.raises(ValueError, match=r"\.npy, .*file or a directory, got 'x\.xls'"):
+            self.fit("x.xls")
+        with pytest.raises(FileNotFoundError):
+            self.fit("nowhere.npy")
+
+    def test_settings_that_need_memory_are_refused(self, X):
+        with pytest.raises(ValueError, match="n_init needs X to be an array in memory"):
+            self.fit(chunks_of(X), n_init=3)
+
+    def test_standard_errors_ask_for_the_rows(self, X):
+        result = NormalInverseGaussian.default_init(X).fit(chunks_of(X))
+        with pytest.raises(ValueError, match="X must be given"):
+            result.standard_errors()
+        assert result.standard_errors(X)["mu"].shape == (3,)
