@@ -346,6 +346,7 @@ class TestArrays:
         again = jax.jit(lambda m: type(m).from_expectation(m.expectation_params()))(model)
         np.testing.assert_allclose(numbers(again), numbers(model), rtol=1e-8, atol=1e-10)
 
+    @pytest.mark.exhaustive
     def test_em_map(self, X, x64):
         """One EM step is a function JAX differentiates: towards the fixed point it contracts."""
         model = make(NormalInverseGaussian)
@@ -434,6 +435,7 @@ class TestBessel:
         slope = jax.grad(lambda z: special.log_kv(1.5, z)[4])(z)
         assert np.isfinite(slope[4])
 
+    @pytest.mark.exhaustive
     def test_single_precision(self):
         rng = np.random.default_rng(0)
         v = np.exp(rng.uniform(-7.0, 6.9, 5000)).astype(np.float32)
