@@ -1,4 +1,4 @@
-"""Shared fixtures: families, backends, data, and a numba cache named by the kernels' hash."""
+"""Shared fixtures: families, backends, data, and caches of compiled code."""
 
 import importlib.util
 import os
@@ -20,6 +20,11 @@ if _SOURCES.exists():
     os.environ.setdefault(
         "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"nvmix-numba-{_kernel_hash()}")
     )
+# JAX names what it has compiled by the program, by its own version and by the processor.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent / "__pycache__/jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Each piece of that code would say on loading that it was tuned for this processor.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np  # noqa: E402
@@ -45,6 +50,8 @@ FAMILIES = {
     Hyperbolic: {"a": 1.3, "b": 0.7},
     GeneralizedHyperbolic: {"p": 0.4, "a": 1.3, "b": 0.7},
 }
+# Data for JAX have this many rows where any number would do, since each size compiles anew.
+ROWS = 1000
 HAS_JAX = importlib.util.find_spec("jax") is not None
 needs_jax = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
 

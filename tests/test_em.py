@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 import pytest
-from conftest import FAMILIES, make, needs_jax
+from conftest import FAMILIES, ROWS, make, needs_jax
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
@@ -120,11 +120,10 @@ def test_units_shifts_and_rotations_change_nothing(family, scale, X):
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "bfgs"])
-@pytest.mark.parametrize("m_step_backend", ["cpu", pytest.param("jax", marks=needs_jax)])
-def test_methods_reach_the_same_optimum(family, method, m_step_backend, X):
+def test_methods_reach_the_same_optimum(family, method, X):
     start = family.default_init(X)
     newton = start.fit(X)
-    other = start.fit(X, m_step_method=method, m_step_backend=m_step_backend)
+    other = start.fit(X, m_step_method=method)
     assert other.n_iter == newton.n_iter
     np.testing.assert_allclose(other.log_likelihoods, newton.log_likelihoods, atol=1e-9)
 
@@ -139,8 +138,8 @@ def test_jax_leaves_the_user_s_precision_alone(X):
         mu=jnp.zeros(2), gamma=jnp.array([0.5, 0.0]), sigma=jnp.eye(2), mu_ig=1.0, lam=jnp.array(2)
     )
     assert model.mu.dtype == np.float64
-    assert model.e_step(X, backend="jax").x.dtype == np.float64
-    assert model.e_step(jnp.asarray(X)).x.dtype == jnp.zeros(1).dtype
+    assert model.e_step(X[:ROWS], backend="jax").x.dtype == np.float64
+    assert model.e_step(jnp.asarray(X[:ROWS])).x.dtype == jnp.zeros(1).dtype
     assert jax.config.jax_enable_x64 == before
 
 

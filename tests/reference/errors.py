@@ -44,8 +44,8 @@ def error(name, table, sign=1.0, backend="cpu"):
         least, most = NORMAL
         held = (table["log_kv_dz2"] > least) & (table["log_kv_dz2"] < most)
     result = np.zeros(v.size)
-    value = getattr(special, name)(v[held], z[held], backend=backend)
-    result[held] = np.abs(value - exact[held]) / scale[held]
+    value = getattr(special, name)(v, z, backend=backend)
+    result[held] = np.abs(value[held] - exact[held]) / scale[held]
     return result
 
 
