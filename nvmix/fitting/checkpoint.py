@@ -179,7 +179,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         If the file is damaged, or not a checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(str(arrays.pop("head")))
         known = head["format"] == _FORMAT

@@ -173,9 +173,7 @@ class EStep:
 def _same_weight(source: Source, found: float, expected: float) -> None:
     """Check that two passes are over the same rows."""
     if abs(found - expected) > _ROUNDING * expected:
-        msg = (
-            f"X must have the same rows as before, {expected:.15g}, got {found:.15g} from {source}"
-        )
+        msg = f"X must have {expected:.15g} rows, as before, got {found:.15g} from {source}"
         raise ValueError(msg)
 
 

@@ -1,0 +1,274 @@
+"""Fits that are interrupted: what they leave behind, and what goes on from it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import warnings
+
+import numpy as np
+import pytest
+from conftest import make
+
+import nvmix
+from nvmix import CheckpointError, EWMAUpdate, NormalInverseGaussian, ReadError
+from nvmix.fitting.em import BatchEMFitter
+
+LONG = {"tol": 1e-9, "criterion": "parameters", "max_iter": 40}
+
+
+@pytest.fixture(scope="module")
+def X():
+    return make(NormalInverseGaussian).rvs(2000, seed=1)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "fit.checkpoint"
+
+
+def fit(start, X, **keywords):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nvmix.ConvergenceWarning)
+        return start.fit(X, **{**LONG, **keywords})
+
+
+def same_bits(one, other):
+    assert one.status is other.status
+    for name in ("log_likelihoods", "param_changes", "n_passes", "log_likelihood"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for left, right in zip(one.model.block, other.model.block, strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert one.model.subordinator == other.model.subordinator
+
+
+def fails_in_pass(X, number, parts=4):
+    """Chunks of X that cannot be read in a pass of that number."""
+    passes = 0
+
+    def chunks():
+        nonlocal passes
+        passes += 1
+        for i, part in enumerate(np.array_split(X, parts)):
+            if passes == number and i == parts - 1:
+                message = "the disk is gone"
+                raise OSError(message)
+            yield part
+
+    return chunks
+
+
+def whole(X, parts=4):
+    return lambda: np.array_split(X, parts)
+
+
+KINDS = (
+    {},
+    {"acceleration": "squarem"},
+    {"acceleration": "none"},
+    {"eta_update": EWMAUpdate(0.7)},
+    {"algorithm": "mcecm"},
+    {"symmetric": True},
+    {"criterion": "likelihood", "tol": 1e-12},
+)
+
+
+class TestResume:
+    @pytest.mark.parametrize("keywords", KINDS, ids=str)
+    def test_comes_to_the_same_bits(self, keywords, X, path, family):
+        start = make(family)
+        expected = fit(start, whole(X), **keywords)
+        with pytest.raises(ReadError, match="chunk 3"):
+            fit(start, fails_in_pass(X, 9), checkpoint=path, **keywords)
+        found = fit(start, whole(X), checkpoint=path, resume=True, **keywords)
+        same_bits(found, expected)
+
+    def test_goes_on_under_a_larger_max_iter(self, X, path):
+        start = make(NormalInverseGaussian)
+        expected = fit(start, whole(X))
+        for most in (3, 7):
+            part = fit(start, whole(X), max_iter=most, checkpoint=path, resume=True)
+            assert part.n_iter == most
+        same_bits(fit(start, whole(X), checkpoint=path, resume=True), expected)
+
+    def test_of_a_fit_that_arrived_is_that_fit(self, X, path):
+        start = make(NormalInverseGaussian)
+        first = fit(start, whole(X), checkpoint=path)
+        reads = []
+        again = fit(start, lambda: reads.append(1), checkpoint=path, resume=True)
+        same_bits(again, first)
+        assert again.n_observations == len(X)
+        assert not reads
+
+    def test_without_a_file_begins(self, X, path):
+        start = make(NormalInverseGaussian)
+        same_bits(fit(start, X, checkpoint=path, resume=True), fit(start, whole(X, 1)))
+
+    def test_in_memory(self, X, path):
+        start = make(NormalInverseGaussian)
+        expected = fit(start, X, checkpoint=path.with_suffix(".whole"))
+        fit(start, X, max_iter=5, checkpoint=path)
+        same_bits(fit(start, X, checkpoint=path, resume=True), expected)
+
+
+SCRIPT = """
+import os, signal, sys
+import numpy as np
+from nvmix import NormalInverseGaussian
+
+X = np.load(sys.argv[1])
+passes = 0
+
+
+def chunks():
+    global passes
+    passes += 1
+    for i, part in enumerate(np.array_split(X, 4)):
+        if passes == 8 and i == 2:
+            os.kill(os.getpid(), int(sys.argv[3]))
+        yield part
+
+
+start = NormalInverseGaussian.from_classical(
+    mu=[0.0, 0.0], gamma=[0.0, 0.0], sigma=np.eye(2), mu_ig=1.0, lam=1.0)
+start.fit(chunks, tol=1e-9, max_iter=40, checkpoint=sys.argv[2], checkpoint_every=1000)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupt_leaves_a_good_checkpoint_and_raises(number, X, tmp_path, path):
+    np.save(tmp_path / "x.npy", X)
+    arguments = [str(tmp_path / "x.npy"), str(path), str(int(number))]
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT), *arguments],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    if number == signal.SIGINT:
+        assert "KeyboardInterrupt" in run.stderr
+        assert run.returncode in (1, -signal.SIGINT, 130)
+    else:
+        assert run.returncode == 128 + signal.SIGTERM
+    start = NormalInverseGaussian.from_classical(
+        mu=[0.0, 0.0], gamma=[0.0, 0.0], sigma=np.eye(2), mu_ig=1.0, lam=1.0
+    )
+    found = fit(start, whole(X), checkpoint=path, resume=True)
+    same_bits(found, fit(start, whole(X)))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_sigterm_is_left_as_it_was(X, path):
+    before = signal.getsignal(signal.SIGTERM)
+    fit(make(NormalInverseGaussian), X, checkpoint=path)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_kill_loses_no_more_than_the_iterations_since_the_last_write(X, path):
+    start = make(NormalInverseGaussian)
+    kept = path.with_suffix(".kept")
+
+    def chunks():
+        if path.exists():
+            kept.write_bytes(path.read_bytes())
+        return np.array_split(X, 4)
+
+    fit(start, chunks, checkpoint=path, checkpoint_every=3)
+    with np.load(kept) as file:
+        assert len(file["changes"]) % 3 in (0, 2)
+    same_bits(fit(start, whole(X), checkpoint=kept, resume=True), fit(start, whole(X)))
+
+
+def test_minutes_make_a_write_due(X, path):
+    seen = []
+
+    def chunks():
+        seen.append(path.exists())
+        return np.array_split(X, 2)
+
+    fit(make(NormalInverseGaussian), chunks, checkpoint=path, checkpoint_minutes=0.0)
+    assert seen[:3] == [False, True, True]
+
+
+def test_a_write_that_fails_leaves_the_file_before(X, path, monkeypatch):
+    start = make(NormalInverseGaussian)
+    fit(start, X, max_iter=5, checkpoint=path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        message = "no space left on device"
+        raise OSError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space"):
+            fit(start, X, checkpoint=path, checkpoint_every=1, resume=True)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+class TestRefusals:
+    def refused(self, X, path, match, **keywords):
+        before = path.read_bytes()
+        with pytest.raises(CheckpointError, match=match):
+            fit(make(NormalInverseGaussian), X, checkpoint=path, resume=True, **keywords)
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+    def test_of_a_truncated_file(self, share, X, path):
+        fit(make(NormalInverseGaussian), X, max_iter=5, checkpoint=path)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(share * len(content))])
+        self.refused(X, path, "not a checkpoint of nvmix, or is damaged; it is left as it is")
+
+    def test_of_a_file_with_a_flipped_bit(self, X, path):
+        fit(make(NormalInverseGaussian), X, max_iter=5, checkpoint=path)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(bytes(content))
+        self.refused(X, path, "damaged")
+
+    def test_of_a_file_of_something_else(self, X, path):
+        path.write_text("thesis, chapter 1")
+        self.refused(X, path, "not a checkpoint")
+        with path.open("wb") as file:
+            np.savez(file, x=np.ones(3))
+        self.refused(X, path, "not a checkpoint")
+        with path.open("wb") as file:
+            np.save(file, np.ones(3))
+        self.refused(X, path, "not a checkpoint")
+
+    def test_of_a_directory(self, X, path):
+        path.mkdir()
+        with pytest.raises(CheckpointError, match="not a checkpoint"):
+            fit(make(NormalInverseGaussian), X, checkpoint=path, resume=True)
+
+    def test_of_another_fit(self, X, path):
+        fit(make(NormalInverseGaussian), X, max_iter=5, checkpoint=path)
+        self.refused(X, path, "tol is '1e-09' there and '0.001' here", tol=1e-3)
+        self.refused(X, path, "symmetric is 'False' there", symmetric=True)
+        with pytest.raises(CheckpointError, match="family is 'NormalInverseGaussian' there"):
+            fit(make(nvmix.VarianceGamma), X, checkpoint=path, resume=True)
+
+    def test_of_other_rows(self, X, path):
+        fit(make(NormalInverseGaussian), X, max_iter=5, checkpoint=path)
+        with pytest.raises(ValueError, match="2000 rows, as before, got 1999"):
+            fit(make(NormalInverseGaussian), X[1:], checkpoint=path, resume=True)
+        with pytest.raises(ValueError, match="2000 rows, as before, got 1999"):
+            fit(make(NormalInverseGaussian), whole(X[1:]), checkpoint=path, resume=True)
+
+    def test_of_a_file_that_is_there(self, X, path):
+        path.write_text("precious")
+        with pytest.raises(FileExistsError, match="resume=True, or move it away"):
+            fit(make(NormalInverseGaussian), X, checkpoint=path)
+        assert path.read_text() == "precious"
+
+    def test_of_a_directory_that_is_not(self, X, path):
+        with pytest.raises(FileNotFoundError, match="in a directory that exists"):
+            fit(make(NormalInverseGaussian), X, checkpoint=path / "deeper")
+
+    def test_of_settings_that_have_none(self):
+        with pytest.raises(ValueError, match="resume=True needs a checkpoint"):
+            BatchEMFitter(resume=True)
+        with pytest.raises(ValueError, match="checkpoint needs n_init=1, got 3"):
+            BatchEMFitter(checkpoint="x", n_init=3)
