@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
 
+# The mean that each sum belongs to.
+EXPECTATIONS: Final = {
+    "E_log_Y": "log_y",
+    "E_inv_Y": "inv_y",
+    "E_Y": "y",
+    "E_X": "x",
+    "E_X_inv_Y": "x_inv_y",
+    "E_XXT_inv_Y": "xx_inv_y",
+}
 _SUMS = ("weight", "log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_inv_y")
 
 
@@ -156,3 +165,21 @@ class SufficientStatistics:
         return replace(self, **{name: getattr(self, name) * factor for name in _SUMS})
 
     __rmul__ = __mul__
+
+
+def infinite_expectations(eta: SufficientStatistics) -> tuple[str, ...]:
+    """Names of the expectations that are not finite.
+
+    Parameters
+    ----------
+    eta : SufficientStatistics
+        Statistics of NumPy numbers.
+
+    Returns
+    -------
+    tuple of str
+        Some of `EXPECTATIONS`.
+    """
+    return tuple(
+        name for name, total in EXPECTATIONS.items() if not np.isfinite(getattr(eta, total)).all()
+    )

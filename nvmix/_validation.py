@@ -133,12 +133,12 @@ def instance(name: str, value: object, kind: type) -> None:
         raise TypeError(msg)
 
 
-def generator(seed: Any) -> np.random.Generator:
+def generator(seed: Any, name: str = "seed") -> np.random.Generator:
     """Return the random generator that a seed stands for."""
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
-        msg = f"seed must be None, a nonnegative integer or a Generator, got {seed!r}"
+        msg = f"{name} must be None, a nonnegative integer or a Generator, got {seed!r}"
         raise type(error)(msg) from None
 
 
@@ -282,7 +282,11 @@ def _not_beyond(name: str, values: FloatArray) -> None:
 
 
 def observations(
-    X: Any, d: int | None = None, columns: tuple[str, ...] | None = None, missing: str = "raise"
+    X: Any,
+    d: int | None = None,
+    columns: tuple[str, ...] | None = None,
+    missing: str = "raise",
+    name: str = "X",
 ) -> Data:
     """Return (n, d) observations; a one-dimensional X is one column.
 
@@ -293,24 +297,24 @@ def observations(
     elif missing == "em":
         # pandas has missing values of its own, which NumPy does not know.
         plain = X.to_numpy(float, na_value=np.nan) if hasattr(X, "to_numpy") else X
-        values = real_or_nan("X", plain)
-        _no_infinity("X", values)
-        _in_range("X", np.nan_to_num(values))
+        values = real_or_nan(name, plain)
+        _no_infinity(name, values)
+        _in_range(name, np.nan_to_num(values))
     else:
-        values = array("X", X)
-        _in_range("X", values)
+        values = array(name, X)
+        _in_range(name, values)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
-        msg = f"X must have shape (n, d), got {np.shape(X)}"
+        msg = f"{name} must have shape (n, d), got {np.shape(X)}"
         raise ValueError(msg)
     if values.size == 0:
-        msg = f"X must not be empty, got shape {np.shape(X)}"
+        msg = f"{name} must not be empty, got shape {np.shape(X)}"
         raise ValueError(msg)
     if d is not None and values.shape[1] != d:
-        msg = f"X must have {d} columns, as the model has, got shape {np.shape(X)}"
+        msg = f"{name} must have {d} columns, as the model has, got shape {np.shape(X)}"
         raise ValueError(msg)
-    _same_columns("X", X, columns)
+    _same_columns(name, X, columns)
     return Data(values, column_names(X))
 
 

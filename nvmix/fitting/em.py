@@ -1,11 +1,11 @@
-"""Batch EM: the fitter and what it can be told."""
+"""Batch EM: the fitter and what it can be told; incremental EM is in `incremental`."""
 
 from __future__ import annotations
 
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,9 @@ from nvmix._validation import (
 from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
 from nvmix.backends._protocol import Plan
 from nvmix.fitting.fit import Fit, on_host
+from nvmix.fitting.incremental import IncrementalEMFitter
 from nvmix.fitting.initialization import random_parts
+from nvmix.fitting.model import Model
 from nvmix.fitting.progress import Progress
 from nvmix.fitting.regularization import check_gauge
 from nvmix.fitting.restrictions import Holding, holding, restricted
@@ -37,35 +39,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nvmix._typing import FloatArray
-    from nvmix.backends._protocol import Gaussian, GIGParameters
     from nvmix.distributions.mixture import NormalMixture
 
-__all__ = ["BatchEMFitter", "EMResult"]
+__all__ = ["BatchEMFitter", "EMResult", "IncrementalEMFitter"]
 
 ALGORITHMS = ("em", "mcecm")
 # tol where none is given: of parameter changes, and of gains of mean log-likelihood.
 _TOL = {"parameters": 1e-4, "likelihood": 1e-9}
 # Iterations that make a random start of a random part of the rows.
 _START_STEPS = 10
-
-
-@runtime_checkable
-class Model(Protocol):
-    """What EM needs of a model; every `NormalMixture` has it."""
-
-    @property
-    def block(self) -> Gaussian:
-        """mu, gamma and L."""
-
-    @property
-    def subordinator(self) -> Any:
-        """Law of Y, with its `gig` and `gig_expectations`."""
-
-    def m_step(self, eta: Any, backend: str, method: str) -> Any:
-        """Return the model of the next iteration."""
-
-    def at(self, block: Gaussian, theta: GIGParameters) -> Any:
-        """Return the model of the family that is there."""
 
 
 class BatchEMFitter:
@@ -296,7 +278,7 @@ class BatchEMFitter:
         held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
         model = restricted(model, held)
         progress = Progress(self.verbose)
-        progress.start(model, len(data.values), self.tol)
+        progress.start(model, len(data.values), f"tol {self.tol:g}")
         one = self._one_fit(held, progress)
         result = one.run(model, data.values, weights)
         if self.n_init > 1:

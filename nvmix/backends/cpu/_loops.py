@@ -34,7 +34,7 @@ from nvmix.backends.cpu._variates import gig_variates
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:46f3000b4b44c983"
+LINKED_SOURCES: Final = "sha256:e02b3ed5ee7feb7e"
 
 
 @loop
