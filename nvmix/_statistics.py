@@ -10,6 +10,7 @@ import numpy as np
 from nvmix._arrays import namespace
 from nvmix._linalg import inverse_lower
 from nvmix._pytrees import pytree
+from nvmix._validation import positive
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -150,6 +151,43 @@ class SufficientStatistics:
             xx_inv_y=A @ self.xx_inv_y @ A.T + cross + cross.T + self.inv_y * xp.outer(c, c),
             origin=origin,
             scale=scale,
+        )
+
+    def rescaled(self, c: float) -> SufficientStatistics:
+        """Statistics with Y replaced by c Y, as of `NormalMixture.rescaled`.
+
+        Parameters
+        ----------
+        c : float
+            Positive factor.
+
+        Returns
+        -------
+        SufficientStatistics
+            In the same frame.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If c is not a positive number.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0], gamma=[0.5], sigma=[[1.0]], mu_ig=2.0, lam=1.0)
+        >>> eta = model.expectation_params().rescaled(4.0)
+        >>> eta.E_Y, model.rescaled(4.0).expectation_params().E_Y
+        (8.0, 8.0)
+        """
+        c = positive("c", c)
+        return replace(
+            self,
+            log_y=self.log_y + self.weight * namespace(c, self.log_y).log(c),
+            inv_y=self.inv_y / c,
+            y=self.y * c,
+            x_inv_y=self.x_inv_y / c,
+            xx_inv_y=self.xx_inv_y / c,
         )
 
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:

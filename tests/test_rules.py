@@ -245,6 +245,18 @@ def test_targets(model):
         np.testing.assert_allclose(eta.E_XXT_inv_Y, expected, rtol=1e-12)
 
 
+def test_statistics_rescale_as_models_do(model):
+    eta, c = model.e_step(X), 2.5
+    np.testing.assert_allclose(
+        means(eta.rescaled(c)), means(model.rescaled(c).e_step(X)), rtol=1e-12, atol=1e-13
+    )
+    found, expected = model.m_step(eta.rescaled(c)), model.m_step(eta).rescaled(c)
+    np.testing.assert_allclose(found.sigma(), expected.sigma(), rtol=1e-10)
+    np.testing.assert_allclose(found.log_prob(X), expected.log_prob(X), rtol=1e-9)
+    with pytest.raises(ValueError, match=r"c must be positive, got 0\.0"):
+        eta.rescaled(0.0)
+
+
 def infinite(family):
     """A model with E[1/Y], or E[Y], infinite."""
     return family.from_classical(mu=[0.0], gamma=[0.0], sigma=[[1.0]], alpha=0.9, beta=1.0)

@@ -67,7 +67,8 @@ class IncrementalEMFitter:
         0 prints nothing, 1 a start and an end line and about ten checkpoints, for each of which
         a pass over all rows takes their likelihood, 2 a row per step too.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
-        Gauge of the fitted model, as of `BatchEMFitter`.
+        Gauge of the fitted model, as of `BatchEMFitter`. Each step of a rule without constants
+        begins in that of the starting model, "det_sigma_x".
     e_step_backend, m_step_backend : {"cpu", "jax"}
         Where each step runs.
     m_step_method : {"newton", "lbfgs", "bfgs"}

@@ -14,7 +14,7 @@ from nvmix.backends import get_backend
 from nvmix.fitting.change import displacement
 from nvmix.fitting.fit import on_host
 from nvmix.fitting.regularization import in_gauge
-from nvmix.fitting.rules import EtaUpdate, averaged
+from nvmix.fitting.rules import EtaUpdate, averaged, is_scale_free
 
 if TYPE_CHECKING:
     from nvmix._statistics import SufficientStatistics
@@ -39,7 +39,7 @@ class State:
         Statistics that the iterate was made from, of the starting model before the first step;
         None if those are infinite.
     average : SufficientStatistics or None
-        Weighted average of those of all steps; None before the first.
+        Weighted average of those of all steps, where it is asked for; None before the first.
     n_steps : int
         Steps taken.
     n_rows : float
@@ -74,6 +74,24 @@ class State:
             model = replace(model, columns=columns)
         eta = model.expectation_params()
         return cls(model, model, None if infinite_expectations(eta) else eta)
+
+    def in_start_gauge(self) -> State:
+        r"""The same law of X, and the same statistics of it, with \|Sigma\| as in the start.
+
+        Nothing holds the scale shared by Sigma and Y, and noise, which EM's map bends, makes it
+        drift: \|Sigma\| by e^-3 in 2500 steps of weight 0.2 on batches of 32 x 2, as measured.
+
+        Returns
+        -------
+        State
+            The average is as it was: it is of steps that began in this gauge.
+        """
+        excess = self.model.log_det_sigma() - self.start.log_det_sigma()
+        if excess == 0.0:
+            return self
+        c = math.exp(excess / self.model.d)
+        eta = None if self.eta is None else self.eta.rescaled(c)
+        return replace(self, model=self.model.rescaled(c), eta=eta)
 
     def starts_from(self, model: NormalMixture) -> bool:
         """Whether a model is the starting one.
@@ -153,6 +171,8 @@ class Step:
 
     def _take(self, state: State, X: FloatArray) -> tuple[State, Move]:
         """E-step, rule and M-step, as many times as asked for."""
+        if is_scale_free(self.rule):
+            state = state.in_start_gauge()
         backend = get_backend(self.e_step_backend)
         placed = backend.place(X)
         model, value = state.model, math.nan
@@ -165,7 +185,7 @@ class Step:
         if math.isnan(change):
             msg = "the statistics are infinite or nan"
             raise DegenerateError(msg)
-        average = _averaged(state.average, eta, state.n_steps + 1)
+        average = _averaged(state.average, eta, state.n_steps + 1) if self.averaging else None
         after = replace(
             state,
             model=model,
@@ -197,7 +217,7 @@ class Step:
             the family may not have.
         """
         model = state.model
-        if self.averaging and state.average is not None:
+        if state.average is not None:
             try:
                 model = self._maximized(model, state.average)
             except (DegenerateError, SolveError):

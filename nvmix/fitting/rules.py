@@ -295,3 +295,21 @@ class AffineUpdate:
         if self.a is not None:
             total = total + self.a * batch.weight
         return replace(total, weight=batch.weight, log_likelihood=batch.log_likelihood)
+
+
+def is_scale_free(rule: EtaUpdate) -> bool:
+    """Whether a rule is known to take statistics of c Y to those of c Y, for any c.
+
+    Parameters
+    ----------
+    rule : EtaUpdate
+        Any; of those with a constant, and of your own, it is not known.
+
+    Returns
+    -------
+    bool
+        Whether the scale shared by Sigma and Y may be chosen between its steps.
+    """
+    if type(rule) is AffineUpdate:
+        return rule.a is None
+    return type(rule) in (IdentityUpdate, EWMAUpdate, RobbinsMonroUpdate, SampleWeightedUpdate)
