@@ -181,6 +181,15 @@ def test_limits_of_shrinkage():
         np.testing.assert_allclose(found.log_prob(X), expected.log_prob(X), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "rule", [Shrinkage(IdentityUpdate(), TARGET, 0.1), AffineUpdate(0.1 * TARGET, 0.0, 0.9)]
+)
+def test_shrunk_fits_do_not_stop_by_the_likelihood(rule):
+    with pytest.raises(ValueError, match=r"criterion must be 'parameters'.*got 'likelihood'"):
+        BatchEMFitter(eta_update=rule, criterion="likelihood")
+    assert START.fit(X, eta_update=rule).converged
+
+
 def test_a_shrunk_fit_is_not_taken_for_the_normal_law():
     narrow = NormalInverseGaussian.from_classical(
         mu=[0.0, 0.0], gamma=[0.0, 0.0], sigma=9.0 * np.eye(2), mu_ig=1.0, lam=200.0

@@ -34,6 +34,7 @@ from nvmix.fitting.regularization import check_gauge
 from nvmix.fitting.restrictions import Holding, holding, restricted
 from nvmix.fitting.result import EMResult, warn_unless_converged
 from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
+from nvmix.fitting.shrinkage import has_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -206,6 +207,13 @@ class BatchEMFitter:
             msg = (
                 f"acceleration must be 'auto' or 'none' with an eta_update or algorithm 'mcecm', "
                 f"got {self.acceleration!r}"
+            )
+            raise ValueError(msg)
+
+        if self.criterion == "likelihood" and has_target(self.eta_update):
+            msg = (
+                "criterion must be 'parameters' with an eta_update that shrinks, by which the "
+                f"likelihood may fall, got {self.criterion!r}"
             )
             raise ValueError(msg)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nvmix._statistics import EXPECTATIONS, SufficientStatistics, infinite_expectations
 from nvmix._validation import instance, nonnegative, one_of
-from nvmix.fitting.rules import EtaUpdate, averaged
+from nvmix.fitting.rules import AffineUpdate, EtaUpdate, averaged
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -32,8 +32,8 @@ class Shrinkage:
         - \tau\, \mathrm{KL}\bigl(f_0(x, y) \,\|\, f(x, y; \theta)\bigr),
 
     the posterior mode under the conjugate prior that counts as tau n rows of the target with Y
-    seen. Other rules lead there too. The likelihood alone may fall, so that batch fits are to stop
-    by ``criterion="parameters"``.
+    seen. Other rules lead there too. The likelihood alone may fall on the way, and a batch fit
+    refuses ``criterion="likelihood"``.
 
     Parameters
     ----------
@@ -111,6 +111,22 @@ class Shrinkage:
         else:
             shrunk = averaged(self.eta0, batch, 1.0 / (1.0 + self.tau))
         return self.base(previous, shrunk, step)
+
+
+def has_target(rule: object) -> bool:
+    """Whether a rule is known to lead elsewhere than to the maximum of the likelihood.
+
+    Parameters
+    ----------
+    rule : EtaUpdate or None
+        Any.
+
+    Returns
+    -------
+    bool
+        Whether it has statistics of its own.
+    """
+    return isinstance(rule, Shrinkage) or (isinstance(rule, AffineUpdate) and rule.a is not None)
 
 
 def _value(rule: Shrinkage, name: str) -> float | FloatArray:
