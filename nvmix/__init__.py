@@ -30,10 +30,19 @@ if TYPE_CHECKING:
     from nvmix.distributions import VarianceGamma as VarianceGamma
     from nvmix.fitting.em import BatchEMFitter as BatchEMFitter
     from nvmix.fitting.em import EMResult as EMResult
+    from nvmix.fitting.em import IncrementalEMFitter as IncrementalEMFitter
+    from nvmix.fitting.rules import AffineUpdate as AffineUpdate
     from nvmix.fitting.rules import EWMAUpdate as EWMAUpdate
     from nvmix.fitting.rules import IdentityUpdate as IdentityUpdate
+    from nvmix.fitting.rules import RobbinsMonroUpdate as RobbinsMonroUpdate
+    from nvmix.fitting.rules import SampleWeightedUpdate as SampleWeightedUpdate
+    from nvmix.fitting.shrinkage import Shrinkage as Shrinkage
     from nvmix.fitting.standard_errors import StandardErrors as StandardErrors
     from nvmix.fitting.status import Status as Status
+    from nvmix.fitting.targets import eta0_diagonal as eta0_diagonal
+    from nvmix.fitting.targets import eta0_from_model as eta0_from_model
+    from nvmix.fitting.targets import eta0_isotropic as eta0_isotropic
+    from nvmix.fitting.targets import eta0_with_sigma as eta0_with_sigma
     from nvmix.many import fit_many as fit_many
     from nvmix.selection import Comparison as Comparison
     from nvmix.selection import LikelihoodRatioTest as LikelihoodRatioTest
@@ -57,10 +66,23 @@ _MODULES = {
         "NormalMixture",
         "VarianceGamma",
     ),
-    "nvmix.fitting.em": ("BatchEMFitter", "EMResult"),
-    "nvmix.fitting.rules": ("EWMAUpdate", "IdentityUpdate"),
+    "nvmix.fitting.em": ("BatchEMFitter", "EMResult", "IncrementalEMFitter"),
+    "nvmix.fitting.rules": (
+        "AffineUpdate",
+        "EWMAUpdate",
+        "IdentityUpdate",
+        "RobbinsMonroUpdate",
+        "SampleWeightedUpdate",
+    ),
+    "nvmix.fitting.shrinkage": ("Shrinkage",),
     "nvmix.fitting.standard_errors": ("StandardErrors",),
     "nvmix.fitting.status": ("Status",),
+    "nvmix.fitting.targets": (
+        "eta0_diagonal",
+        "eta0_from_model",
+        "eta0_isotropic",
+        "eta0_with_sigma",
+    ),
     "nvmix.many": ("fit_many",),
     "nvmix.selection": (
         "Comparison",

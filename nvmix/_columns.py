@@ -1,8 +1,8 @@
-"""Whether the columns of observations vary, each in its own way."""
+"""Columns of observations: their names, and whether they vary, each in its own way."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 _COLLINEAR = 1e-13
 # A column is constant when its spread is rounding of its own size.
 _CONSTANT = 1e-14
+
+
+def column_names(X: Any) -> tuple[str, ...] | None:
+    """Column names of a DataFrame, the name of a Series, else None."""
+    columns = getattr(X, "columns", None)
+    if columns is not None:
+        return tuple(str(column) for column in columns)
+    label = getattr(X, "name", None)
+    return (str(label),) if label is not None and np.ndim(X) == 1 else None
+
+
+def same_columns(name: str, x: Any, expected: tuple[str, ...] | None) -> None:
+    """Check that named columns are those of the model, in their order."""
+    found = column_names(x)
+    if None not in (found, expected) and found != expected:
+        msg = f"{name} must have the columns of the model, {expected}, got {found}"
+        raise ValueError(msg)
 
 
 def columns_vary(names: tuple[str, ...], found: Standardized) -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from nvmix._arrays import namespace
 from nvmix._linalg import inverse_lower
 from nvmix._pytrees import pytree
+from nvmix._validation import positive
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
 
+# The mean that each sum belongs to.
+EXPECTATIONS: Final = {
+    "E_log_Y": "log_y",
+    "E_inv_Y": "inv_y",
+    "E_Y": "y",
+    "E_X": "x",
+    "E_X_inv_Y": "x_inv_y",
+    "E_XXT_inv_Y": "xx_inv_y",
+}
 _SUMS = ("weight", "log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_inv_y")
 
 
@@ -143,6 +153,43 @@ class SufficientStatistics:
             scale=scale,
         )
 
+    def rescaled(self, c: float) -> SufficientStatistics:
+        """Statistics with Y replaced by c Y, as of `NormalMixture.rescaled`.
+
+        Parameters
+        ----------
+        c : float
+            Positive factor.
+
+        Returns
+        -------
+        SufficientStatistics
+            In the same frame.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If c is not a positive number.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0], gamma=[0.5], sigma=[[1.0]], mu_ig=2.0, lam=1.0)
+        >>> eta = model.expectation_params().rescaled(4.0)
+        >>> eta.E_Y, model.rescaled(4.0).expectation_params().E_Y
+        (8.0, 8.0)
+        """
+        c = positive("c", c)
+        return replace(
+            self,
+            log_y=self.log_y + self.weight * namespace(c, self.log_y).log(c),
+            inv_y=self.inv_y / c,
+            y=self.y * c,
+            x_inv_y=self.x_inv_y / c,
+            xx_inv_y=self.xx_inv_y / c,
+        )
+
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
         """Statistics of the rows of both, in the frame of the left operand."""
         if not isinstance(other, SufficientStatistics):
@@ -160,3 +207,21 @@ class SufficientStatistics:
         return replace(self, **{name: getattr(self, name) * factor for name in _SUMS})
 
     __rmul__ = __mul__
+
+
+def infinite_expectations(eta: SufficientStatistics) -> tuple[str, ...]:
+    """Names of the expectations that are not finite.
+
+    Parameters
+    ----------
+    eta : SufficientStatistics
+        Statistics of NumPy numbers.
+
+    Returns
+    -------
+    tuple of str
+        Some of `EXPECTATIONS`.
+    """
+    return tuple(
+        name for name, total in EXPECTATIONS.items() if not np.isfinite(getattr(eta, total)).all()
+    )

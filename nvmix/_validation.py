@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 from nvmix._arrays import namespace, on_jax, traced
-from nvmix._columns import columns_vary
+from nvmix._columns import column_names, columns_vary, same_columns
 from nvmix._linalg import Standardized, standardized
 
 if TYPE_CHECKING:
@@ -129,12 +129,12 @@ def instance(name: str, value: object, kind: type) -> None:
         raise TypeError(msg)
 
 
-def generator(seed: Any) -> np.random.Generator:
+def generator(seed: Any, name: str = "seed") -> np.random.Generator:
     """Return the random generator that a seed stands for."""
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
-        msg = f"seed must be None, a nonnegative integer or a Generator, got {seed!r}"
+        msg = f"{name} must be None, a nonnegative integer or a Generator, got {seed!r}"
         raise type(error)(msg) from None
 
 
@@ -244,23 +244,6 @@ def lower_factor(name: str, value: Any, d: int) -> FloatArray:
     return L
 
 
-def column_names(X: Any) -> tuple[str, ...] | None:
-    """Column names of a DataFrame, the name of a Series, else None."""
-    columns = getattr(X, "columns", None)
-    if columns is not None:
-        return tuple(str(column) for column in columns)
-    label = getattr(X, "name", None)
-    return (str(label),) if label is not None and np.ndim(X) == 1 else None
-
-
-def _same_columns(name: str, x: Any, expected: tuple[str, ...] | None) -> None:
-    """Check that named columns are those of the model, in their order."""
-    found = column_names(x)
-    if None not in (found, expected) and found != expected:
-        msg = f"{name} must have the columns of the model, {expected}, got {found}"
-        raise ValueError(msg)
-
-
 def _in_range(name: str, values: FloatArray) -> None:
     """Check that squares neither overflow nor all underflow."""
     largest = max(values.max(initial=0.0), -values.min(initial=0.0))
@@ -278,7 +261,11 @@ def _not_beyond(name: str, values: FloatArray) -> None:
 
 
 def observations(
-    X: Any, d: int | None = None, columns: tuple[str, ...] | None = None, missing: str = "raise"
+    X: Any,
+    d: int | None = None,
+    columns: tuple[str, ...] | None = None,
+    missing: str = "raise",
+    name: str = "X",
 ) -> Data:
     """Return (n, d) observations; a one-dimensional X is one column.
 
@@ -289,24 +276,24 @@ def observations(
     elif missing == "em":
         # pandas has missing values of its own, which NumPy does not know.
         plain = X.to_numpy(float, na_value=np.nan) if hasattr(X, "to_numpy") else X
-        values = real_or_nan("X", plain)
-        _no_infinity("X", values)
-        _in_range("X", np.nan_to_num(values))
+        values = real_or_nan(name, plain)
+        _no_infinity(name, values)
+        _in_range(name, np.nan_to_num(values))
     else:
-        values = array("X", X)
-        _in_range("X", values)
+        values = array(name, X)
+        _in_range(name, values)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
-        msg = f"X must have shape (n, d), got {np.shape(X)}"
+        msg = f"{name} must have shape (n, d), got {np.shape(X)}"
         raise ValueError(msg)
     if values.size == 0:
-        msg = f"X must not be empty, got shape {np.shape(X)}"
+        msg = f"{name} must not be empty, got shape {np.shape(X)}"
         raise ValueError(msg)
     if d is not None and values.shape[1] != d:
-        msg = f"X must have {d} columns, as the model has, got shape {np.shape(X)}"
+        msg = f"{name} must have {d} columns, as the model has, got shape {np.shape(X)}"
         raise ValueError(msg)
-    _same_columns("X", X, columns)
+    same_columns(name, X, columns)
     return Data(values, column_names(X))
 
 
@@ -324,7 +311,7 @@ def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[Floa
         msg = f"x must have shape ({d},) or (n, {d}), got {np.shape(x)}"
         raise ValueError(msg)
     if not single:
-        _same_columns("x", x, columns)
+        same_columns("x", x, columns)
     return values, single
 
 
@@ -383,7 +370,7 @@ def chunk_values(
         expected = "(m, d)" if d is None else f"(m, {d})"
         msg = f"{name} must have shape {expected}, got {np.shape(value)}"
         raise ValueError(msg)
-    _same_columns(name, value, columns)
+    same_columns(name, value, columns)
     return values
 
 

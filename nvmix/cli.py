@@ -116,7 +116,7 @@ def _fit_command(options: argparse.Namespace) -> bool:
     if options.plot:
         _plot(best, options.tol, options.plot)
         print(f"plot written to {options.plot}")
-    return best.converged
+    return bool(best.converged)
 
 
 def _read(path: str | None, columns: str | None) -> tuple[str, Data]:

@@ -59,6 +59,7 @@ class Ending(IntEnum):
     SINGULAR = 9
     NO_SOLUTION = 10
     NO_GAUGE = 11
+    STEPS_DONE = 12
 
 
 class Gaussian(NamedTuple):

@@ -285,21 +285,24 @@ class NormalMixture(MixtureLaw):
         Returns
         -------
         SufficientStatistics
-            With weight 1; its log-likelihood, an entropy, is nan. E[1/Y] may be inf.
+            With weight 1; its log-likelihood, an entropy, is nan. E[1/Y] may be inf, and so may
+            E[Y], whose products with a gamma of 0 are nan.
         """
         log_y, inv_y, y = self.subordinator.gig_expectations
         xp = namespace(*self.block, y)
         inverse = xp.linalg.inv(self.L_sigma) if xp is not np else inverse_lower(self.L_sigma)
         g = inverse @ self.gamma
+        with np.errstate(invalid="ignore"):
+            x, spread = g * y, y * xp.outer(g, g)
         return SufficientStatistics(
             weight=1.0,
             log_likelihood=np.nan,
             log_y=log_y,
             inv_y=inv_y,
             y=y,
-            x=g * y,
+            x=x,
             x_inv_y=g,
-            xx_inv_y=xp.eye(self.d) + y * xp.outer(g, g),
+            xx_inv_y=xp.eye(self.d) + spread,
             origin=self.mu,
             scale=self.L_sigma,
         )

@@ -1,5 +1,5 @@
 """Fitting by EM."""
 
-from nvmix.fitting.em import BatchEMFitter, EMResult
+from nvmix.fitting.em import BatchEMFitter, EMResult, IncrementalEMFitter
 
-__all__ = ["BatchEMFitter", "EMResult"]
+__all__ = ["BatchEMFitter", "EMResult", "IncrementalEMFitter"]

@@ -1,4 +1,4 @@
-"""Batch EM: the fitter and what it can be told."""
+"""Batch EM: the fitter and what it can be told; incremental EM is in `incremental`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,12 +28,15 @@ from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_MET
 from nvmix.backends._protocol import Plan
 from nvmix.fitting.checkpoint import Checkpoint
 from nvmix.fitting.fit import Fit, on_host
+from nvmix.fitting.incremental import IncrementalEMFitter
 from nvmix.fitting.initialization import random_parts
+from nvmix.fitting.model import Model
 from nvmix.fitting.progress import Progress
 from nvmix.fitting.regularization import check_gauge
 from nvmix.fitting.restrictions import Holding, holding, restricted
 from nvmix.fitting.result import EMResult, warn_unless_converged
 from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
+from nvmix.fitting.shrinkage import has_target
 from nvmix.sources import Whole, source_of
 
 if TYPE_CHECKING:
@@ -41,11 +44,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nvmix._typing import FloatArray
-    from nvmix.backends._protocol import Gaussian, GIGParameters
     from nvmix.distributions.mixture import NormalMixture
     from nvmix.sources import Source
 
-__all__ = ["BatchEMFitter", "EMResult"]
+__all__ = ["BatchEMFitter", "EMResult", "IncrementalEMFitter"]
 
 ALGORITHMS = ("em", "mcecm")
 # tol where none is given: of parameter changes, and of gains of mean log-likelihood.
@@ -57,25 +59,6 @@ _DECISIVE = (
 )  # fmt: skip
 # Iterations that make a random start of a random part of the rows.
 _START_STEPS = 10
-
-
-@runtime_checkable
-class Model(Protocol):
-    """What EM needs of a model; every `NormalMixture` has it."""
-
-    @property
-    def block(self) -> Gaussian:
-        """mu, gamma and L."""
-
-    @property
-    def subordinator(self) -> Any:
-        """Law of Y, with its `gig` and `gig_expectations`."""
-
-    def m_step(self, eta: Any, backend: str, method: str) -> Any:
-        """Return the model of the next iteration."""
-
-    def at(self, block: Gaussian, theta: GIGParameters) -> Any:
-        """Return the model of the family that is there."""
 
 
 class BatchEMFitter:
@@ -255,7 +238,12 @@ class BatchEMFitter:
                 f"got {self.acceleration!r}"
             )
             raise ValueError(msg)
-
+        if self.criterion == "likelihood" and has_target(self.eta_update):
+            msg = (
+                "criterion must be 'parameters' with an eta_update that shrinks, by which the "
+                f"likelihood may fall, got {self.criterion!r}"
+            )
+            raise ValueError(msg)
         if self.resume and self.checkpoint is None:
             msg = "resume=True needs a checkpoint to go on from, got None"
             raise ValueError(msg)
@@ -366,7 +354,7 @@ class BatchEMFitter:
         held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
         model = restricted(model, held)
         progress = Progress(self.verbose)
-        progress.start(model, source, self.tol)
+        progress.start(model, source, f"tol {self.tol:g}")
         one = self._one_fit(model, held, progress)
         result = one.run(model, source)
         if self.n_init > 1 and isinstance(source, Whole):

@@ -167,14 +167,14 @@ class Fit:
             n_iter=n_iter,
             n_passes=int(course.n_passes),
             log_likelihood=float(course.log_likelihood),
-            log_likelihoods=_frozen(course.log_likelihoods[:n_iter]),
-            changes=_frozen(course.changes[:n_iter]),
+            log_likelihoods=frozen(course.log_likelihoods[:n_iter]),
+            changes=frozen(course.changes[:n_iter]),
         )
         fitted = start.at(course.block, course.gig)
         ending = ending_of(course.ending, fitted, self.held.fixed, source)
         if ending in (Ending.CUSP, Ending.SINGULAR):
             course, fitted, ending = self._at_the_highest_cusp(course, fitted, ending, rows)
-        else:
+        elif self.plan.rule is None:
             found = gaussian_limit(fitted, course, ending, source, self.held)
             if found is not None:
                 fitted, course, ending = *found, Ending.GAUSSIAN_LIMIT
@@ -256,8 +256,19 @@ def on_host(model: NormalMixture) -> NormalMixture:
     return model.at(type(block)(*(np.array(x, np.float64) for x in block)), (p, a, b))
 
 
-def _frozen(values: Sequence[float]) -> FloatArray:
-    """Read-only array."""
+def frozen(values: Sequence[float]) -> FloatArray:
+    """Read-only array.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Numbers.
+
+    Returns
+    -------
+    (n,) array
+        A copy.
+    """
     array = np.array(values, np.float64)
     array.setflags(write=False)
     return array

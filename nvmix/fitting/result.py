@@ -43,21 +43,22 @@ class EMResult:
         The fitted model.
     log_likelihoods : (n_iter,) array
         Mean log-likelihood of the model that each iteration started from, from its E-step's pass.
+        Of an `IncrementalEMFitter`, of the fitted model at about ten checkpoints, if verbose.
     param_changes : (n_iter,) array
         Largest relative change of the parameters in each iteration; see `BatchEMFitter`.
     n_iter : int
         Iterations done.
-    converged : bool
-        Whether the fit arrived by its criterion.
+    converged : bool or None
+        Whether the fit arrived by its criterion; None where steps were taken without one.
     elapsed_time : float
         Seconds.
     code : int
         Number of the status.
     n_passes : int
         Passes over the data: one for each iteration, for the fitted model and for each
-        extrapolated step that was not kept.
+        extrapolated step that was not kept. Batches count by their rows, rounded up.
     log_likelihood : float
-        Log-likelihood of the fitted model, the sum over all rows.
+        Log-likelihood of the fitted model, the sum over all rows; nan where no pass was made.
     n_observations : float
         Number of rows, or the sum of their weights.
     n_parameters : int
@@ -81,7 +82,7 @@ class EMResult:
     log_likelihoods: FloatArray
     param_changes: FloatArray
     n_iter: int
-    converged: bool
+    converged: bool | None
     elapsed_time: float
     code: int
     n_passes: int
@@ -116,7 +117,12 @@ class EMResult:
 
     @property
     def usable(self) -> bool:
-        """Whether the likelihood is one to compare: the fit converged, or ran out of iterations."""
+        """Whether the likelihood is one to compare: the fit converged, or ran out of iterations.
+
+        Of a fit that took its steps, whether a pass over the data has told its likelihood.
+        """
+        if self.status is Status.STEPS_DONE:
+            return bool(np.isfinite(self.log_likelihood))
         return bool(self.converged) or self.status is Status.MAX_ITER
 
     @property
@@ -195,6 +201,8 @@ class EMResult:
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
     """Issue a `ConvergenceWarning` with the advice of a fit that did not converge.
 
+    A fit without a criterion, and one that JAX traces, issues none.
+
     Parameters
     ----------
     result : EMResult
@@ -202,5 +210,7 @@ def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
     stacklevel : int
         As of `warnings.warn`, counted from this function.
     """
-    if not traced(result.converged) and not result.converged:
+    if result.converged is None or traced(result.converged):
+        return
+    if not result.converged:
         warnings.warn(result.message, ConvergenceWarning, stacklevel=stacklevel)

@@ -67,6 +67,10 @@ class Status(Enum):
         "Stopped: the subordinator reached a = 0 or b = 0, where regularization='a_eq_b' has no "
         "meaning; use 'det_sigma_one' or 'none'."
     )
+    STEPS_DONE = (
+        "Took all max_steps steps, after which nothing tells whether the fit has settled: compare "
+        "log_likelihoods with verbose=1, or go on from result.model with BatchEMFitter."
+    )
 
     @classmethod
     def of(cls, code: int) -> Status:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nvmix._arrays import on_jax
-from nvmix._validation import MISSING, Data, array, column_names, one_of, starting_sample
+from nvmix._columns import column_names
+from nvmix._validation import MISSING, Data, array, one_of, starting_sample
 from nvmix.sources._cluster import Cluster
 from nvmix.sources._protocol import Chunk, Source, Whole
 from nvmix.sources._readers import of_array, of_arrow, of_dask

@@ -15,7 +15,7 @@ from nvmix.backends.cpu._threads import alone
 from nvmix.sources._protocol import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nvmix._typing import FloatArray
 
@@ -37,7 +37,7 @@ class Cluster:
         The cluster's.
     blocks : list of Future
         (m, d) arrays.
-    chunks : list of (Future or None, int, int)
+    places : list of (Future or None, int, int)
         Weights, number of the first row and number of each block.
     d : int or None
         Columns there must be.
@@ -49,7 +49,7 @@ class Cluster:
 
     client: Any
     blocks: list[Any]
-    chunks: list[tuple[Any, int, int]]
+    places: list[tuple[Any, int, int]]
     d: int | None
     columns: tuple[str, ...] | None
     missing: str
@@ -93,7 +93,7 @@ class Cluster:
         client = self.client
         # As a task the function reaches each worker once, and outlives the worker that had it.
         shared = client.submit(_itself, function, pure=False)
-        sums = client.map(_applied, self.blocks, self.chunks, function=shared, d=self.d, pure=False)
+        sums = client.map(_applied, self.blocks, self.places, function=shared, d=self.d, pure=False)
         while len(sums) > 1:
             groups = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
             sums = client.map(pairwise_sum, groups, add=add, pure=False)
@@ -102,6 +102,13 @@ class Cluster:
         except Exception as error:
             raise _named(error, self.blocks) from error
         return result
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks of one pass, in order, which come here one by one."""
+        for block, place in zip(self.blocks, self.places, strict=True):
+            weights, first, number = place
+            values = chunk_values(f"chunk {number} of X", block.result(), self.d, None)
+            yield Chunk(values, None if weights is None else weights.result(), first, number)
 
 
 def _itself(value: S) -> S:

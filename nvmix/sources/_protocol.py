@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from nvmix._typing import FloatArray
 
@@ -60,6 +60,9 @@ class Source(Protocol):
             The sum over all chunks; the same bits each time.
         """
 
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks of one pass, in order, here; an array is in use until the next but one."""
+
     def __str__(self) -> str:
         """What messages call the source."""
 
@@ -85,6 +88,10 @@ class Whole(NamedTuple):
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:  # noqa: ARG002
         """The function of all rows."""
         return function(Chunk(self.values, self.weights))
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows."""
+        yield Chunk(self.values, self.weights)
 
     def __str__(self) -> str:
         """Number of rows."""

@@ -59,7 +59,7 @@ class Stream:
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk; see `Source.fold`."""
         total = PairwiseSum(add)
-        with closing(_ahead(self._chunks())) as chunks:
+        with closing(self.chunks()) as chunks:
             for chunk in chunks:
                 total.push(function(chunk))
         result = total.total()
@@ -67,6 +67,10 @@ class Stream:
             msg = f"X must not be empty, got no rows from {self.name}; each pass reads it anew"
             raise ValueError(msg)
         return result
+
+    def chunks(self) -> Generator[Chunk, None, None]:
+        """The chunks of one pass, in order; see `Source.chunks`."""
+        return _ahead(self._chunks())
 
     def _chunks(self) -> Iterator[Chunk]:
         """Validated chunks that have rows."""
