@@ -28,6 +28,7 @@ from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_MET
 from nvmix.backends._protocol import Plan
 from nvmix.fitting.checkpoint import Checkpoint
 from nvmix.fitting.fit import Fit, on_host
+from nvmix.fitting.forecast import Forecast
 from nvmix.fitting.incremental import IncrementalEMFitter
 from nvmix.fitting.initialization import random_parts
 from nvmix.fitting.model import Model
@@ -84,7 +85,9 @@ class BatchEMFitter:
     tol : float or None
         What the criterion is compared with; None is 1e-4 for "parameters", 1e-9 for "likelihood".
     verbose : int
-        0 prints nothing, 1 a start and an end line, 2 a row per iteration too.
+        0 prints nothing, 1 a start and an end line, 2 a row per iteration too, with the rows
+        passed per second and an estimate of the time left. A fit of more than 10 seconds says
+        where it is now and then.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         Gauge of the scale shared by Sigma and Y: free, \|Sigma\| = 1, \|Sigma\| as in the starting
         model, or a GIG with a = b. The law of X is the same in each.
@@ -353,7 +356,9 @@ class BatchEMFitter:
             model = replace(model, columns=source.columns)
         held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
         model = restricted(model, held)
-        progress = Progress(self.verbose)
+        by_likelihood = self.criterion == "likelihood"
+        forecast = Forecast(self.max_iter, self.tol, by_likelihood=by_likelihood)
+        progress = Progress(self.verbose, forecast)
         progress.start(model, source, f"tol {self.tol:g}")
         one = self._one_fit(model, held, progress)
         result = one.run(model, source)
@@ -387,7 +392,7 @@ class BatchEMFitter:
             self.m_step_backend,
             self.algorithm == "mcecm",
             self.device,
-            progress.iteration,
+            progress,
             self._checkpoint(model),
         )
 

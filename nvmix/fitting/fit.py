@@ -23,13 +23,14 @@ from nvmix.fitting.steps import StepLoop
 from nvmix.sources import Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from nvmix._typing import FloatArray
     from nvmix.backends._protocol import Course, Plan
     from nvmix.distributions.mixture import NormalMixture
     from nvmix.fitting.checkpoint import Checkpoint
     from nvmix.fitting.observed import PassedOver
+    from nvmix.fitting.progress import Progress
     from nvmix.fitting.restrictions import Holding
     from nvmix.sources import Source
 
@@ -56,8 +57,8 @@ class Fit:
         Whether the law of Y has an E-step of its own.
     device : jax.Device, jax.sharding.Sharding or None
         Where JAX has the rows.
-    report : callable
-        Is told the number, likelihood and parameter change of each iteration.
+    progress : Progress
+        Is told of iterations.
     checkpoint : Checkpoint or None
         What keeps where the fit stands; it goes step by step.
     """
@@ -69,7 +70,7 @@ class Fit:
     m_step_backend: str
     conditional: bool
     device: Any
-    report: Callable[[int, float, float], None]
+    progress: Progress
     checkpoint: Checkpoint | None = None
 
     def run(self, start: NormalMixture, source: Source) -> EMResult:
@@ -89,7 +90,8 @@ class Fit:
         """
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            rows = observed(source, self.e_step_backend, self.device)
+            watch = self.progress.passed
+            rows = observed(source, self.e_step_backend, self.device, watch)
             return self._judged(start, self._course(start, rows), rows)
 
     def _course(self, start: NormalMixture, rows: InMemory | PassedOver) -> Course:
@@ -97,7 +99,12 @@ class Fit:
         if isinstance(rows, InMemory) and self._runs_as_one(rows.placed):
             return self._run_program(start, rows.placed)
         loop = StepLoop(
-            rows, self.m_step_backend, self.plan, self.conditional, self.report, self.checkpoint
+            rows,
+            self.m_step_backend,
+            self.plan,
+            self.conditional,
+            self.progress.iteration,
+            self.checkpoint,
         )
         return loop.run(start)
 
@@ -155,7 +162,7 @@ class Fit:
         course = looper.fit(placed, start.block, start.subordinator.gig, self.plan)
         records = zip(course.log_likelihoods, course.changes, strict=True)
         for i, record in zip(range(course.n_iter), records, strict=False):
-            self.report(i + 1, *record)
+            self.progress.recalled(i + 1, *record)
         return course
 
     def _judged(

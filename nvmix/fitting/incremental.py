@@ -19,6 +19,7 @@ from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS
 from nvmix.backends._protocol import Ending
 from nvmix.fitting.batches import Batches, generator_of_key
 from nvmix.fitting.fit import frozen
+from nvmix.fitting.forecast import Forecast
 from nvmix.fitting.likelihood_passes import LikelihoodPasses
 from nvmix.fitting.model import Model
 from nvmix.fitting.online import State, Step
@@ -268,7 +269,7 @@ class IncrementalEMFitter:
             msg = f"the batch after step {state.n_steps} was left out: {error}"
             warnings.warn(msg, ConvergenceWarning, stacklevel=2)
         else:
-            Progress(self.verbose, "step").iteration(self._state.n_steps, *move)
+            Progress(self.verbose, unit="step").iteration(self._state.n_steps, *move)
         return self
 
     def __repr__(self) -> str:
@@ -297,7 +298,8 @@ class IncrementalEMFitter:
     def _run(self, state: State, drawn: Batches) -> EMResult:
         """Take all steps, or those up to a batch that leaves the family."""
         begin = time.perf_counter()
-        step, progress = self._step(), Progress(self.verbose, "step")
+        step = self._step()
+        progress = Progress(self.verbose, Forecast(self.max_steps), "step")
         progress.start(state.start, drawn.source, f"batches of {self.batch_size}")
         passes = LikelihoodPasses(step, drawn.source, self.max_steps, progress, self.verbose)
         changes, ending = [], Ending.STEPS_DONE
@@ -305,6 +307,7 @@ class IncrementalEMFitter:
             for rows in islice(drawn, self.max_steps):
                 state, move = step.take(state, rows)
                 changes.append(move.change)
+                progress.count(len(rows))
                 progress.iteration(state.n_steps, *move)
                 passes.after(state)
         except DegenerateError:

@@ -12,7 +12,7 @@ import numpy as np
 from nvmix._validation import finite_rows
 from nvmix.backends import get_backend
 from nvmix.fitting.spread import check_sample
-from nvmix.sources import Whole
+from nvmix.sources import Cluster, Whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from nvmix.backends._protocol import Backend, Gaussian, GIGParameters
     from nvmix.sources import Chunk, Source
 
+    Watch = Callable[[float, float, float], None]
+
 # Relative difference of sums of weights that is rounding.
 _ROUNDING = 1e-9
+
+
+def unwatched(rows: float, done: float, of: float) -> None:
+    """Tell nobody of rows that are done."""
 
 
 class Observed(Protocol):
@@ -55,11 +61,14 @@ class InMemory:
         Where E-steps run.
     placed : placed observations
         As the backend placed them.
+    watch : callable
+        Is told the rows of an E-step that is done, those done in its pass, and those of a pass.
     """
 
     source: Whole
     backend: Backend
     placed: Any
+    watch: Watch
 
     @property
     def weight(self) -> float:
@@ -69,7 +78,10 @@ class InMemory:
 
     def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over all rows, in the block's frame."""
-        return self.backend.e_step(self.placed, block, theta)
+        statistics = self.backend.e_step(self.placed, block, theta)
+        n = len(self.source.values)
+        self.watch(n, n, n)
+        return statistics
 
     def expect(self, weight: float) -> None:
         """Raise ValueError if the rows have another weight."""
@@ -87,12 +99,13 @@ class PassedOver:
     backend : {"cpu", "jax"}
         Where E-steps run.
     watch : callable or None
-        Is told the rows of each chunk that is done in this process.
+        Is told the rows of each chunk that is done, those done in the pass, and those of a pass
+        (nan in the first), where chunks come to this process.
     """
 
     source: Source
     backend: str
-    watch: Callable[[int], None] | None = None
+    watch: Watch | None = None
     weight: float = field(default=math.nan, init=False)
 
     def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
@@ -126,12 +139,15 @@ class PassedOver:
     def _watched(self, function: EStep) -> Callable[[Chunk], SufficientStatistics]:
         """The function, which tells of its chunks where there is somebody to tell."""
         watch = self.watch
-        if watch is None:
+        if watch is None or isinstance(self.source, Cluster):
             return function
+        done = 0
 
         def of_chunk(chunk: Chunk) -> SufficientStatistics:
+            nonlocal done
             statistics = function(chunk)
-            watch(len(chunk.values))
+            done += len(chunk.values)
+            watch(len(chunk.values), done, self.weight)
             return statistics
 
         return of_chunk
@@ -177,7 +193,9 @@ def _same_weight(source: Source, found: float, expected: float) -> None:
         raise ValueError(msg)
 
 
-def observed(source: Source, backend: str, device: Any = None) -> InMemory | PassedOver:
+def observed(
+    source: Source, backend: str, device: Any = None, watch: Watch = unwatched
+) -> InMemory | PassedOver:
     """Observations of a source, for E-steps on a backend.
 
     Parameters
@@ -188,6 +206,8 @@ def observed(source: Source, backend: str, device: Any = None) -> InMemory | Pas
         Where E-steps run.
     device : jax.Device, jax.sharding.Sharding or None
         Where JAX has rows that are in memory.
+    watch : callable
+        Is told the rows of an E-step that is done, those done in its pass, and those of a pass.
 
     Returns
     -------
@@ -195,8 +215,8 @@ def observed(source: Source, backend: str, device: Any = None) -> InMemory | Pas
         What E-steps can be asked of.
     """
     if not isinstance(source, Whole):
-        return PassedOver(source, backend)
+        return PassedOver(source, backend, watch)
     chosen = get_backend(backend)
     holes = source.missing == "em"
     placed = chosen.place(source.values, device, source.weights, missing=holes)
-    return InMemory(source, chosen, placed)
+    return InMemory(source, chosen, placed, watch)

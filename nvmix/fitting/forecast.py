@@ -1,0 +1,60 @@
+"""How many iterations a fit still takes, as those so far foretell."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+# Iterations that a forecast looks back on.
+_WINDOW: Final = 6
+
+
+class Forecast:
+    """Iterations that are left, where changes (or gains of likelihood) fall geometrically.
+
+    Parameters
+    ----------
+    most : int
+        Most iterations.
+    tol : float
+        Change, or gain, at which a fit is at rest; 0 makes the most the forecast.
+    by_likelihood : bool
+        Whether gains of mean log-likelihood tell, rather than parameter changes.
+    """
+
+    def __init__(self, most: int, tol: float = 0.0, *, by_likelihood: bool = False) -> None:
+        self._most, self._tol = most, tol
+        self._by_likelihood = by_likelihood
+        self._value = math.nan
+        self._sizes: deque[float] = deque(maxlen=_WINDOW)
+
+    def left(self, i: int, log_likelihood: float, change: float) -> float:
+        """Iterations after one.
+
+        Parameters
+        ----------
+        i : int
+            Number of the iteration, from 1.
+        log_likelihood : float
+            Mean log-likelihood before it.
+        change : float
+            Its parameter change.
+
+        Returns
+        -------
+        float
+            At most those up to the most; nan where there is nothing to foretell from yet.
+        """
+        size = abs(log_likelihood - self._value) if self._by_likelihood else change
+        self._value = log_likelihood
+        if self._tol == 0.0:
+            return float(self._most - i)
+        if size > 0.0:
+            self._sizes.append(math.log(size))
+        if len(self._sizes) < 2:
+            return math.nan
+        fall = (self._sizes[0] - self._sizes[-1]) / (len(self._sizes) - 1)
+        above = self._sizes[-1] - math.log(self._tol)
+        steps = math.ceil(above / fall) if fall > 0.0 else math.inf
+        return float(min(max(steps, 0), self._most - i))

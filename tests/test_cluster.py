@@ -1,0 +1,149 @@
+"""Rows on the worker processes of a Dask cluster, one of which may die."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import make
+
+from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
+from nvmix.fitting.em import BatchEMFitter
+
+distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+arrays = pytest.importorskip("dask.array", reason="dask is not installed")
+
+pytestmark = [
+    # What a cluster of processes warns of when it closes, or when a worker is killed.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:Sending large graph:UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def client():
+    settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(processes=True, **settings) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def X():
+    return make(NormalInverseGaussian, 3).rvs(20_000, seed=2)
+
+
+@pytest.fixture(scope="module")
+def start(X):
+    return NormalInverseGaussian.default_init(X)
+
+
+@pytest.fixture(scope="module")
+def expected(start, X):
+    return start.fit(X, tol=1e-8)
+
+
+def same_fit(found, expected, rtol=1e-10):
+    assert found.status is expected.status
+    assert (found.n_iter, found.n_observations) == (expected.n_iter, expected.n_observations)
+    assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=rtol)
+    for one, other in zip(found.model.block, expected.model.block, strict=True):
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(
+        found.model.subordinator.gig, expected.model.subordinator.gig, rtol=rtol
+    )
+
+
+@pytest.mark.parametrize("chunks", [(701, 2), (6000, 3), (20_000, 3)], ids=str)
+def test_any_chunking_gives_the_answer_of_memory(chunks, client, X, start, expected):
+    same_fit(start.fit(arrays.from_array(X, chunks=chunks), tol=1e-8), expected)
+
+
+def test_frames_and_weights_give_the_answer_of_memory(client, X, start):
+    frames = pytest.importorskip("dask.dataframe")
+    pandas = pytest.importorskip("pandas")
+    columns = ("left", "middle", "right")
+    data = frames.from_pandas(pandas.DataFrame(X, columns=columns), npartitions=5)
+    weights = np.random.default_rng(0).uniform(0.0, 2.0, len(X))
+    found = start.fit(data, weights=weights)
+    assert found.model.columns == columns
+    omega = start.fit(X, weights=weights)
+    assert found.n_observations == pytest.approx(omega.n_observations, rel=1e-12)
+    assert found.log_likelihood == pytest.approx(omega.log_likelihood, rel=1e-10)
+    np.testing.assert_allclose(found.model.mu, omega.model.mu, rtol=1e-10)
+
+
+def test_a_start_and_statistics_are_those_of_memory(client, X):
+    data = arrays.from_array(X, chunks=(3000, 3))
+    start = VarianceGamma.default_init(data)
+    np.testing.assert_array_equal(start.mu, VarianceGamma.default_init(X).mu)
+    assert start.e_step(data).y == pytest.approx(start.e_step(X).y, rel=1e-14)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_killed_worker_loses_nothing(client, X, start):
+    """One of two workers is killed amid a fit: same bits, by what the other makes again."""
+    data = arrays.from_array(X, chunks=(1000, 3)).persist()
+    fitter = BatchEMFitter(tol=0.0, max_iter=60)
+    expected = fitter.run_on(start, data)
+    victim = next(iter(client.run(os.getpid).values()))
+    died = threading.Event()
+
+    def kill():
+        time.sleep(0.2 * expected.elapsed_time)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        died.set()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = fitter.run_on(start, data)
+    assert died.is_set()
+    killer.join()
+    np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
+    np.testing.assert_array_equal(found.model.L_sigma, expected.model.L_sigma)
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_a_fit_on_a_cluster_resumes(client, X, start, tmp_path):
+    data, path = arrays.from_array(X, chunks=(4000, 3)), tmp_path / "fit.checkpoint"
+    expected = BatchEMFitter(tol=1e-8).run_on(start, data)
+    BatchEMFitter(tol=1e-8, max_iter=4, checkpoint=path).run_on(start, data)
+    found = BatchEMFitter(tol=1e-8, checkpoint=path, resume=True).run_on(start, data)
+    np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
+
+
+class TestErrors:
+    def test_nan_names_the_row(self, client, X, start):
+        bad = X.copy()
+        bad[12_345, 2] = np.nan
+        with pytest.raises(ValueError, match=r"nan at row 12345, column 2 \(row 345 of chunk 12"):
+            start.fit(arrays.from_array(bad, chunks=(1000, 3)))
+
+    def test_a_block_that_cannot_be_read_is_named(self, client, X, start):
+        def read(block, block_info=None):
+            if block_info[0]["chunk-location"][0] == 3:
+                message = "no such disk"
+                raise OSError(message)
+            return block
+
+        data = arrays.from_array(X, chunks=(5000, 3)).map_blocks(read, dtype=float)
+        with pytest.raises(ReadError, match=r"chunk 3 of X could not be read: .*no such disk"):
+            start.fit(data)
+
+    def test_weights_of_other_rows_are_refused(self, client, X, start):
+        with pytest.raises(ValueError, match=r"shape \(20000,\), got \(3,\)"):
+            start.fit(arrays.from_array(X, chunks=(5000, 3)), weights=np.ones(3))
+
+    def test_what_is_not_rows_is_refused(self, client, start):
+        with pytest.raises(TypeError, match="Dask array or DataFrame of rows"):
+            start.fit(arrays.zeros((3, 3, 3)))
+        with pytest.raises(ValueError, match="3 columns, as the model has, got 2"):
+            start.fit(arrays.zeros((30, 2)))
