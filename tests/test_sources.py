@@ -12,7 +12,7 @@ import pytest
 from conftest import ROWS, make, needs_jax
 
 from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
-from nvmix._sums import PairwiseSum, pairwise_sum
+from nvmix._sums import PairwiseSum, PartialSums, pairwise_sum
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.observed import PassedOver
 from nvmix.fitting.status import Status
@@ -286,6 +286,17 @@ class TestStatistics:
                 total.push([i])
             assert total.total() == list(range(n))
         assert PairwiseSum(operator.add).total() is None
+
+    def test_partial_sums_are_the_pairwise_ones_whoever_has_which_terms(self):
+        rng = np.random.default_rng(0)
+        for n in (1, 2, 7, 40, 65):
+            terms = rng.standard_normal(n)
+            holders = [PartialSums(operator.add) for _ in range(5)]
+            for i in rng.permutation(n):
+                holders[rng.integers(5)].push(int(i), terms[i])
+            merged = holders[0].merged(holders[1:])
+            assert merged.total() == pairwise_sum(terms, operator.add)
+            assert holders[0].merged(holders[1:]).total() == merged.total()
 
 
 def _shifted(model, shift):

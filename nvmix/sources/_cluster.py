@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import pickle
+import time
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
 from nvmix._exceptions import ReadError
-from nvmix._sums import pairwise_sum
+from nvmix._sums import PartialSums
 from nvmix._validation import chunk_values
 from nvmix.backends.cpu._threads import alone
 from nvmix.sources._protocol import Chunk
@@ -21,11 +24,15 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-# Sums that one task adds.
-_FAN_IN: Final = 8
+# Sums that one task adds, and the most that come to the client.
+_FAN_IN: Final = 16
+# Seconds for which it is taken for granted who has which block.
+_SECONDS: Final = 1.0
+# Bytes from which a function is sent to each worker once, rather than with each task.
+_LARGE: Final = 1 << 16
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
     """Rows of a Dask collection on the workers of a cluster.
 
@@ -53,6 +60,8 @@ class Cluster:
     d: int | None
     columns: tuple[str, ...] | None
     missing: str
+    _groups: list[list[int]] = field(default_factory=list, init=False)
+    _seen: float = field(default=-math.inf, init=False)
 
     def __str__(self) -> str:
         """Number of blocks."""
@@ -90,18 +99,36 @@ class Cluster:
 
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk, by a tree of tasks; see `Source.fold`."""
-        client = self.client
-        # As a task the function reaches each worker once, and outlives the worker that had it.
-        shared = client.submit(_itself, function, pure=False)
-        sums = client.map(_applied, self.blocks, self.places, function=shared, d=self.d, pure=False)
-        while len(sums) > 1:
-            groups = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
-            sums = client.map(pairwise_sum, groups, add=add, pure=False)
+        client, sent = self.client, function
         try:
-            result: S = sums[0].result()
+            if len(pickle.dumps(function)) > _LARGE:
+                # As a task it reaches each worker once, and outlives the worker that had it.
+                sent = client.submit(_itself, function, pure=False)
+            groups = [[(k, self.blocks[k], *self.places[k]) for k in g] for g in self._grouped()]
+            sums = client.map(_summed, groups, function=sent, add=add, d=self.d, pure=False)
+            while len(sums) > _FAN_IN:
+                nearby = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
+                sums = client.map(_merged, nearby, pure=False)
+            parts: list[PartialSums[S]] = client.gather(sums)
+            return _merged(parts).total()
         except Exception as error:
             raise _named(error, self.blocks) from error
-        return result
+
+    def _grouped(self) -> list[list[int]]:
+        """Numbers of the blocks that each thread of the cluster has, as of a second ago."""
+        if time.monotonic() - self._seen > _SECONDS:
+            threads = self.client.nthreads()
+            holders = self.client.who_has(self.blocks)
+            at: dict[str, list[int]] = {}
+            for k, block in enumerate(self.blocks):
+                at.setdefault(min(holders.get(block.key) or [""]), []).append(k)
+            self._groups = [
+                part.tolist()
+                for worker, numbers in sorted(at.items())
+                for part in np.array_split(numbers, min(threads.get(worker, 1), len(numbers)))
+            ]
+            self._seen = time.monotonic()
+        return self._groups
 
     def chunks(self) -> Iterator[Chunk]:
         """The chunks of one pass, in order, which come here one by one."""
@@ -116,16 +143,24 @@ def _itself(value: S) -> S:
     return value
 
 
-def _applied(
-    block: Any,
-    place: tuple[FloatArray | None, int, int],
+def _summed(
+    group: list[tuple[int, Any, FloatArray | None, int, int]],
     function: Callable[[Chunk], S],
+    add: Callable[[S, S], S],
     d: int | None,
-) -> S:
-    """The function of a chunk, on a worker, which has threads of its own."""
-    values = chunk_values(f"chunk {place[-1]} of X", block, d, None)
+) -> PartialSums[S]:
+    """Sums of the function of chunks, on a worker, which has threads of its own."""
+    sums = PartialSums(add)
     with alone():
-        return function(Chunk(values, *place))
+        for k, block, weights, first, number in group:
+            values = chunk_values(f"chunk {number} of X", block, d, None)
+            sums.push(k, function(Chunk(values, weights, first, number)))
+    return sums
+
+
+def _merged(parts: list[PartialSums[S]]) -> PartialSums[S]:
+    """Sums of the chunks of all."""
+    return parts[0].merged(parts[1:])
 
 
 def _named(error: Exception, blocks: list[Any]) -> Exception:
