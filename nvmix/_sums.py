@@ -54,36 +54,36 @@ class PartialSums(Generic[S]):
 
     def __init__(self, add: Callable[[S, S], S]) -> None:
         self._add = add
-        # By level and place in it: (l, i) is the sum of terms i 2^l to (i + 1) 2^l - 1.
-        self._parts: dict[tuple[int, int], S] = {}
+        # Key (l, i) has the sum of terms i 2^l to (i + 1) 2^l - 1.
+        self.parts: dict[tuple[int, int], S] = {}
 
     def push(self, number: int, term: S) -> None:
         """Add the term of a number, from 0."""
-        self._put(0, number, term)
+        self.put(0, number, term)
 
     def merged(self, others: Iterable[PartialSums[S]]) -> PartialSums[S]:
         """Sums of the terms of all; none of them changes."""
         sums = PartialSums(self._add)
         for source in (self, *others):
-            for (level, place), part in source._parts.items():
-                sums._put(level, place, part)
+            for (level, place), part in source.parts.items():
+                sums.put(level, place, part)
         return sums
 
     def total(self) -> S:
         """The sum, once all terms up to the last are here."""
         # From the largest level on, as places grow: the binary digits of the number of terms.
-        *parts, total = [self._parts[key] for key in sorted(self._parts, reverse=True)]
+        *parts, total = [self.parts[key] for key in sorted(self.parts, reverse=True)]
         for part in reversed(parts):
             total = self._add(part, total)
         return total
 
-    def _put(self, level: int, place: int, part: S) -> None:
-        """Add a part, and to its sibling where that is here."""
-        while (sibling := (level, place ^ 1)) in self._parts:
-            other = self._parts.pop(sibling)
+    def put(self, level: int, place: int, part: S) -> None:
+        """Add the part of a key, with its sibling where that is here."""
+        while (sibling := (level, place ^ 1)) in self.parts:
+            other = self.parts.pop(sibling)
             part = self._add(part, other) if place % 2 == 0 else self._add(other, part)
             level, place = level + 1, place // 2
-        self._parts[level, place] = part
+        self.parts[level, place] = part
 
 
 def pairwise_sum(terms: Iterable[S], add: Callable[[S, S], S]) -> S:

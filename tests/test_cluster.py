@@ -63,7 +63,11 @@ def same_fit(found, expected, rtol=1e-10):
 
 @pytest.mark.parametrize("chunks", [(701, 2), (6000, 3), (20_000, 3)], ids=str)
 def test_any_chunking_gives_the_answer_of_memory(chunks, client, X, start, expected):
-    same_fit(start.fit(arrays.from_array(X, chunks=chunks), tol=1e-8), expected)
+    found = start.fit(arrays.from_array(X, chunks=chunks), tol=1e-8)
+    same_fit(found, expected)
+    rows = chunks[0]
+    parts = start.fit(lambda: (X[i : i + rows] for i in range(0, len(X), rows)), tol=1e-8)
+    np.testing.assert_array_equal(found.log_likelihoods, parts.log_likelihoods)
 
 
 def test_frames_and_weights_give_the_answer_of_memory(client, X, start):
