@@ -198,7 +198,7 @@ class IncrementalEMFitter:
         EMResult
             The fitted model and the record of the fit. ``converged`` is None; the log-likelihoods
             are of all rows at checkpoints of a verbose fit, else there are none;
-            ``n_observations`` is nan where less than a pass over a source was made.
+            ``n_observations`` is nan where no second pass over a source was begun.
 
         Raises
         ------

@@ -61,7 +61,7 @@ class Source(Protocol):
         """
 
     def chunks(self) -> Iterator[Chunk]:
-        """The chunks of one pass, in order, here; an array is in use until the next but one."""
+        """The chunks of one pass, in order, here; an array may be filled anew later in the pass."""
 
     def __str__(self) -> str:
         """What messages call the source."""

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     Reader = Callable[[], Iterator[Any]]
 
-# Bytes of a chunk: many times what a cache holds, and little beside a process.
-_CHUNK: Final = 1 << 24
+# Bytes of a chunk: threads have a millisecond of work each, and memory for two is little.
+_CHUNK: Final = 1 << 25
+# Chunks that are read ahead of the one in use.
+AHEAD: Final = 2
 # Rows of a chunk are a multiple of this.
 _BLOCK: Final = 1 << 8
 
@@ -35,12 +37,13 @@ def of_array(X: np.ndarray[Any, Any]) -> Reader:
 
     def reads() -> Iterator[Any]:
         # Pages of a map are read a few at a time, and count as memory of the process.
-        two = [np.empty((min(rows, len(X)), X.shape[1]), X.dtype) for _ in range(2)]
+        shape = min(rows, len(X)), X.shape[1]
+        buffers = [np.empty(shape, X.dtype) for _ in range(AHEAD + 1)]
         path, offset = place or ("", 0)
         with Path(path).open("rb", buffering=0) as file:
             file.seek(offset)
             for i, first in enumerate(range(0, len(X), rows)):
-                part = two[i % 2][: len(X) - first]
+                part = buffers[i % len(buffers)][: len(X) - first]
                 _read_into(file, part)
                 yield part
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from nvmix._exceptions import ReadError
 from nvmix._sums import PairwiseSum
 from nvmix._validation import chunk_values, chunk_weights
 from nvmix.sources._protocol import Chunk
-from nvmix.sources._readers import table_values
+from nvmix.sources._readers import AHEAD, table_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -32,7 +33,7 @@ class Stream:
     ----------
     read : callable
         Returns an iterable of (m, d) arrays, or of pairs of them with (m,) weights. An array is
-        in use until the next but one is asked for.
+        in use until `AHEAD` more are asked for.
     d : int or None
         Columns there must be; None is those of the first chunk.
     columns : tuple of str or None
@@ -97,7 +98,9 @@ class Stream:
             for raw in self.read():
                 yield raw
                 number += 1
-        # Whatever a reader raises is raised again, with the chunk's number.
+        except MemoryError:
+            raise
+        # Whatever else a reader raises is raised again, with the chunk's number.
         except Exception as error:
             msg = f"chunk {number} of {self.name} could not be read: {error!r}"
             raise ReadError(msg) from error
@@ -113,12 +116,12 @@ class Stream:
 
 
 def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Items of an iterator, each read by a thread while the one before is worked on."""
+    """Items of an iterator, two of which a thread reads while one is worked on."""
     reader = ThreadPoolExecutor(1, "nvmix-reader")
     try:
-        pending = reader.submit(next, items, _END)
-        while (item := pending.result()) is not _END:
-            pending = reader.submit(next, items, _END)
+        pending = deque(reader.submit(next, items, _END) for _ in range(AHEAD))
+        while (item := pending.popleft().result()) is not _END:
+            pending.append(reader.submit(next, items, _END))
             yield item  # type: ignore[misc]
     finally:
         # An interrupt does not wait for a chunk that is being read.
