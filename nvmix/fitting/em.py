@@ -274,8 +274,12 @@ class BatchEMFitter:
         ----------
         model : NormalMixture
             Where to start; the fit stays in its family.
-        X : (n, d) array_like
-            Observations; never modified. The names of a DataFrame's columns go to the model.
+        X : (n, d) array_like or source
+            Observations; never modified. The names of columns go to the model. A source is read
+            anew in each pass: an `np.memmap`, the path of a .npy, .parquet, .arrow or .feather
+            file or of a directory, an Arrow dataset or table, a function that returns an iterable
+            of chunks (m, d) or of pairs of them with (m,) weights, or a Dask array or DataFrame,
+            whose rows stay on the workers where there is a `distributed.Client`.
         weights : (n,) array_like or None
             Weight of each row, nonnegative: 2 counts for two such rows. None is 1 for all.
 
@@ -288,6 +292,10 @@ class BatchEMFitter:
         ------
         TypeError, ValueError
             If X cannot be fitted, or the family has no such gauge.
+        ReadError
+            If a chunk of a source cannot be read; the message names it.
+        CheckpointError, FileExistsError
+            If the file of `checkpoint` is damaged or of another fit, or is there without `resume`.
 
         Warns
         -----
