@@ -200,7 +200,9 @@ class TestMissingValues:
         from nvmix.backends import get_backend
 
         backend = get_backend()
-        eta = backend.e_step(backend.place(holed[:1], missing=True), model.block, model.subordinator.gig)
+        eta = backend.e_step(
+            backend.place(holed[:1], missing=True), model.block, model.subordinator.gig
+        )
         inverse = 1.0 / y[near]
         assert eta.E_inv_Y == pytest.approx(inverse.mean(), rel=0.03)
         np.testing.assert_allclose(eta.E_X[1], X[near, 1].mean(), atol=0.02)
