@@ -27,7 +27,7 @@ from nvmix import (
 from nvmix._statistics import EXPECTATIONS
 from nvmix.backends._protocol import Ending
 from nvmix.fitting.batches import Batches, generator_of_key
-from nvmix.sources import Whole
+from nvmix.sources import Whole, source_of
 
 MODEL = make(NormalInverseGaussian)
 X = MODEL.rvs(1000, seed=3)
@@ -509,3 +509,50 @@ def test_bad_calls():
     ):
         with pytest.raises(ValueError, match="has no meaning for"):
             call()
+
+
+class TestSources:
+    """Rows that come in chunks."""
+
+    def fit(self, source, key=0, **settings):
+        settings = {"batch_size": 64, "max_steps": 50, **settings}
+        return IncrementalEMFitter(**settings).fit(START, source, key=key)
+
+    def test_one_chunk_is_an_array(self):
+        one, other = self.fit(X), self.fit(lambda: [X])
+        np.testing.assert_allclose(one.param_changes[:5], other.param_changes[:5], rtol=1e-9)
+
+    def test_the_same_key_gives_the_same_bits(self, tmp_path):
+        np.save(tmp_path / "x.npy", X)
+        one, other = self.fit(tmp_path / "x.npy"), self.fit(np.load(tmp_path / "x.npy", "r"))
+        np.testing.assert_array_equal(one.model.mu, other.model.mu)
+        different = self.fit(tmp_path / "x.npy", key=1)
+        assert different.model.mu[0] != one.model.mu[0]
+
+    def test_a_pass_meets_each_row_once(self):
+        rows = np.arange(103.0)[:, None]
+        source = source_of(lambda: np.array_split(rows, 7))
+        drawn = iter(Batches(source, 10, np.random.default_rng(0)))
+        met = np.sort(np.concatenate([next(drawn) for _ in range(103)])[:, 0])
+        np.testing.assert_array_equal(met, np.repeat(rows[:, 0], 10))
+
+    def test_few_rows_are_one_batch(self):
+        source = source_of(lambda: [X[:3], X[3:5]])
+        drawn = iter(Batches(source, 10, np.random.default_rng(0)))
+        for _ in range(3):
+            np.testing.assert_array_equal(np.sort(next(drawn), axis=0), np.sort(X[:5], axis=0))
+
+    def test_verbose_passes_are_over_the_source(self, capsys):
+        result = self.fit(lambda: np.array_split(X, 3), verbose=1)
+        assert len(result.log_likelihoods) == 10
+        assert result.n_observations == len(X)
+        at_hand = result.model.marginal_log_likelihood(X)
+        assert result.log_likelihoods[-1] == pytest.approx(at_hand, rel=1e-12)
+
+    def test_nan_and_weights_are_refused(self):
+        bad = X.copy()
+        bad[700, 0] = np.nan
+        with pytest.raises(ValueError, match="nan at row 700, column 0"):
+            self.fit(lambda: np.array_split(bad, 3))
+        with pytest.raises(ValueError, match="no weights in incremental fits"):
+            self.fit(lambda: [(X, np.ones(len(X)))])

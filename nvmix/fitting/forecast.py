@@ -8,6 +8,7 @@ from typing import Final
 
 # Iterations that a forecast looks back on.
 _WINDOW: Final = 6
+_ROUNDING: Final = 1e-9
 
 
 class Forecast:
@@ -56,5 +57,5 @@ class Forecast:
             return math.nan
         fall = (self._sizes[0] - self._sizes[-1]) / (len(self._sizes) - 1)
         above = self._sizes[-1] - math.log(self._tol)
-        steps = math.ceil(above / fall) if fall > 0.0 else math.inf
+        steps = math.ceil(above / fall - _ROUNDING) if fall > 0.0 else math.inf
         return float(min(max(steps, 0), self._most - i))
