@@ -26,9 +26,10 @@ def column_names(X: Any) -> tuple[str, ...] | None:
     return (str(label),) if label is not None and np.ndim(X) == 1 else None
 
 
-def same_columns(name: str, x: Any, expected: tuple[str, ...] | None) -> None:
+def same_columns(
+    name: str, found: tuple[str, ...] | None, expected: tuple[str, ...] | None
+) -> None:
     """Check that named columns are those of the model, in their order."""
-    found = column_names(x)
     if None not in (found, expected) and found != expected:
         msg = f"{name} must have the columns of the model, {expected}, got {found}"
         raise ValueError(msg)

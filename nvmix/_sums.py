@@ -1,8 +1,8 @@
-"""Sums of a stream of terms."""
+"""Sums of many terms."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -11,40 +11,10 @@ S = TypeVar("S")
 
 
 class PairwiseSum(Generic[S]):
-    """Adds terms as they come, equal numbers of them to each other.
+    """Adds terms in a binary tree over their numbers, in whatever order and places they come.
 
-    Rounding grows with the logarithm of the number of terms, and as many parts are held.
-
-    Parameters
-    ----------
-    add : callable
-        Sum of two terms.
-    """
-
-    def __init__(self, add: Callable[[S, S], S]) -> None:
-        self._add = add
-        self._parts: list[tuple[int, S]] = []
-
-    def push(self, term: S) -> None:
-        """Add a term."""
-        level = 0
-        while self._parts and self._parts[-1][0] == level:
-            term = self._add(self._parts.pop()[1], term)
-            level += 1
-        self._parts.append((level, term))
-
-    def total(self) -> S | None:
-        """The sum so far, in the order of the terms; None of none."""
-        if not self._parts:
-            return None
-        _, total = self._parts[-1]
-        for _, part in reversed(self._parts[:-1]):
-            total = self._add(part, total)
-        return total
-
-
-class PartialSums(Generic[S]):
-    """Sums of some terms of many, in the same tree as `PairwiseSum` whichever terms they are.
+    Rounding grows with the logarithm of the number of terms, and of terms that come in order as
+    many parts are held. Sums of parts of the terms merge to the same bits.
 
     Parameters
     ----------
@@ -61,16 +31,19 @@ class PartialSums(Generic[S]):
         """Add the term of a number, from 0."""
         self.put(0, number, term)
 
-    def merged(self, others: Iterable[PartialSums[S]]) -> PartialSums[S]:
-        """Sums of the terms of all; none of them changes."""
-        sums = PartialSums(self._add)
+    def merged(self, others: Iterable[PairwiseSum[S]]) -> PairwiseSum[S]:
+        """Sum of the terms of all; none of them changes."""
+        sums = PairwiseSum(self._add)
         for source in (self, *others):
             for (level, place), part in source.parts.items():
                 sums.put(level, place, part)
         return sums
 
     def total(self) -> S:
-        """The sum, once all terms up to the last are here."""
+        """The sum, once all terms up to the last are here; ValueError if there are none."""
+        if not self.parts:
+            msg = "there must be a term to add"
+            raise ValueError(msg)
         # From the largest level on, as places grow: the binary digits of the number of terms.
         *parts, total = [self.parts[key] for key in sorted(self.parts, reverse=True)]
         for part in reversed(parts):
@@ -89,10 +62,11 @@ class PartialSums(Generic[S]):
 def pairwise_sum(terms: Iterable[S], add: Callable[[S, S], S]) -> S:
     """Sum of at least one term; see `PairwiseSum`."""
     total = PairwiseSum(add)
-    for term in terms:
-        total.push(term)
-    result = total.total()
-    if result is None:
-        msg = "there must be a term to add"
-        raise ValueError(msg)
-    return result
+    for number, term in enumerate(terms):
+        total.push(number, term)
+    return total.total()
+
+
+def add_each(left: tuple[Any, ...], right: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sums of the members of two tuples."""
+    return tuple(x + y for x, y in zip(left, right, strict=True))

@@ -293,7 +293,7 @@ def observations(
     if d is not None and values.shape[1] != d:
         msg = f"{name} must have {d} columns, as the model has, got shape {np.shape(X)}"
         raise ValueError(msg)
-    same_columns(name, X, columns)
+    same_columns(name, column_names(X), columns)
     return Data(values, column_names(X))
 
 
@@ -311,7 +311,7 @@ def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[Floa
         msg = f"x must have shape ({d},) or (n, {d}), got {np.shape(x)}"
         raise ValueError(msg)
     if not single:
-        same_columns("x", x, columns)
+        same_columns("x", column_names(x), columns)
     return values, single
 
 
@@ -358,9 +358,7 @@ def starting_sample(X: Any, missing: str = "raise") -> Data:
     return Data(values, data.columns)
 
 
-def chunk_values(
-    name: str, value: Any, d: int | None, columns: tuple[str, ...] | None
-) -> FloatArray:
+def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
     """Return the (m, d) real rows of a chunk, which may be none; nan and infinite ones pass."""
     plain = value.to_numpy(float, na_value=np.nan) if hasattr(value, "to_numpy") else value
     values = real_or_nan(name, plain)
@@ -370,7 +368,6 @@ def chunk_values(
         expected = "(m, d)" if d is None else f"(m, {d})"
         msg = f"{name} must have shape {expected}, got {np.shape(value)}"
         raise ValueError(msg)
-    same_columns(name, value, columns)
     return values
 
 
@@ -387,8 +384,12 @@ def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
 
 
 def finite_rows(values: FloatArray, missing: str, first: int, number: int | None) -> None:
-    """Check that no value of a chunk is infinite, or nan unless that is missing."""
+    """Check that no value is infinite, or nan unless that is missing, and no row all missing."""
     bad = np.isinf(values) if missing == "em" else ~np.isfinite(values)
+    empty = np.isnan(values).all(axis=1) if missing == "em" else bad[:0, 0]
+    if empty.any():
+        msg = f"X must not have rows of missing values only, got row {first + int(empty.argmax())}"
+        raise ValueError(msg)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         place = "" if number is None else f" (row {row} of chunk {number})"

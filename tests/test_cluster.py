@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import make
 
-from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
+from nvmix import IncrementalEMFitter, NormalInverseGaussian, ReadError, VarianceGamma
 from nvmix.fitting.em import BatchEMFitter
 
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
@@ -141,6 +141,8 @@ class TestErrors:
         data = arrays.from_array(X, chunks=(5000, 3)).map_blocks(read, dtype=float)
         with pytest.raises(ReadError, match=r"chunk 3 of X could not be read: .*no such disk"):
             start.fit(data)
+        with pytest.raises(ReadError, match=r"chunk 3 of X could not be read"):
+            IncrementalEMFitter().fit(start, data, key=0)
 
     def test_weights_of_other_rows_are_refused(self, client, X, start):
         with pytest.raises(ValueError, match=r"shape \(20000,\), got \(3,\)"):

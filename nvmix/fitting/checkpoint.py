@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -82,8 +83,8 @@ class Checkpoint:
         """Let SIGTERM raise."""
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _terminate)
             self._restore = lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, _terminate)
         return self
 
     def __exit__(
@@ -94,7 +95,9 @@ class Checkpoint:
     ) -> None:
         """Write the last complete iteration, and leave signals as they were."""
         try:
-            if self._state is not None:
+            if self._state is not None and kind is None:
+                self._try_to_write(self._state)
+            elif self._state is not None:
                 self._write(self._state)
         finally:
             if self._restore is not None:
@@ -113,8 +116,9 @@ class Checkpoint:
         self._count += 1
         due = time.monotonic() - self._time > self.minutes * _SECONDS
         if self._count >= self.every or due:
-            self._write(self._state)
-            self._state, self._count, self._time = None, 0, time.monotonic()
+            written = self._try_to_write(self._state)
+            self._state = None if written else self._state
+            self._count, self._time = 0, time.monotonic()
 
     def read(self) -> dict[str, Any] | None:
         """The state in the file, or None where there is no file.
@@ -141,6 +145,16 @@ class Checkpoint:
                 )
                 raise CheckpointError(msg)
         return found
+
+    def _try_to_write(self, state: dict[str, Any]) -> bool:
+        """Write, or warn: a fit that goes on is worth more than its checkpoint."""
+        try:
+            self._write(state)
+        except OSError as error:
+            msg = f"checkpoint {str(self.path)!r} could not be written: {error}"
+            warnings.warn(msg, RuntimeWarning, stacklevel=2)
+            return False
+        return True
 
     def _write(self, state: dict[str, Any]) -> None:
         """Replace the file by one of a state, at once or not at all."""

@@ -38,6 +38,7 @@ from nvmix.fitting.restrictions import Holding, holding, restricted
 from nvmix.fitting.result import EMResult, warn_unless_converged
 from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
 from nvmix.fitting.shrinkage import has_target
+from nvmix.fitting.standing import identity_of
 from nvmix.sources import Whole, source_of
 
 if TYPE_CHECKING:
@@ -131,7 +132,9 @@ class BatchEMFitter:
         Minutes after which a write is due before that.
     resume : bool
         Whether to go on from the checkpoint, where there is one, to the bits that the fit would
-        have come to. A fit that reached max_iter goes on under a larger one.
+        have come to, after one pass that checks that the rows are the same. A fit that reached
+        max_iter goes on under a larger one. What an `eta_update` of your own remembers is not
+        kept.
     device : jax.Device, jax.sharding.Sharding or None
         Where an E-step on JAX has its rows; None leaves JAX arrays where they are and puts others
         on JAX's default device. Sums are reduced over the devices of a sharding of rows.
@@ -278,8 +281,9 @@ class BatchEMFitter:
             Observations; never modified. The names of columns go to the model. A source is read
             anew in each pass: an `np.memmap`, the path of a .npy, .parquet, .arrow or .feather
             file or of a directory, an Arrow dataset or table, a function that returns an iterable
-            of chunks (m, d) or of pairs of them with (m,) weights, or a Dask array or DataFrame,
-            whose rows stay on the workers where there is a `distributed.Client`.
+            of chunks (m, d) or of pairs of them with (m,) weights (it runs in a thread that
+            reads ahead), or a Dask array or DataFrame, whose rows stay on the workers where there
+            is a `distributed.Client`.
         weights : (n,) array_like or None
             Weight of each row, nonnegative: 2 counts for two such rows. None is 1 for all.
 
@@ -372,6 +376,8 @@ class BatchEMFitter:
         result = one.run(model, source)
         if self.n_init > 1 and isinstance(source, Whole):
             result = self._best_of(one, result, model, source)
+        if result.model.columns is None and source.columns is not None:
+            result = replace(result, model=replace(result.model, columns=source.columns))
         result = replace(result, elapsed_time=time.perf_counter() - begin)
         progress.end(result)
         return result
@@ -408,7 +414,7 @@ class BatchEMFitter:
         """What keeps where a fit stands."""
         if self.checkpoint is None:
             return None
-        identity = {name: repr(getattr(self, name)) for name in _DECISIVE}
+        identity = {name: identity_of(getattr(self, name)) for name in _DECISIVE}
         identity |= {"family": type(model).__name__, "columns": repr(model.columns)}
         identity |= {"number of columns": repr(model.d)}
         return Checkpoint(

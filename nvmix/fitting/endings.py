@@ -14,7 +14,7 @@ from nvmix.backends._protocol import Ending
 from nvmix.backends._tolerances import DOMINANT, NEAR, NEGLIGIBLE
 
 if TYPE_CHECKING:
-    from nvmix._typing import FloatArray
+    from nvmix._typing import FloatArray, IntArray
     from nvmix.backends._protocol import Fixed
     from nvmix.distributions.mixture import NormalMixture
     from nvmix.sources import Chunk, Source
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MET = 1e-12
 # Factor that the mean squared distance of the rows stays below, in units of d E[Y].
 _LARGE = 100.0
+# Rows that are named, at most.
+_MOST_ROWS = 10_000
 # Variance of gamma Y in units of Sigma E[Y] at which a fit is on its way to a singular Sigma.
 _COLLAPSING = 1e4
 
@@ -87,12 +89,18 @@ def rows_at(model: NormalMixture, source: Source) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        Numbers of the rows, from 0.
+        Numbers of the rows, from 0; of more than 10,000 the first.
     """
     look = Distances.of(model)
     known = source.fold(look, Nearness.added)
     near = max(4.0 * known.least, _MET * known.total / known.weight)
-    return source.fold(_Within(look, near), operator.add)
+    found: IntArray = source.fold(_Within(look, near), _first_of)
+    return tuple(found.tolist())
+
+
+def _first_of(left: IntArray, right: IntArray) -> IntArray:
+    """The first rows of both."""
+    return np.concatenate([left, right])[:_MOST_ROWS]
 
 
 class Nearness(NamedTuple):
@@ -151,7 +159,9 @@ class Distances:
         """What they come to."""
         q, omega = self.each(chunk), _weights(chunk)
         missing = bool(np.isnan(np.asarray(chunk.values)).any())
-        return Nearness(float(omega.sum()), float(omega @ q), float(q[omega > 0.0].min()), missing)
+        return Nearness(
+            float(omega.sum()), float(omega @ q), float(q[omega > 0.0].min(initial=np.inf)), missing
+        )
 
 
 @dataclass(frozen=True)
@@ -161,10 +171,10 @@ class _Within:
     distances: Distances
     near: float
 
-    def __call__(self, chunk: Chunk) -> tuple[int, ...]:
-        """In order."""
+    def __call__(self, chunk: Chunk) -> IntArray:
+        """The first of them, in order."""
         rows = np.flatnonzero(self.distances.each(chunk) <= self.near)
-        return tuple((chunk.first + rows).tolist())
+        return chunk.first + rows[:_MOST_ROWS]
 
 
 @dataclass(frozen=True)

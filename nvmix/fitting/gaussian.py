@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from nvmix._linalg import factor
+from nvmix._sums import add_each
 from nvmix.backends._protocol import Ending, Gaussian
 
 if TYPE_CHECKING:
@@ -73,9 +75,9 @@ def gaussian_limit(
 def _normal(source: Source, held: Holding) -> Gaussian | None:
     """Fitted normal law, as the normal block of a mixture with Y = 1."""
     mu, symmetric = held.restriction.mu, held.restriction.symmetric
-    weight, total = source.fold(_total, _added)
+    weight, total = source.fold(_total, add_each)
     centre = mu if mu is not None and symmetric else total / weight
-    _, products = source.fold(_Scatter(centre), _added)
+    products = source.fold(_Scatter(centre), operator.add)
     if np.isnan(products).any():
         return None
     L = factor(products / weight)
@@ -85,7 +87,7 @@ def _normal(source: Source, held: Holding) -> Gaussian | None:
     return Gaussian(location.copy(), centre - location, L)
 
 
-def _total(chunk: Chunk) -> tuple[float, FloatArray]:
+def _total(chunk: Chunk) -> tuple[Any, ...]:
     """Weight and weighted sum of the rows of a chunk."""
     X = np.asarray(chunk.values, np.float64)
     if chunk.weights is None:
@@ -99,19 +101,13 @@ class _Scatter:
 
     centre: FloatArray
 
-    def __call__(self, chunk: Chunk) -> tuple[float, FloatArray]:
-        """Weight and (d, d) sums."""
+    def __call__(self, chunk: Chunk) -> FloatArray:
+        """(d, d) sums."""
         X = np.asarray(chunk.values, np.float64)
         deviations = X - self.centre
         weighted = deviations if chunk.weights is None else deviations * chunk.weights[:, None]
-        return float(len(X)), weighted.T @ deviations
-
-
-def _added(
-    left: tuple[float, FloatArray], right: tuple[float, FloatArray]
-) -> tuple[float, FloatArray]:
-    """Sums of both."""
-    return left[0] + right[0], left[1] + right[1]
+        products: FloatArray = weighted.T @ deviations
+        return products
 
 
 def _narrow_law(fixed: Fixed) -> tuple[float, float, float]:

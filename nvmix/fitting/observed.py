@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Watch = Callable[[float, float, float], None]
 
 # Relative difference of sums of weights that is rounding.
-_ROUNDING = 1e-9
+_ROUNDING = 1e-12
 
 
 def unwatched(rows: float, done: float, of: float) -> None:
@@ -44,9 +44,6 @@ class Observed(Protocol):
 
     def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over all rows, in the block's frame."""
-
-    def expect(self, weight: float) -> None:
-        """Raise ValueError, now or after the first pass, if the rows have another weight."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +79,6 @@ class InMemory:
         n = len(self.source.values)
         self.watch(n, n, n)
         return statistics
-
-    def expect(self, weight: float) -> None:
-        """Raise ValueError if the rows have another weight."""
-        _same_weight(self.source, self.weight, weight)
 
 
 @dataclass
@@ -123,12 +116,13 @@ class PassedOver:
         if math.isnan(self.weight):
             check_sample(self.source, statistics)
             self.weight = statistics.weight
-        _same_weight(self.source, statistics.weight, self.weight)
+        elif abs(statistics.weight - self.weight) > _ROUNDING * self.weight:
+            msg = (
+                f"X must have {self.weight:.15g} rows in each pass, by their weights, got "
+                f"{statistics.weight:.15g} from {self.source}"
+            )
+            raise ValueError(msg)
         return statistics
-
-    def expect(self, weight: float) -> None:
-        """Raise ValueError after the next pass if the rows have another weight."""
-        self.weight = weight
 
     def sums(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """The same of any rows, be they too few to estimate a law from."""
@@ -184,13 +178,6 @@ class EStep:
         if self.missing == "em" or not np.isfinite(statistics.x.sum()):
             finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
         return statistics
-
-
-def _same_weight(source: Source, found: float, expected: float) -> None:
-    """Check that two passes are over the same rows."""
-    if abs(found - expected) > _ROUNDING * expected:
-        msg = f"X must have {expected:.15g} rows, as before, got {found:.15g} from {source}"
-        raise ValueError(msg)
 
 
 def observed(

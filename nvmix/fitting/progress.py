@@ -36,7 +36,7 @@ class Progress:
         self._verbose = verbose
         self._forecast = forecast
         self._unit = unit
-        self._rows, self._of_pass, self._pass = 0.0, math.nan, 0.0
+        self._rows, self._shown = 0.0, 0
         self._begin = self._spoke = time.monotonic()
 
     def start(self, model: NormalMixture, rows: object, terms: str) -> None:
@@ -67,10 +67,11 @@ class Progress:
         """Show an iteration that is just done."""
         if self._verbose == 0:
             return
-        now = time.monotonic()
-        left = math.nan
+        now, left = time.monotonic(), math.nan
+        self._shown += 1
         if self._forecast is not None:
-            left = self._forecast.left(i, log_likelihood, change) * (now - self._begin) / i
+            steps = self._forecast.left(i, log_likelihood, change)
+            left = steps * (now - self._begin) / self._shown
         rate = self._rows / (now - self._begin) if self._rows else math.nan
         if self._verbose >= 2:
             self._row(i, log_likelihood, change, rate, left)

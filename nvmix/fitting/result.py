@@ -73,7 +73,7 @@ class EMResult:
         Log-likelihoods of the fits from all starts, where there were several; the first is of
         the model given.
     rows : tuple of int
-        Rows of the data, from 0, that mu has met, where they rule the fit.
+        Rows of the data, from 0, that mu has met, where they rule the fit; 10,000 at most.
     data : tuple
         The observations and their weights or None; not kept by pickling and JAX.
     """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nvmix._columns import columns_vary
 from nvmix._linalg import Standardized
+from nvmix._sums import add_each
 
 if TYPE_CHECKING:
     from nvmix._statistics import SufficientStatistics
@@ -38,7 +39,8 @@ def check_sample(source: Source, statistics: SufficientStatistics) -> None:
         If there are no more rows than columns, or columns are constant or collinear.
     """
     d = statistics.d
-    if statistics.weight > d and not _suspect(statistics):
+    plain = source.missing == "raise" and statistics.weight > d
+    if plain and not _suspect(statistics):
         return
     n, found = _spread(source)
     if n <= d:
@@ -62,10 +64,13 @@ def _suspect(statistics: SufficientStatistics) -> bool:
 def _spread(source: Source) -> tuple[float, Standardized]:
     """Number of rows, and means, sizes and covariance; missing values count as the mean."""
     total, size, least, count = source.fold(_extent, _added_extents)
+    if not count.all():
+        msg = f"X must not have columns of missing values only, got column {int(count.argmin())}"
+        raise ValueError(msg)
     mean = total / count
     size = np.maximum(size - mean, mean - least)
     size[size == 0.0] = 1.0
-    rest, products = source.fold(_Products(mean, size), _added)
+    rest, products = source.fold(_Products(mean, size), add_each)
     n = float(count.max())
     rest = rest / n
     return n, Standardized(mean + size * rest, size, products / n - np.outer(rest, rest))
@@ -99,14 +104,7 @@ class _Products:
     mean: FloatArray
     size: FloatArray
 
-    def __call__(self, chunk: Chunk) -> tuple[FloatArray, FloatArray]:
+    def __call__(self, chunk: Chunk) -> tuple[Any, ...]:
         """Of the rows of a chunk."""
         z = np.nan_to_num((np.asarray(chunk.values, np.float64) - self.mean) / self.size)
         return z.sum(axis=0), z.T @ z
-
-
-def _added(
-    left: tuple[FloatArray, FloatArray], right: tuple[FloatArray, FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """Sums of both."""
-    return left[0] + right[0], left[1] + right[1]

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nvmix._exceptions import DegenerateError, SolveError
+from nvmix._exceptions import CheckpointError, DegenerateError, SolveError
 from nvmix.backends._protocol import Course, Ending
 from nvmix.backends._tolerances import FALL, NO_GAIN, QUIET, ROUNDING
 from nvmix.fitting.acceleration import Extrapolation
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nvmix.distributions.mixture import NormalMixture
     from nvmix.fitting.checkpoint import Checkpoint
     from nvmix.fitting.observed import Observed
+
+# Relative difference of sums over rows that machines and roundings may make.
+_SAME = 1e-9
 
 
 @dataclass
@@ -82,10 +85,23 @@ class StepLoop:
             _, ending = self._pass(track, track.model)
             return ending
         restore(track, state)
-        self.rows.expect(track.batch.weight)
+        self._check_rows(track)
         if track.ending is Ending.MAX_ITER and len(track.changes) < self.plan.max_iter:
             track.ending = None
         return track.ending
+
+    def _check_rows(self, track: Track) -> None:
+        """Raise CheckpointError where the rows are not those that the fit has met."""
+        model, known = track.model, track.batch
+        found = self.rows.e_step(model.block, model.subordinator.gig)
+        for name in ("weight", "log_likelihood"):
+            here, there = float(getattr(found, name)), float(getattr(known, name))
+            if abs(here - there) > _SAME * abs(there):
+                msg = (
+                    f"checkpoint is of a fit to other rows: {name} is {there:.15g} there and "
+                    f"{here:.15g} of {self.rows.source}"
+                )
+                raise CheckpointError(msg)
 
     def _iterate(self, track: Track) -> Ending | None:
         """One step from the statistics at hand, extrapolated if that is no worse."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from array import array as stdlib_array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from nvmix._arrays import on_jax
 from nvmix._columns import column_names
-from nvmix._validation import MISSING, Data, array, one_of, starting_sample
+from nvmix._validation import MISSING, Data, array, one_of, row_weights, starting_sample
 from nvmix.sources._cluster import Cluster
 from nvmix.sources._protocol import Chunk, Source, Whole
 from nvmix.sources._readers import of_array, of_arrow, of_dask
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "Cluster", "Source", "Stream", "Whole", "source_of", "starting_rows"]
 
+_IN_MEMORY = (list, tuple, dict, set, bytes, bytearray, memoryview, stdlib_array)
 _ARROW_FILES = (".parquet", ".arrow", ".feather")
 
 
@@ -40,10 +42,10 @@ def source_of(
     Parameters
     ----------
     X : object
-        `np.memmap`, path of a .npy, .parquet, .arrow or .feather file or of a directory of such,
-        Arrow dataset or table, Parquet file, Dask array or DataFrame, or a function (or an object
-        that can be iterated again and again) that gives chunks: (m, d) arrays, DataFrames or Arrow
-        batches, or pairs of them with their (m,) weights.
+        `np.memmap`, path of a .npy, .parquet, .arrow or .feather file or of a directory of the
+        latter, Arrow dataset or table, Parquet file, Dask array or DataFrame, or a function (or an
+        object that can be iterated again and again) that gives chunks: (m, d) arrays, DataFrames or
+        Arrow batches, or pairs of them with their (m,) weights.
     d : int or None
         Columns there must be.
     columns : tuple of str or None
@@ -66,10 +68,13 @@ def source_of(
     if isinstance(X, str | Path):
         X = _opened(Path(X))
     package = type(X).__module__.partition(".")[0]
-    if not (isinstance(X, np.memmap) or package in ("pyarrow", "dask") or _gives_chunks(X)):
+    if package == "pyarrow" and hasattr(X, "num_columns") and not hasattr(X, "to_batches"):
+        X = sys.modules["pyarrow"].Table.from_batches([X])
+    on_arrow, on_dask = package == "pyarrow", package in ("dask", "dask_expr")
+    if not (isinstance(X, np.memmap) or on_dask or (on_arrow and _is_table(X)) or _gives_chunks(X)):
         return None
     omega = None if weights is None else _all_weights(weights)
-    if package == "dask":
+    if on_dask:
         return _of_dask(X, d, columns, missing, omega)
     if isinstance(X, np.memmap):
         values = X[:, None] if X.ndim == 1 and d in (None, 1) else X
@@ -77,11 +82,13 @@ def source_of(
             msg = f"X must have shape (n, d), got {X.shape}"
             raise ValueError(msg)
         name = f"{len(X)} rows in {X.filename}"
-        return Stream(of_array(values), _checked(values.shape[1], d), columns, missing, omega, name)
-    if package == "pyarrow":
+        width = _checked(values.shape[1], d)
+        return Stream(of_array(values), width, columns, missing, omega, name, lasting=True)
+    if on_arrow:
         names = _arrow_names(X, columns)
         width = _checked(len(names), d)
-        return Stream(of_arrow(X, width), width, names, missing, omega, f"Arrow {type(X).__name__}")
+        name = f"Arrow {type(X).__name__}"
+        return Stream(of_arrow(X, width), width, names, missing, omega, name, lasting=True)
     read: Callable[[], Iterable[Any]] = X if callable(X) else X.__iter__
     name = getattr(X, "__name__", type(X).__name__)
     return Stream(read, d, columns, missing, omega, f"the chunks of {name}")
@@ -115,10 +122,13 @@ def _opened(path: Path) -> Any:
     """What a path leads to."""
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r")
-    if path.suffix in _ARROW_FILES or path.is_dir():
-        kind = path.suffix.removeprefix(".") or "parquet"
+    inside = (file for file in path.rglob("*") if file.suffix in _ARROW_FILES)
+    file = next(inside, path) if path.is_dir() else path
+    if file.suffix in _ARROW_FILES:
+        kind = file.suffix.removeprefix(".")
         return _package("pyarrow.dataset", "arrow").dataset(path, format=kind)
-    msg = f"X must be a .npy, {', '.join(_ARROW_FILES)} file or a directory, got {str(path)!r}"
+    kinds = ", ".join(_ARROW_FILES)
+    msg = f"X must be a .npy, {kinds} file or a directory of the latter, got {str(path)!r}"
     raise ValueError(msg)
 
 
@@ -131,9 +141,18 @@ def _package(name: str, extra: str) -> Any:
         raise ImportError(msg) from error
 
 
+def _is_table(X: Any) -> bool:
+    """Whether an Arrow object has rows that can be read again and again."""
+    again = hasattr(X, "to_batches") or hasattr(X, "scanner") or hasattr(X, "iter_batches")
+    if hasattr(X, "schema") and again and not hasattr(X, "__next__"):
+        return True
+    msg = f"X must be an Arrow dataset, table or Parquet file, got {type(X).__name__}"
+    raise TypeError(msg)
+
+
 def _gives_chunks(X: Any) -> bool:
     """Whether X is a function or an iterable of chunks, and not an array in memory."""
-    if on_jax(X) or hasattr(X, "__array__") or isinstance(X, list | tuple | dict | set):
+    if on_jax(X) or hasattr(X, "__array__") or isinstance(X, _IN_MEMORY):
         return False
     if hasattr(X, "__next__"):
         msg = (
@@ -155,10 +174,8 @@ def _checked(found: int, d: int | None) -> int:
 def _all_weights(weights: Any) -> FloatArray:
     """(n,) weights of all rows."""
     found = array("weights", weights)
-    if found.ndim != 1 or not found.size or found.min() < 0.0 or not found.max() > 0.0:
-        msg = f"weights must be nonnegative, not all 0, of shape (n,), got shape {found.shape}"
-        raise ValueError(msg)
-    return found
+    checked = row_weights(found, found.size)
+    return found if checked is None else checked
 
 
 def _arrow_names(X: Any, columns: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -194,7 +211,7 @@ def _of_dask(
     if client is not None:
         return Cluster.of(client, blocks, width, names, missing, weights)
     name = f"{len(blocks)} Dask blocks"
-    return Stream(of_dask(blocks), width, names, missing, weights, name)
+    return Stream(of_dask(blocks), width, names, missing, weights, name, lasting=True)
 
 
 def _client() -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from nvmix._exceptions import ReadError
-from nvmix._sums import PartialSums
+from nvmix._sums import PairwiseSum
 from nvmix._validation import chunk_values
 from nvmix.backends.cpu._threads import alone
 from nvmix.sources._protocol import Chunk
@@ -82,7 +82,8 @@ class Cluster:
         try:
             sizes = client.gather(client.map(len, blocks, pure=False))
         except Exception as error:
-            raise _named(error, blocks) from error
+            _name(error, blocks)
+            raise
         bounds = np.cumsum([0, *sizes]).tolist()
         omegas: list[Any] = [None] * len(blocks)
         if weights is not None:
@@ -109,10 +110,11 @@ class Cluster:
             while len(sums) > _FAN_IN:
                 nearby = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
                 sums = client.map(_merged, nearby, pure=False)
-            parts: list[PartialSums[S]] = client.gather(sums)
+            parts: list[PairwiseSum[S]] = client.gather(sums)
             return _merged(parts).total()
         except Exception as error:
-            raise _named(error, self.blocks) from error
+            _name(error, self.blocks)
+            raise
 
     def _grouped(self) -> list[list[int]]:
         """Numbers of the blocks that each thread of the cluster has, as of a second ago."""
@@ -134,7 +136,11 @@ class Cluster:
         """The chunks of one pass, in order, which come here one by one."""
         for block, place in zip(self.blocks, self.places, strict=True):
             weights, first, number = place
-            values = chunk_values(f"chunk {number} of X", block.result(), self.d, None)
+            try:
+                values = chunk_values(f"chunk {number} of X", block.result(), self.d)
+            except Exception as error:
+                _name(error, self.blocks)
+                raise
             yield Chunk(values, None if weights is None else weights.result(), first, number)
 
 
@@ -148,25 +154,24 @@ def _summed(
     function: Callable[[Chunk], S],
     add: Callable[[S, S], S],
     d: int | None,
-) -> PartialSums[S]:
+) -> PairwiseSum[S]:
     """Sums of the function of chunks, on a worker, which has threads of its own."""
-    sums = PartialSums(add)
+    sums = PairwiseSum(add)
     with alone():
         for k, block, weights, first, number in group:
-            values = chunk_values(f"chunk {number} of X", block, d, None)
+            values = chunk_values(f"chunk {number} of X", block, d)
             sums.push(k, function(Chunk(values, weights, first, number)))
     return sums
 
 
-def _merged(parts: list[PartialSums[S]]) -> PartialSums[S]:
+def _merged(parts: list[PairwiseSum[S]]) -> PairwiseSum[S]:
     """Sums of the chunks of all."""
     return parts[0].merged(parts[1:])
 
 
-def _named(error: Exception, blocks: list[Any]) -> Exception:
-    """The error of a block that could not be read, or else the one there was."""
+def _name(error: Exception, blocks: list[Any]) -> None:
+    """Raise ReadError if a block could not be read, which names it."""
     for number, block in enumerate(blocks):
         if block.status == "error":
-            failure = block.exception()
-            return ReadError(f"chunk {number} of X could not be read: {failure!r}")
-    return error
+            msg = f"chunk {number} of X could not be read: {block.exception()!r}"
+            raise ReadError(msg) from error

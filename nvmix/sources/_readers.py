@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     Reader = Callable[[], Iterator[Any]]
 
-# Bytes of a chunk: threads have a millisecond of work each, and memory for two is little.
+# Bytes of a chunk: threads have a millisecond of work each, and memory for three is little.
 _CHUNK: Final = 1 << 25
 # Chunks that are read ahead of the one in use.
 AHEAD: Final = 2
@@ -40,7 +41,15 @@ def of_array(X: np.ndarray[Any, Any]) -> Reader:
         shape = min(rows, len(X)), X.shape[1]
         buffers = [np.empty(shape, X.dtype) for _ in range(AHEAD + 1)]
         path, offset = place or ("", 0)
-        with Path(path).open("rb", buffering=0) as file:
+        try:
+            opened = Path(path).open("rb", buffering=0)  # noqa: SIM115
+        except FileNotFoundError:
+            yield from slices()
+            return
+        with opened as file:
+            if not _is_in(file, offset, X):
+                yield from slices()
+                return
             file.seek(offset)
             for i, first in enumerate(range(0, len(X), rows)):
                 part = buffers[i % len(buffers)][: len(X) - first]
@@ -62,6 +71,18 @@ def _place_in_file(X: np.ndarray[Any, Any]) -> tuple[str, int] | None:
     start = np.frombuffer(buffer, np.uint8).ctypes.data
     offset = getattr(X, "offset", 0)
     return str(filename), offset - offset % mmap.ALLOCATIONGRANULARITY + X.ctypes.data - start
+
+
+def _is_in(file: Any, offset: int, X: np.ndarray[Any, Any]) -> bool:
+    """Whether a file has the rows of a map still: the first and the last, unless it is shorter."""
+    if os.fstat(file.fileno()).st_size < offset + X.nbytes:
+        return True
+    row = X[0].nbytes
+    for number in (0, len(X) - 1):
+        file.seek(offset + number * row)
+        if file.read(row) != X[number].tobytes():
+            return False
+    return True
 
 
 def _read_into(file: Any, part: np.ndarray[Any, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Chunks that this process reads, one while it works on the one before."""
+"""Chunks that this process reads ahead of the one that it works on."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
+import numpy as np
+
+from nvmix._columns import column_names, same_columns
 from nvmix._exceptions import ReadError
 from nvmix._sums import PairwiseSum
 from nvmix._validation import chunk_values, chunk_weights
@@ -25,25 +28,27 @@ T = TypeVar("T")
 _END: Final = object()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stream:
     """Rows from a function that reads them anew for each pass.
 
     Parameters
     ----------
     read : callable
-        Returns an iterable of (m, d) arrays, or of pairs of them with (m,) weights. An array is
-        in use until `AHEAD` more are asked for.
+        Returns an iterable of (m, d) arrays, or of pairs of them with (m,) weights, in a thread
+        that reads ahead.
     d : int or None
         Columns there must be; None is those of the first chunk.
     columns : tuple of str or None
-        Their names.
+        Their names; None is those of the first chunk.
     missing : {"raise", "em"}
         Whether nan is refused or stands for a missing value.
     weights : (n,) array or None
         Weights of all rows.
     name : str
         What messages call it.
+    lasting : bool
+        Whether an array is left as it is until `AHEAD` more are asked for; else it is copied.
     """
 
     read: Callable[[], Iterable[Any]]
@@ -52,6 +57,7 @@ class Stream:
     missing: str
     weights: FloatArray | None
     name: str
+    lasting: bool = False
 
     def __str__(self) -> str:
         """Its name."""
@@ -59,15 +65,15 @@ class Stream:
 
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk; see `Source.fold`."""
-        total = PairwiseSum(add)
+        total, count = PairwiseSum(add), 0
         with closing(self.chunks()) as chunks:
             for chunk in chunks:
-                total.push(function(chunk))
-        result = total.total()
-        if result is None:
+                total.push(count, function(chunk))
+                count += 1
+        if count == 0:
             msg = f"X must not be empty, got no rows from {self.name}; each pass reads it anew"
             raise ValueError(msg)
-        return result
+        return total.total()
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """The chunks of one pass, in order; see `Source.chunks`."""
@@ -79,17 +85,21 @@ class Stream:
         for number, raw in enumerate(self._read()):
             values, weights = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, None)
             name = f"chunk {number} of {self.name}"
-            table = table_values(values) if hasattr(values, "schema") else values
-            rows = chunk_values(name, table, d, self.columns)
+            names = column_names(values)
+            if hasattr(values, "schema"):
+                names, values = tuple(map(str, values.schema.names)), table_values(values)
+            self.columns = self.columns or names
+            same_columns(name, names, self.columns)
+            rows = chunk_values(name, values, d)
+            if not self.lasting and np.may_share_memory(rows, values):
+                rows = rows.copy()
             m, d = rows.shape
-            omega = None if weights is None else chunk_weights(f"weights of {name}", weights, m)
-            if self.weights is not None:
-                omega = self._weights_of(first, m)
+            omega = self._weights_of(name, first, m, weights)
             if m:
                 yield Chunk(rows, omega, first, number)
             first += m
         if self.weights is not None and first != len(self.weights):
-            self._weights_of(first, 0)
+            self._refuse_weights()
 
     def _read(self) -> Iterator[Any]:
         """What is read; an error names the chunk."""
@@ -105,14 +115,22 @@ class Stream:
             msg = f"chunk {number} of {self.name} could not be read: {error!r}"
             raise ReadError(msg) from error
 
-    def _weights_of(self, first: int, m: int) -> FloatArray:
-        """Weights of m rows; ValueError if there are not as many weights as rows."""
-        weights = self.weights
-        if weights is None or first + m > len(weights) or (m == 0 and first != len(weights)):
-            count = 0 if weights is None else len(weights)
-            msg = f"weights must have shape (n,), one for each row of X, got ({count},)"
+    def _weights_of(self, name: str, first: int, m: int, own: Any) -> FloatArray | None:
+        """Weights of the m rows of a chunk."""
+        if self.weights is None:
+            return None if own is None else chunk_weights(f"weights of {name}", own, m)
+        if own is not None:
+            msg = f"weights must be given once, got them with X and with {name}"
             raise ValueError(msg)
-        return weights[first : first + m]
+        if first + m > len(self.weights):
+            self._refuse_weights()
+        return self.weights[first : first + m]
+
+    def _refuse_weights(self) -> NoReturn:
+        """Raise ValueError: there are not as many weights as rows."""
+        count = 0 if self.weights is None else len(self.weights)
+        msg = f"weights must have shape (n,), one for each row of X, got ({count},)"
+        raise ValueError(msg)
 
 
 def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
@@ -124,5 +142,5 @@ def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
             pending.append(reader.submit(next, items, _END))
             yield item  # type: ignore[misc]
     finally:
-        # An interrupt does not wait for a chunk that is being read.
+        # An interrupted fit does not wait for what is being read; the interpreter's end does.
         reader.shutdown(wait=False, cancel_futures=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
-from nvmix._sums import pairwise_sum
+from nvmix._sums import add_each, pairwise_sum
 from nvmix.backends._protocol import (
     ACCELERATIONS,
     CRITERIA,
@@ -156,7 +156,7 @@ class CPUBackend:
             return sums, scatter
 
         def of_rows(group: slice) -> Sums:
-            return pairwise_sum(map(of_piece, pieces_of(group)), _added)
+            return pairwise_sum(map(of_piece, pieces_of(group)), add_each)
 
         def of_patterns(group: Patterns) -> Sums:
             sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
@@ -165,7 +165,7 @@ class CPUBackend:
             return sums, scatter
 
         parts = over(of_patterns, X.patterns) if X.patterns else over(of_rows, X.groups)
-        sums, scatter = pairwise_sum(parts, _added)
+        sums, scatter = pairwise_sum(parts, add_each)
         weight, log_likelihood, log_y, inv_y, y = sums[:SCALARS].tolist()
         return SufficientStatistics(
             weight=weight,
@@ -208,11 +208,6 @@ def _table(X: FloatArray, p: float) -> FloatArray:
     """Table for rows X at order p of Y."""
     n, d = X.shape
     return table_of("moments", p - 0.5 * d, n)
-
-
-def _added(left: Sums, right: Sums) -> Sums:
-    """Sums of the rows of both."""
-    return left[0] + right[0], left[1] + right[1]
 
 
 def _model(block: Gaussian, theta: GIGParameters) -> Model:
