@@ -1,4 +1,4 @@
-"""Columns of observations: their names, and whether they vary, each in its own way."""
+"""Columns of observations: names and numbers, and whether they vary, each in its own way."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ def same_columns(
     if None not in (found, expected) and found != expected:
         msg = f"{name} must have the columns of the model, {expected}, got {found}"
         raise ValueError(msg)
+
+
+def frame_values(value: Any) -> Any:
+    """Numbers of a DataFrame, of which pandas has missing ones that NumPy does not know."""
+    if not hasattr(value, "to_numpy"):
+        return value
+    try:
+        return value.to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError):
+        return value
 
 
 def columns_vary(names: tuple[str, ...], found: Standardized) -> None:

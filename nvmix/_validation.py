@@ -6,14 +6,16 @@ What JAX traces has a shape and no numbers yet: its shape is checked, and it pas
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from nvmix._arrays import namespace, on_jax, traced
-from nvmix._columns import column_names, columns_vary, same_columns
+from nvmix._columns import column_names, columns_vary, frame_values, same_columns
 from nvmix._linalg import Standardized, standardized
 
 if TYPE_CHECKING:
@@ -144,6 +146,14 @@ def optional_callable(name: str, value: T) -> T:
         msg = f"{name} must be callable or None, got {value!r}"
         raise TypeError(msg)
     return value
+
+
+def optional_path(name: str, value: Any) -> Path | None:
+    """Return a path or None."""
+    if value is not None and not isinstance(value, str | os.PathLike):
+        msg = f"{name} must be a path or None, got {value!r}"
+        raise TypeError(msg)
+    return None if value is None else Path(value)
 
 
 def real_or_nan(name: str, value: Any) -> FloatArray:
@@ -360,8 +370,7 @@ def starting_sample(X: Any, missing: str = "raise") -> Data:
 
 def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
     """Return the (m, d) real rows of a chunk, which may be none; nan and infinite ones pass."""
-    plain = value.to_numpy(float, na_value=np.nan) if hasattr(value, "to_numpy") else value
-    values = real_or_nan(name, plain)
+    values = real_or_nan(name, frame_values(value))
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] == 0 or d not in (None, values.shape[1]):

@@ -17,6 +17,7 @@ from nvmix import (
     IdentityUpdate,
     IncrementalEMFitter,
     NormalInverseGaussian,
+    ReadError,
     RobbinsMonroUpdate,
     SampleWeightedUpdate,
     Shrinkage,
@@ -548,6 +549,18 @@ class TestSources:
         assert result.n_observations == len(X)
         at_hand = result.model.marginal_log_likelihood(X)
         assert result.log_likelihoods[-1] == pytest.approx(at_hand, rel=1e-12)
+
+    def test_an_error_keeps_the_steps_before_it(self):
+        def disk():
+            yield X[:640]
+            message = "no more disk"
+            raise OSError(message)
+
+        fitter = IncrementalEMFitter(batch_size=64)
+        with pytest.raises(ReadError, match="chunk 1"):
+            fitter.fit(START, disk, key=0)
+        assert fitter.n_steps == 10
+        assert fitter.partial_fit(X[640:]).n_steps == 11
 
     def test_nan_and_weights_are_refused(self):
         bad = X.copy()

@@ -4,6 +4,8 @@ import functools
 import math
 import operator
 import pickle
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -224,6 +226,29 @@ class TestOneAnswer:
             )
             same_fit(start.fit(folder), expected)
 
+    def test_of_parquet_that_pandas_has_written_with_an_index(self, X, tmp_path):
+        frame = _table(X, tmp_path).to_pandas()
+        frame.sample(frac=1.0, random_state=0).to_parquet(tmp_path / "frame.parquet")
+        start = NormalInverseGaussian.default_init(tmp_path / "frame.parquet")
+        assert start.columns == COLUMNS
+        found = start.fit(tmp_path / "frame.parquet")
+        assert found.log_likelihood == pytest.approx(start.fit(X).log_likelihood, rel=1e-10)
+
+    def test_of_a_filtered_dataset(self, X, tmp_path):
+        dataset = pytest.importorskip("pyarrow.dataset")
+        data = dataset.dataset(_parquet(X, tmp_path)).filter(dataset.field("left") > 0.0)
+        start = NormalInverseGaussian.default_init(X)
+        same_fit(start.fit(data), start.fit(X[X[:, 0] > 0.0]))
+
+    def test_of_nullable_columns(self, X, tmp_path):
+        frame = _table(X, tmp_path).to_pandas().astype("Float64")
+        holes = frame.mask(frame > 6.0)
+        start = make(NormalInverseGaussian, 3)
+        expected = start.fit(holes, missing="em")
+        same_fit(start.fit(lambda: [holes[:2000], holes[2000:]], missing="em"), expected)
+        frames = pytest.importorskip("dask.dataframe").from_pandas(holes, npartitions=3)
+        same_fit(start.fit(frames, missing="em"), expected)
+
     def test_names_of_chunks_go_to_the_model(self, X, tmp_path):
         for chunks in (_frames(X, tmp_path), lambda: _table(X, tmp_path).to_batches()):
             assert NormalInverseGaussian.default_init(chunks).columns == COLUMNS
@@ -399,6 +424,29 @@ class TestReading:
         assert threading.active_count() <= before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_an_interrupt_does_not_wait_for_what_is_being_read(tmp_path):
+    code = """
+import os, signal, threading
+import numpy as np
+from nvmix import NormalInverseGaussian
+
+X = np.random.default_rng(0).standard_normal((100, 1))
+
+
+def chunks():
+    yield X
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait()
+
+
+NormalInverseGaussian.default_init(X).fit(chunks)
+"""
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert "KeyboardInterrupt" in run.stderr
+
+
 class TestErrors:
     def fit(self, data, **keywords):
         return make(NormalInverseGaussian, 3).fit(data, max_iter=2, **keywords)
@@ -513,6 +561,15 @@ class TestErrors:
             with pytest.raises(ValueError, match=match):
                 self.fit(bad, missing="em")
 
+    def test_text_in_frames_is_refused(self, X, tmp_path):
+        frame = _table(X, tmp_path).to_pandas().assign(right="x")
+        with pytest.raises(TypeError, match=r"chunk 0 of .* got text such as 'x'"):
+            self.fit(lambda: [frame])
+
+    def test_weights_that_are_all_0_are_refused(self, X):
+        with pytest.raises(ValueError, match="weights must not all be 0"):
+            self.fit(lambda: [(X, np.zeros(len(X)))])
+
     def test_weights_given_twice_are_refused(self, X):
         pairs = [(X, np.ones(len(X)))]
         with pytest.raises(ValueError, match="weights must be given once"):
@@ -532,7 +589,9 @@ class TestErrors:
             self.fit(lambda: [(X, -np.ones(len(X)))])
 
     def test_files_of_unknown_kinds_are_refused(self):
-        with pytest.raises(ValueError, match=r"\.npy, .*file or a directory of the latter, got 'x\.xls'"):
+        with pytest.raises(
+            ValueError, match=r"\.npy, .*file or a directory of the latter, got 'x\.xls'"
+        ):
             self.fit("x.xls")
         with pytest.raises(FileNotFoundError):
             self.fit("nowhere.npy")

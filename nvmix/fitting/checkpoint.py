@@ -6,10 +6,12 @@ import io
 import json
 import os
 import signal
+import struct
 import threading
 import time
 import warnings
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 # What tells the files of this module from others.
 _FORMAT: Final = "nvmix checkpoint 1"
 _SECONDS: Final = 60.0
+# What the readers of zip files, arrays and JSON raise.
+_DAMAGE: Final = (
+    OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, struct.error, zlib.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
 # Exit status of a process that a SIGTERM ended, as shells give it.
 _TERMINATED: Final = 128 + signal.SIGTERM
 
@@ -72,6 +79,9 @@ class Checkpoint:
         if not path.parent.is_dir():
             msg = f"checkpoint {str(path)!r} must be in a directory that exists"
             raise FileNotFoundError(msg)
+        if not os.access(path.parent, os.W_OK):
+            msg = f"checkpoint {str(path)!r} must be in a directory that can be written to"
+            raise PermissionError(msg)
         if path.exists() and not resume:
             msg = f"checkpoint {str(path)!r} is there: go on with resume=True, or move it away"
             raise FileExistsError(msg)
@@ -163,7 +173,7 @@ class Checkpoint:
         head = json.dumps({"format": _FORMAT, "identity": self.identity, "numbers": numbers})
         buffer = io.BytesIO()
         np.savez(buffer, head=np.array(head), **arrays)
-        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}-{id(self)}.part")
         try:
             with beside.open("wb") as file:
                 file.write(buffer.getbuffer())
@@ -197,7 +207,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(str(arrays.pop("head")))
         known = head["format"] == _FORMAT
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         msg = f"{str(path)!r} is not a checkpoint of nvmix, or is damaged; it is left as it is"
         raise CheckpointError(msg) from error
     if not known:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from nvmix._validation import (
     nonnegative,
     one_of,
     optional_callable,
+    optional_path,
     row_weights,
     sample,
 )
@@ -224,7 +224,7 @@ class BatchEMFitter:
         self.n_init = integer("n_init", n_init, 1)
         self.seed = seed
         self.device = device
-        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.checkpoint = optional_path("checkpoint", checkpoint)
         self.checkpoint_every = integer("checkpoint_every", checkpoint_every, 1)
         self.checkpoint_minutes = nonnegative("checkpoint_minutes", checkpoint_minutes)
         self.resume = boolean("resume", resume)

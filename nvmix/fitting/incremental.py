@@ -82,7 +82,7 @@ class IncrementalEMFitter:
         The fitted model, in its gauge, or in a free one where the law of Y has reached a limit
         without it; None before the first fit.
     eta : SufficientStatistics or None
-        Statistics of the last step, with the log-likelihood of its batch.
+        Statistics of the last step.
     n_steps : int
         Steps taken since the start.
     n_rows : float
@@ -314,7 +314,8 @@ class IncrementalEMFitter:
             ending = Ending.DEGENERATE
         except SolveError:
             ending = Ending.NO_SOLUTION
-        self._state = state
+        finally:
+            self._state = state
         passes.at_end(state)
         n = passes.n_rows if math.isnan(drawn.n_rows) else drawn.n_rows
         result = self._result(state, ending, changes, passes.values, n)

@@ -128,6 +128,8 @@ class PassedOver:
         """The same of any rows, be they too few to estimate a law from."""
         function = EStep(self.backend, block, theta, self.source.missing)
         statistics: SufficientStatistics = self.source.fold(self._watched(function), operator.add)
+        if self.watch is not None and isinstance(self.source, Cluster):
+            self.watch(*3 * (statistics.weight,))
         return statistics
 
     def _watched(self, function: EStep) -> Callable[[Chunk], SufficientStatistics]:

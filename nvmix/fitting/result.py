@@ -179,7 +179,7 @@ class EMResult:
         elif self.data is not None:
             values, omega = self.data
         else:
-            msg = "X must be given: this result has been through pickle or JAX, without its data"
+            msg = "X must be given: this result has no data, as of a source, or after pickle or JAX"
             raise ValueError(msg)
         values = np.asarray(values, np.float64)
         if np.isnan(values).any():

@@ -225,10 +225,8 @@ class SampleWeightedUpdate:
         batch: SufficientStatistics,
         step: int,  # noqa: ARG002
     ) -> SufficientStatistics:
-        """Add the sums, in the frame of the batch, with the batch's log-likelihood."""
-        if previous is None:
-            return batch
-        return replace(batch + previous, log_likelihood=batch.log_likelihood)
+        """Add the sums, in the frame of the batch."""
+        return batch if previous is None else batch + previous
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ def check_sample(source: Source, statistics: SufficientStatistics) -> None:
         If there are no more rows than columns, or columns are constant or collinear.
     """
     d = statistics.d
+    if not statistics.weight > 0.0:
+        msg = f"weights must not all be 0, got a sum of {statistics.weight}"
+        raise ValueError(msg)
     plain = source.missing == "raise" and statistics.weight > d
     if plain and not _suspect(statistics):
         return

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nvmix._arrays import on_jax
-from nvmix._columns import column_names
-from nvmix._validation import MISSING, Data, array, one_of, row_weights, starting_sample
+from nvmix._columns import column_names, frame_values, same_columns
+from nvmix._validation import (
+    MISSING,
+    Data,
+    array,
+    one_of,
+    row_weights,
+    starting_sample,
+)
 from nvmix.sources._cluster import Cluster
 from nvmix.sources._protocol import Chunk, Source, Whole
 from nvmix.sources._readers import of_array, of_arrow, of_dask
@@ -88,7 +95,8 @@ def source_of(
         names = _arrow_names(X, columns)
         width = _checked(len(names), d)
         name = f"Arrow {type(X).__name__}"
-        return Stream(of_arrow(X, width), width, names, missing, omega, name, lasting=True)
+        reader = of_arrow(X, list(names))
+        return Stream(reader, width, names, missing, omega, name, lasting=True)
     read: Callable[[], Iterable[Any]] = X if callable(X) else X.__iter__
     name = getattr(X, "__name__", type(X).__name__)
     return Stream(read, d, columns, missing, omega, f"the chunks of {name}")
@@ -126,7 +134,8 @@ def _opened(path: Path) -> Any:
     file = next(inside, path) if path.is_dir() else path
     if file.suffix in _ARROW_FILES:
         kind = file.suffix.removeprefix(".")
-        return _package("pyarrow.dataset", "arrow").dataset(path, format=kind)
+        dataset = _package("pyarrow.dataset", "arrow").dataset
+        return dataset(path, format=kind, exclude_invalid_files=path.is_dir())
     kinds = ", ".join(_ARROW_FILES)
     msg = f"X must be a .npy, {kinds} file or a directory of the latter, got {str(path)!r}"
     raise ValueError(msg)
@@ -179,12 +188,11 @@ def _all_weights(weights: Any) -> FloatArray:
 
 
 def _arrow_names(X: Any, columns: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Names of the columns of Arrow data."""
+    """Names of the columns of Arrow data, without those that pandas has for an index."""
     schema = X.schema_arrow if hasattr(X, "schema_arrow") else X.schema
-    names = tuple(map(str, schema.names))
-    if columns not in (None, names):
-        msg = f"X must have the columns of the model, {columns}, got {names}"
-        raise ValueError(msg)
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    names = tuple(name for name in schema.names if name not in index)
+    same_columns("X", names, columns)
     return names
 
 
@@ -200,13 +208,15 @@ def _of_dask(
         msg = f"X must be a Dask array or DataFrame of rows, got {type(X).__name__}"
         raise TypeError(msg)
     names = column_names(X) if hasattr(X, "columns") else columns
-    if None not in (names, columns) and names != columns:
-        msg = f"X must have the columns of the model, {columns}, got {names}"
-        raise ValueError(msg)
-    rows = X.to_dask_array() if hasattr(X, "to_dask_array") else X
-    rows = rows[:, None] if rows.ndim == 1 else rows.rechunk({1: -1})
-    width = _checked(int(rows.shape[1]), d)
-    blocks = rows.to_delayed().ravel().tolist()
+    same_columns("X", names, columns)
+    if hasattr(X, "partitions") and hasattr(X, "dtypes"):
+        width = _checked(len(names or (X.name,)), d)
+        delayed = importlib.import_module("dask").delayed(frame_values)
+        blocks = [delayed(part) for part in X.to_delayed()]
+    else:
+        rows = X[:, None] if X.ndim == 1 else X.rechunk({1: -1})
+        width = _checked(int(rows.shape[1]), d)
+        blocks = rows.to_delayed().ravel().tolist()
     client = _client()
     if client is not None:
         return Cluster.of(client, blocks, width, names, missing, weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
 from pathlib import Path
@@ -96,21 +97,57 @@ def _read_into(file: Any, part: np.ndarray[Any, Any]) -> None:
         left = left[count:]
 
 
-def of_arrow(data: Any, d: int) -> Reader:
-    """Reader of an Arrow or Parquet dataset, a table, or a Parquet file."""
-    rows = rows_of_chunk(d)
+def of_arrow(data: Any, names: list[str]) -> Reader:
+    """Reader of columns of an Arrow or Parquet dataset, a table, or a Parquet file."""
+    rows = rows_of_chunk(len(names))
 
     def batches() -> Iterator[Any]:
         if hasattr(data, "iter_batches"):
-            found = data.iter_batches(batch_size=rows)
+            yield from _of_parquet(data, names, rows)
+        elif fragments := _parquet_fragments(data):
+            file = importlib.import_module("pyarrow.parquet").ParquetFile
+            for fragment in fragments:
+                with fragment.open() as opened:
+                    yield from _of_parquet(file(opened), names, rows)
         elif hasattr(data, "scanner"):
-            scanner = data.scanner(batch_size=rows, batch_readahead=1, fragment_readahead=1)
-            found = scanner.to_batches()
+            yield from data.scanner(names, **_frugal(data, rows)).to_batches()
         else:
-            found = data.to_batches(max_chunksize=rows)
-        yield from found
+            yield from data.select(names).to_batches(max_chunksize=rows)
 
     return batches
+
+
+def _of_parquet(file: Any, names: list[str], rows: int) -> Iterator[Any]:
+    """Batches of a Parquet file group by group: of all groups at once Arrow keeps the file."""
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(rows, row_groups=[group], columns=names)
+
+
+def _parquet_fragments(data: Any) -> list[Any]:
+    """Files of a dataset of Parquet with all columns in each; none if it is filtered."""
+    if not _is_parquet(data):
+        return []
+    names = set(data.schema.names)
+    try:
+        fragments = list(data.get_fragments())
+    except ValueError:
+        return []
+    whole = all(names <= set(part.physical_schema.names) for part in fragments)
+    return fragments if whole else []
+
+
+def _is_parquet(data: Any) -> bool:
+    """Whether a dataset is of Parquet files."""
+    return getattr(getattr(data, "format", None), "default_extname", "") == "parquet"
+
+
+def _frugal(data: Any, rows: int) -> dict[str, Any]:
+    """Settings of a scan that keep little in memory."""
+    settings = {"batch_size": rows, "batch_readahead": 1, "fragment_readahead": 1}
+    if _is_parquet(data):
+        scan = importlib.import_module("pyarrow.dataset").ParquetFragmentScanOptions
+        settings["fragment_scan_options"] = scan(pre_buffer=False, use_buffered_stream=True)
+    return settings
 
 
 def table_values(batch: Any) -> np.ndarray[Any, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import numpy as np
@@ -86,7 +86,7 @@ class Stream:
             values, weights = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, None)
             name = f"chunk {number} of {self.name}"
             names = column_names(values)
-            if hasattr(values, "schema"):
+            if type(values).__module__.partition(".")[0] == "pyarrow":
                 names, values = tuple(map(str, values.schema.names)), table_values(values)
             self.columns = self.columns or names
             same_columns(name, names, self.columns)
@@ -134,13 +134,34 @@ class Stream:
 
 
 def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Items of an iterator, two of which a thread reads while one is worked on."""
-    reader = ThreadPoolExecutor(1, "nvmix-reader")
+    """Items of an iterator, `AHEAD` of which a thread reads while one is worked on."""
+    # One is in the queue and one in the reader's hands.
+    ready: Queue[tuple[Any, BaseException | None]] = Queue(AHEAD - 1)
+    gone = threading.Event()
+
+    def read() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                ready.put((item, None))
+                if gone.is_set():
+                    return
+        # It is raised where the items are asked for.
+        except BaseException as caught:  # noqa: BLE001
+            error = caught
+        ready.put((_END, error))
+
+    # A daemon: neither an interrupted fit nor the interpreter's end waits for what is being read.
+    threading.Thread(target=read, name="nvmix-reader", daemon=True).start()
     try:
-        pending = deque(reader.submit(next, items, _END) for _ in range(AHEAD))
-        while (item := pending.popleft().result()) is not _END:
-            pending.append(reader.submit(next, items, _END))
-            yield item  # type: ignore[misc]
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is _END:
+                return
+            yield item
     finally:
-        # An interrupted fit does not wait for what is being read; the interpreter's end does.
-        reader.shutdown(wait=False, cancel_futures=True)
+        gone.set()
+        with suppress(Empty):
+            ready.get_nowait()
