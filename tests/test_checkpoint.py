@@ -76,8 +76,13 @@ KINDS = (
 
 class TestResume:
     @pytest.mark.parametrize("keywords", KINDS, ids=str)
-    def test_comes_to_the_same_bits(self, keywords, X, path, family):
-        start = make(family)
+    def test_comes_to_the_same_bits(self, keywords, X, path):
+        self.check(START, X, path, **keywords)
+
+    def test_comes_to_the_same_bits_in_each_family(self, X, path, family):
+        self.check(make(family), X, path)
+
+    def check(self, start, X, path, **keywords):
         expected = fit(start, whole(X), **keywords)
         with pytest.raises(ReadError, match="chunk 3"):
             fit(start, fails_in_pass(X, 9), checkpoint=path, **keywords)
@@ -156,8 +161,10 @@ def run(*arguments, cwd):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupt_leaves_a_good_checkpoint_and_raises(number, X, tmp_path):
     """Three processes: one is interrupted, one goes on from there, one is left alone."""
-    make(NormalInverseGaussian).fit(whole(X), max_iter=40)  # compiled before any of them
     np.save(tmp_path / "x.npy", X)
+    # What compiles kernels may round differently from what loads them.
+    run(0, "new", "first", cwd=tmp_path)
+    (tmp_path / "first.checkpoint").unlink()
     interrupted = run(int(number), "new", "one", cwd=tmp_path)
     if number == signal.SIGINT:
         assert "KeyboardInterrupt" in interrupted.stderr

@@ -212,7 +212,9 @@ def test_units_do_not_matter_to_the_solve(c):
     assert GIG.from_expectation(law.expectation_params()).gig == pytest.approx(law.gig, rel=1e-9)
 
 
-@pytest.mark.parametrize("method", ["newton", "lbfgs", "bfgs"])
+@pytest.mark.parametrize(
+    "method", ["newton", "lbfgs", pytest.param("bfgs", marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize(
     "fixed", [Fixed(), Fixed(p=1.5), Fixed(p=-0.5), Fixed(b=0.0), Fixed(a=0.0)]
 )

@@ -162,6 +162,7 @@ class TestSteps:
         np.testing.assert_allclose(found.sigma(), batch.model.sigma(), rtol=0.01, atol=0.01)
 
     @needs_jax
+    @pytest.mark.exhaustive
     def test_backends_agree(self):
         fits = [
             IncrementalEMFitter(max_steps=12, e_step_backend=e, m_step_backend=m, verbose=0)

@@ -70,6 +70,16 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize(("gauge", "method"), SETTINGS)
+@pytest.mark.parametrize(
+    "family",
+    [
+        NormalInverseGaussian,
+        VarianceGamma,
+        GeneralizedHyperbolic,
+        pytest.param(Hyperbolic, marks=pytest.mark.exhaustive),
+        pytest.param(NormalInverseGamma, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_backends_agree(family, gauge, method, X):
     """Every pair of backends: as many iterations, likelihoods to 1e-9, parameters to 1e-6."""
     if not has_gauge(family, gauge):
@@ -219,6 +229,7 @@ class OwnRule:
         return EWMAUpdate(0.5)(previous, batch, step)
 
 
+@pytest.mark.exhaustive
 def test_update_rules(X):
     start = NormalInverseGaussian.default_init(X)
     base = start.fit(X, eta_update=EWMAUpdate(0.5))
@@ -232,7 +243,7 @@ def test_update_rules(X):
 class TestArrays:
     """Array in, same kind out."""
 
-    @pytest.mark.parametrize("wide", [True, False])
+    @pytest.mark.parametrize("wide", [pytest.param(True, marks=pytest.mark.exhaustive), False])
     def test_kinds(self, X, wide):
         model = make(GeneralizedHyperbolic)
         with jax.enable_x64(wide):
@@ -459,7 +470,8 @@ class TestBessel:
 class TestBatches:
     """A vmapped fit is the fits of its lanes."""
 
-    @pytest.mark.parametrize("wide", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+    @pytest.mark.exhaustive
+    @pytest.mark.parametrize("wide", [False, True])
     def test_bootstrap(self, X, wide):
         with jax.enable_x64(wide):
             rows = np.random.default_rng(0).integers(0, len(X), (4, 300))
