@@ -1,14 +1,17 @@
 """Contracts of the code itself: imports, cache stamp, sizes, laziness."""
 
 import ast
+import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 import nvmix
 from nvmix.backends.cpu import _jit
+from nvmix.backends.cpu._quadrature import means
 
 ROOT = Path(nvmix.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
@@ -68,6 +71,41 @@ def test_without_a_writable_cache_kernels_compile_all_the_same(monkeypatch):
 
 def _doubled(x):
     return 2.0 * x
+
+
+def test_a_loop_shares_its_kernels_with_no_other(monkeypatch):
+    """Of two loops' copies of a kernel, which may round differently, each runs its own."""
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        compiled = _jit.entry(_two_means)
+    compiled(1.0, 2.0)
+    (program,) = compiled.inspect_llvm().values()
+    assert "define private" in program
+    assert "define linkonce_odr" not in program
+
+
+def _two_means(x, y):
+    return means(x, y)[0] + means(y, x)[0]
+
+
+@pytest.mark.exhaustive
+def test_what_compiles_and_what_loads_give_the_same_bits(tmp_path):
+    code = (
+        "import sys; from nvmix import NormalInverseGaussian as N; "
+        "from nvmix.datasets import load_crude_oil; X, _ = load_crude_oil(); "
+        "start = N.default_init(X); "
+        "sys.argv[1] == 'all' and (start.rvs(9), start.log_prob(X), start.fit(X)); "
+        "print(*map(float.hex, start.fit(lambda: [X[:400], X[400:]], tol=1e-9).log_likelihoods))"
+    )
+    first, loads, others = (
+        subprocess.run(
+            [sys.executable, "-c", code, what], capture_output=True, text=True, check=True,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+        ).stdout
+        for what in ("one", "one", "all")
+    )  # fmt: skip
+    assert first == loads == others != ""
 
 
 def test_the_cache_stamp_is_current():

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 
+from nvmix.backends.cpu._linkage import PrivateKernels
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,11 @@ R = TypeVar("R")
 # Device functions are called by compiled code only: wrappers for other callers would cost a third
 # of the compile time.
 _DEVICE: Final = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True}
+_ENTRY: Final = {
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+    "pipeline_class": PrivateKernels,
+}
 _LOOP: Final = {**_ENTRY, "nogil": True}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}

@@ -9,6 +9,7 @@ from typing import Final
 _KERNELS: Final = (
     "../_protocol",
     "../_tolerances",
+    "_linkage",
     "_jit",
     "_intrinsics",
     "_exp",
