@@ -95,7 +95,7 @@ def test_what_compiles_and_what_loads_give_the_same_bits(tmp_path):
         "import sys; from nvmix import NormalInverseGaussian as N; "
         "from nvmix.datasets import load_crude_oil; X, _ = load_crude_oil(); "
         "start = N.default_init(X); "
-        "sys.argv[1] == 'all' and (start.rvs(9), start.log_prob(X), start.fit(X)); "
+        "sys.argv[1] == 'all' and (start.rvs(9), start.log_prob(X)); "
         "print(*map(float.hex, start.fit(lambda: [X[:400], X[400:]], tol=1e-9).log_likelihoods))"
     )
     first, loads, others = (
