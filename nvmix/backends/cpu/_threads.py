@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numba
 import numpy as np
@@ -52,13 +53,34 @@ class _Pool:
         # Tasks under way keep the old pool alive until they end.
         self.threads, self.executor = threads, None
 
-    def map(self, function: Callable[[Any], R], items: list[Any]) -> list[R]:
-        """Apply in order, in threads where there is more than one of each."""
-        if len(items) == 1 or self.threads == 1 or getattr(_local, "alone", False):
+    def map(self, function: Callable[[T], R], items: list[T]) -> list[R]:
+        """Apply to each, in threads where there is more than one of each; results in order."""
+        threads = self.threads
+        others = min(threads, len(items)) - 1
+        if others <= 0 or getattr(_local, "alone", False):
             return [function(item) for item in items]
-        if self.executor is None:
-            self.executor = ThreadPoolExecutor(self.threads, "nvmix")
-        return list(self.executor.map(function, items))
+        executor = self.executor = self.executor or ThreadPoolExecutor(threads - 1, "nvmix")
+        left, results = deque(enumerate(items)), dict[int, R]()
+        futures = [executor.submit(_take, left, function, results) for _ in range(others)]
+        try:
+            _take(left, function, results)
+        finally:
+            left.clear()
+            for future in futures:
+                # A thread that is busy elsewhere has not begun, and nothing is left for it.
+                if not future.cancel():
+                    future.result()
+        return [results[i] for i in range(len(items))]
+
+
+def _take(left: deque[tuple[int, T]], function: Callable[[T], R], results: dict[int, R]) -> None:
+    """Work off numbered items that threads share, each taking the next when it is done with one."""
+    while left:
+        try:
+            i, item = left.popleft()
+        except IndexError:
+            return
+        results[i] = function(item)
 
 
 _pool = _Pool()
