@@ -14,6 +14,13 @@ def on_jax(*values: Any) -> bool:
     return kind is not None and any(isinstance(value, kind) for value in values)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is one real number, of Python, NumPy or JAX."""
+    if on_jax(value):
+        return int(value.ndim) == 0
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
+
+
 def traced(*values: Any) -> bool:
     """Whether any of the values is a JAX tracer, which has a shape and no numbers."""
     core = getattr(sys.modules.get("jax"), "core", None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 
-from nvmix._arrays import namespace
+from nvmix._arrays import is_number, namespace
 from nvmix._linalg import inverse_lower
 from nvmix._pytrees import pytree
 from nvmix._validation import positive
@@ -75,6 +75,9 @@ class SufficientStatistics:
     xx_inv_y: FloatArray
     origin: FloatArray
     scale: FloatArray
+
+    # NumPy's numbers on the left leave products to `__rmul__`.
+    __array_ufunc__: ClassVar[None] = None
 
     @property
     def d(self) -> int:
@@ -194,16 +197,21 @@ class SufficientStatistics:
         """Statistics of the rows of both, in the frame of the left operand."""
         if not isinstance(other, SufficientStatistics):
             return NotImplemented
+        if other.d != self.d:
+            msg = f"statistics of {self.d} and of {other.d} columns cannot be added"
+            raise ValueError(msg)
         that = other.in_frame(self.origin, self.scale)
         sums = {name: getattr(self, name) + getattr(that, name) for name in _SUMS}
         return replace(self, **sums)
 
     def __radd__(self, other: object) -> SufficientStatistics:
         """The statistics themselves, for 0 at the head of Python's ``sum``."""
-        return self if other == 0 else NotImplemented
+        return self if is_number(other) and other == 0 else NotImplemented
 
     def __mul__(self, factor: float) -> SufficientStatistics:
         """Statistics with every row's weight multiplied by a factor."""
+        if not is_number(factor):
+            return NotImplemented
         return replace(self, **{name: getattr(self, name) * factor for name in _SUMS})
 
     __rmul__ = __mul__
@@ -225,3 +233,24 @@ def infinite_expectations(eta: SufficientStatistics) -> tuple[str, ...]:
     return tuple(
         name for name, total in EXPECTATIONS.items() if not np.isfinite(getattr(eta, total)).all()
     )
+
+
+def check_finite(name: str, eta: SufficientStatistics) -> None:
+    """Check that all expectations are finite.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the statistics.
+    eta : SufficientStatistics
+        Statistics of NumPy numbers.
+
+    Raises
+    ------
+    ValueError
+        If some are not.
+    """
+    for expectation in infinite_expectations(eta):
+        value = getattr(eta, EXPECTATIONS[expectation])
+        msg = f"{name} must be finite, got {expectation} {value}"
+        raise ValueError(msg)

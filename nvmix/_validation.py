@@ -393,8 +393,9 @@ def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
 
 
 def finite_rows(values: FloatArray, missing: str, first: int, number: int | None) -> None:
-    """Check that no value is infinite, or nan unless that is missing, and no row all missing."""
-    bad = np.isinf(values) if missing == "em" else ~np.isfinite(values)
+    """Check that none is beyond 1e150, or nan unless that is missing, and no row all missing."""
+    size = np.abs(values)
+    bad = size > _LARGEST if missing == "em" else ~(size <= _LARGEST)
     empty = np.isnan(values).all(axis=1) if missing == "em" else bad[:0, 0]
     if empty.any():
         msg = f"X must not have rows of missing values only, got row {first + int(empty.argmax())}"
@@ -403,6 +404,8 @@ def finite_rows(values: FloatArray, missing: str, first: int, number: int | None
         row, column = (int(i) for i in np.argwhere(bad)[0])
         place = "" if number is None else f" (row {row} of chunk {number})"
         expected = "finite or nan" if missing == "em" else "finite"
+        if np.isfinite(values[row, column]):
+            expected = "within 1e150"
         msg = (
             f"X must be {expected}, got {values[row, column]} at row {first + row}, "
             f"column {column}{place}"

@@ -65,7 +65,7 @@ def fit_many(
     >>> len(results), all(result.converged for result in results)
     (20, True)
     """
-    chosen, fitter = family_of("family", family), BatchEMFitter(**keywords)
+    chosen, fitter = family_of("family", family), fitter_of_many(**keywords)
     sets = _data_sets(data)
     omegas = [None] * len(sets) if weights is None else list(weights)
     if len(omegas) != len(sets):
@@ -88,6 +88,31 @@ def fit_many(
     first = [fit(0)]
     with ThreadPoolExecutor(get_num_threads(), "nvmix-fits") as executor:
         return first + list(executor.map(fit, range(1, len(sets))))
+
+
+def fitter_of_many(**keywords: Any) -> BatchEMFitter:
+    """Fitter for several fits, which have no place in one checkpoint.
+
+    Parameters
+    ----------
+    **keywords
+        Of `BatchEMFitter`.
+
+    Returns
+    -------
+    BatchEMFitter
+        Without a checkpoint.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a keyword is unknown or outside its domain, or a checkpoint is asked for.
+    """
+    fitter = BatchEMFitter(**keywords)
+    if fitter.checkpoint is not None:
+        msg = f"checkpoint is of one fit and not of several, got {str(fitter.checkpoint)!r}"
+        raise ValueError(msg)
+    return fitter
 
 
 def _data_sets(data: Any) -> list[Any]:

@@ -22,6 +22,7 @@ from nvmix.distributions import (
 )
 from nvmix.distributions.names import FAMILIES, family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
+from nvmix.many import fitter_of_many
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
@@ -177,7 +178,7 @@ def compare(
     """
     chosen = _families(families)
     sides = (symmetric,) if isinstance(symmetric, bool) else tuple(symmetric)
-    fitters = [BatchEMFitter(symmetric=side, **keywords) for side in sides]
+    fitters = [fitter_of_many(symmetric=side, **keywords) for side in sides]
     missing = fitters[0].missing if fitters else "raise"
     data = sample(X, missing=missing)
     omega = row_weights(weights, len(data.values))

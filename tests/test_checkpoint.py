@@ -1,5 +1,6 @@
 """Fits that are interrupted: what they leave behind, and what goes on from it."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -228,6 +229,26 @@ def test_a_write_that_fails_leaves_the_file_before(X, path, monkeypatch):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_an_interrupt_comes_through_a_write_that_fails(X, path, monkeypatch):
+    def full(descriptor):
+        message = "no space left on device"
+        raise OSError(message)
+
+    passes = 0
+
+    def chunks():
+        nonlocal passes
+        passes += 1
+        if passes == 4:
+            raise KeyboardInterrupt
+        return np.array_split(X, 2)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(RuntimeWarning, match="no space"), pytest.raises(KeyboardInterrupt):
+        fit(START, chunks, checkpoint=path)
+    assert list(path.parent.iterdir()) == []
+
+
 class TestRefusals:
     def refused(self, X, path, match, **keywords):
         before = path.read_bytes()
@@ -276,6 +297,24 @@ class TestRefusals:
         self.refused(X[1:], path, "other rows: weight is 2000 there and 1999 of")
         self.refused(whole(X[1:]), path, "other rows: weight is 2000 there and 1999 of")
         self.refused(X[:, ::-1], path, "other rows: log_likelihood is")
+
+    def test_of_another_start(self, X, path):
+        fit(START, X, max_iter=5, checkpoint=path)
+        before = path.read_bytes()
+        for other in (make(NormalInverseGaussian).rescaled(2.0), fit(START, X).model):
+            with pytest.raises(CheckpointError, match="a fit from another start"):
+                fit(other, X, checkpoint=path, resume=True)
+        assert path.read_bytes() == before
+        rounded = dataclasses.replace(START, mu=START.mu + 1e-14)
+        fit(rounded, X, checkpoint=path, resume=True)
+
+    def test_of_a_file_that_lacks_something(self, X, path):
+        fit(START, X, max_iter=5, checkpoint=path)
+        with np.load(path) as file:
+            parts = {name: file[name] for name in file.files if name != "model.law"}
+        with path.open("wb") as opened:
+            np.savez(opened, **parts)
+        self.refused(X, path, "checkpoint has no 'model.law'")
 
     def test_of_settings_that_differ_in_a_digit(self, X, path):
         mu = np.array([0.1, 0.2])

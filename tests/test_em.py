@@ -213,6 +213,19 @@ class TestEndings:
         assert not result.converged
         assert result.n_iter == 3
 
+    @pytest.mark.parametrize(("p", "a", "b"), [(-0.8, 0.0, 1.0), (0.8, 1.0, 0.0)])
+    def test_a_start_with_an_infinite_expectation(self, p, a, b, X):
+        start = GeneralizedHyperbolic.from_classical(
+            mu=X.mean(axis=0), gamma=[0.0, 0.0], sigma=np.cov(X.T), p=p, a=a, b=b
+        )
+        found, by_steps = start.fit(X), start.fit(lambda: np.array_split(X, 2))
+        assert found.converged
+        assert found.param_changes[0] == np.inf
+        np.testing.assert_allclose(by_steps.log_likelihoods, found.log_likelihoods, rtol=1e-11)
+        np.testing.assert_allclose(by_steps.param_changes, found.param_changes, rtol=1e-6)
+        with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+            assert start.fit(lambda: [X], max_iter=4, acceleration="none").n_passes == 5
+
     def test_a_singular_variance_gamma_is_never_converged(self):
         rng = np.random.default_rng(0)
         x = np.concatenate([np.zeros(300), rng.standard_t(3, size=300)])[:, None]
@@ -258,6 +271,12 @@ class TestEndings:
             assert not result.converged
         if family in (VarianceGamma, GeneralizedHyperbolic):
             assert result.status is Status.UNBOUNDED
+        if family is Hyperbolic:
+            # E[1/Y] asks for a b below the smallest double; the order stays.
+            assert result.status is Status.CUSP
+            assert result.model.subordinator.gig[0] == 1.0
+            by_steps = BatchEMFitter(max_iter=1000).run_on(family.default_init(x), lambda: [x])
+            assert by_steps.log_likelihood == pytest.approx(result.log_likelihood, rel=1e-12)
 
     def test_statistics_that_are_not_finite(self, X):
         def broken(previous, batch, step):

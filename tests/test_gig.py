@@ -237,6 +237,16 @@ def test_fixed_order_beyond_its_limit_lands_on_the_boundary(backend, p):
     assert theta[0] == p
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_fixed_order_stays_where_doubles_end(sign):
+    """E[1/Y] of 1000 at p = 1 asks for a b of 1e-391: it is 0 then, and a that of E[Y]."""
+    eta = (-0.9, 1000.0, 0.9) if sign > 0.0 else (0.9, 0.9, 1000.0)
+    (p, a, b), status = get_backend("cpu").gig_fit(eta, Fixed(p=sign), "newton", None)
+    assert status == (GIGStatus.GAMMA if sign > 0.0 else GIGStatus.INVERSE_GAMMA)
+    assert p == sign
+    assert ((a, b) if sign > 0.0 else (b, a)) == (pytest.approx(2.0 / 0.9, rel=1e-14), 0.0)
+
+
 @pytest.mark.parametrize(
     ("eta", "status"),
     [

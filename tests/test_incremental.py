@@ -551,6 +551,44 @@ class TestSources:
         at_hand = result.model.marginal_log_likelihood(X)
         assert result.log_likelihoods[-1] == pytest.approx(at_hand, rel=1e-12)
 
+    def test_passes_of_different_rows_are_refused(self):
+        sizes = iter([300, 200])
+        with pytest.raises(ValueError, match="same rows in each pass, got 300 and 200 from"):
+            self.fit(lambda: [X[: next(sizes)]])
+        once = iter(np.array_split(X, 3))
+        with pytest.raises(ValueError, match=f"same rows in each pass, got {len(X)} and 0 from"):
+            self.fit(lambda: once)
+
+    def test_passes_that_get_in_each_other_s_way_are_refused(self):
+        class File:
+            def __iter__(self):
+                self.place = 0
+                while self.place < len(X):
+                    self.place += 20
+                    yield X[self.place - 20 : self.place]
+
+        assert self.fit(File()).n_observations == len(X)
+        with pytest.raises(ValueError, match="a verbose fit makes passes of its own"):
+            self.fit(File(), verbose=1)
+
+    def test_a_verbose_fit_is_the_same(self):
+        constant = X.copy()
+        constant[:, 1] = 3.0
+        for rows in (X, constant):
+            one, other = (self.fit(lambda: [rows], verbose=v) for v in (0, 1))  # noqa: B023
+            assert one.status is other.status
+            np.testing.assert_array_equal(one.model.sigma(), other.model.sigma())
+
+    def test_names_of_chunks_go_to_the_model(self):
+        pandas = pytest.importorskip("pandas")
+        columns = [f"asset {j}" for j in range(X.shape[1])]
+        frame = pandas.DataFrame(X, columns=columns)
+        fitter = IncrementalEMFitter(batch_size=64, max_steps=5)
+        fitted = fitter.fit(START, lambda: [frame], key=0).model
+        assert fitted.columns == fitter.model.columns == tuple(columns)
+        with pytest.raises(ValueError, match="columns"):
+            fitter.partial_fit(frame[columns[::-1]])
+
     def test_an_error_keeps_the_steps_before_it(self):
         def disk():
             yield X[:640]

@@ -55,6 +55,15 @@ def test_steps_that_are_not_kept(X):
     assert_same(here, there)
 
 
+def test_a_start_with_an_infinite_expectation(X):
+    start = GeneralizedHyperbolic.from_classical(
+        mu=X.mean(axis=0), gamma=[0.0, 0.0], sigma=np.cov(X.T), p=-0.8, a=0.0, b=1.0
+    )
+    here, there = both(start, X, max_iter=250)
+    assert there.param_changes[0] == np.inf
+    assert_same(here, there)
+
+
 def test_the_iteration_limit(X):
     start = NormalInverseGaussian.default_init(X)
     here, there = both(start, X, max_iter=3)

@@ -62,6 +62,13 @@ def test_a_long_fit_says_where_it_is(X, capsys, monkeypatch):
                for line in lines)  # fmt: skip
 
 
+def test_rows_are_counted_and_not_their_weights(X, capsys, monkeypatch):
+    monkeypatch.setattr(module, "_SILENCE", 0.0)
+    start = NormalInverseGaussian.default_init(X)
+    start.fit(lambda: np.array_split(X, 2), weights=np.full(len(X), 1e-3), verbose=1)
+    assert "2000 of 4000 rows of a pass" in capsys.readouterr().out
+
+
 def test_a_quiet_fit_is_quiet(X, capsys, monkeypatch):
     monkeypatch.setattr(module, "_SILENCE", 0.0)
     NormalInverseGaussian.default_init(X).fit(lambda: np.array_split(X, 2))

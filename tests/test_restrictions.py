@@ -12,6 +12,7 @@ from nvmix import (
     NormalInverseGaussian,
     Status,
     VarianceGamma,
+    compare,
     fit_many,
     get_num_threads,
     set_num_threads,
@@ -264,6 +265,9 @@ class TestMany:
             fit_many(X[0])
         with pytest.raises(TypeError, match="got dict"):
             fit_many({"first": X[0]})
+        for several in (fit_many, compare):
+            with pytest.raises(ValueError, match="checkpoint is of one fit and not of several"):
+                several(X, checkpoint="fit.checkpoint")
 
     def test_weights(self):
         sets = np.random.default_rng(0).standard_t(5, size=(2, 300, 1))

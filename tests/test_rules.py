@@ -218,6 +218,19 @@ def test_batch_em_reaches_its_optimum_by_any_rule(rule, close):
     assert (best - result.log_likelihood) / len(X) < close
 
 
+def test_a_rule_derived_from_a_known_one_is_called():
+    class Counting(IdentityUpdate):
+        def __call__(self, previous, batch, step):
+            steps.append(step)
+            return super().__call__(previous, batch, step)
+
+    steps: list[int] = []
+    found = MODEL.fit(X, eta_update=Counting(), max_iter=500)
+    assert steps == list(range(found.n_iter))
+    plain = MODEL.fit(X, acceleration="none", max_iter=500)
+    np.testing.assert_allclose(found.log_likelihoods, plain.log_likelihoods, rtol=1e-12)
+
+
 def test_a_plain_average_of_all_iterations_creeps_to_the_optimum():
     best = START.fit(X, tol=1e-9, max_iter=5000).log_likelihood / len(X)
     gaps = [best - START.marginal_log_likelihood(X)]
@@ -285,6 +298,7 @@ BAD_STATISTICS = SufficientStatistics(
         (lambda: RobbinsMonroUpdate(1.0, 0.5), ValueError, "exponent must be above 0.5.*got 0.5"),
         (lambda: RobbinsMonroUpdate(1.0, 1.1), ValueError, "exponent must be .* most 1, got 1.1"),
         (lambda: AffineUpdate(a=1.0), TypeError, "a must be a SufficientStatistics, got float"),
+        (lambda: AffineUpdate(BAD_STATISTICS, 0.0, 0.0), ValueError, "a must be finite, got E_inv"),
         (lambda: AffineUpdate(b=np.nan), ValueError, "b must be finite, got nan"),
         (lambda: AffineUpdate(b=0.5), ValueError, "must sum to 1, got 0.0, 0.5 and 1.0"),
         (lambda: AffineUpdate(a=TARGET), ValueError, "must sum to 1, got 1.0, 0.0 and 1.0"),
@@ -304,12 +318,12 @@ BAD_STATISTICS = SufficientStatistics(
         (
             lambda: Shrinkage(IdentityUpdate(), BAD_STATISTICS, 1.0),
             ValueError,
-            "eta0 must be finite and of positive weight, got E_inv_Y inf",
+            "eta0 must be finite, got E_inv_Y inf",
         ),
         (
             lambda: Shrinkage(IdentityUpdate(), TARGET * 0.0, 1.0),
             ValueError,
-            "eta0 must be finite and of positive weight, got weight 0.0",
+            "the weight of eta0 must be positive, got 0.0",
         ),
         (lambda: eta0_from_model(3), TypeError, "model must be a Model, got int"),
         (lambda: eta0_from_model(infinite(VarianceGamma)), ValueError, "got E_inv_Y infinite"),

@@ -190,8 +190,16 @@ class TestOneAnswer:
                 buffer[:] = part
                 yield buffer
 
+        def weighted():
+            buffer, weights = np.empty((500, 3)), np.empty(500)
+            for part, own in zip(np.array_split(X, 10), np.array_split(omega, 10), strict=True):
+                buffer[:], weights[:] = part, own
+                yield buffer, weights
+
         start = NormalInverseGaussian.default_init(X)
         same_fit(start.fit(chunks), start.fit(X))
+        omega = np.random.default_rng(0).exponential(size=len(X))
+        same_fit(start.fit(weighted), start.fit(X, weights=omega))
 
     def test_of_a_file_that_is_gone_or_another(self, X, tmp_path):
         data, start = _memmap(X, tmp_path), NormalInverseGaussian.default_init(X)
@@ -225,6 +233,16 @@ class TestOneAnswer:
                 _table(X, tmp_path), folder / f"x.{kind}"
             )
             same_fit(start.fit(folder), expected)
+
+    def test_of_directories_with_hidden_files(self, X, tmp_path):
+        parquet = pytest.importorskip("pyarrow.parquet")
+        for hidden in ("_unfinished", ".trash"):
+            (tmp_path / hidden).mkdir()
+            (tmp_path / hidden / "x.parquet").write_text("no Parquet")
+        (tmp_path / "year").mkdir()
+        parquet.write_table(_table(X, tmp_path), tmp_path / "year" / "x.parquet")
+        start = NormalInverseGaussian.default_init(tmp_path)
+        same_fit(start.fit(tmp_path), start.fit(X))
 
     def test_of_parquet_that_pandas_has_written_with_an_index(self, X, tmp_path):
         frame = _table(X, tmp_path).to_pandas()
@@ -345,8 +363,19 @@ class TestStatistics:
         assert sum([eta]) is eta
         doubled = model.e_step(X, weights=np.full(len(X), 2.0))
         np.testing.assert_allclose((2.0 * eta).xx_inv_y, doubled.xx_inv_y, rtol=1e-13)
-        with pytest.raises(TypeError):
-            eta + 1.0
+        np.testing.assert_array_equal((np.float64(0.5) * eta * 2).x, eta.x)
+        for factor in (eta, None, "2", np.ones(2)):
+            with pytest.raises(TypeError):
+                eta * factor
+            with pytest.raises(TypeError):
+                factor * eta
+        for term in (1.0, np.zeros(2), None):
+            with pytest.raises(TypeError):
+                eta + term
+            with pytest.raises(TypeError):
+                term + eta
+        with pytest.raises(ValueError, match="statistics of 3 and of 1 columns cannot be added"):
+            eta + make(NormalInverseGaussian, 1).e_step(X[:, :1])
 
     def test_of_a_source_are_those_of_its_rows(self, X):
         model = make(NormalInverseGaussian, 3)
@@ -458,6 +487,30 @@ class TestErrors:
             self.fit(chunks_of(bad, 1000))
         with pytest.raises(ValueError, match=r"nan at row 4321, column 1"):
             NormalInverseGaussian.default_init(chunks_of(bad, 1000))
+
+    def test_a_value_whose_square_overflows_names_the_row(self, X):
+        bad = X.copy()
+        bad[4321, 1] = -1e200
+        where = r"within 1e150, got -1e\+200 at row 4321, column 1 \(row 321 of chunk 4\)"
+        with pytest.raises(ValueError, match=where):
+            self.fit(chunks_of(bad, 1000))
+        with pytest.raises(ValueError, match=where):
+            NormalInverseGaussian.default_init(chunks_of(bad, 1000))
+
+    def test_a_file_of_a_directory_that_is_cut_off_is_named(self, X, tmp_path):
+        parquet = pytest.importorskip("pyarrow.parquet")
+        for i, part in enumerate(np.array_split(X, 3)):
+            parquet.write_table(_table(part, tmp_path), tmp_path / f"{i}.parquet")
+        content = (tmp_path / "1.parquet").read_bytes()
+        (tmp_path / "1.parquet").write_bytes(content[: len(content) // 2])
+        with pytest.raises(ReadError, match=r"1\.parquet"):
+            self.fit(tmp_path)
+
+    def test_directories_of_two_kinds_are_refused(self, X, tmp_path):
+        _parquet(X, tmp_path)
+        _feather(X, tmp_path)
+        with pytest.raises(ValueError, match="files of one kind, got Parquet and Arrow in"):
+            self.fit(tmp_path)
 
     def test_infinity_names_the_row_where_nan_is_missing(self, X):
         bad = X.copy()

@@ -91,13 +91,37 @@ class Batches:
                     found = True
                     yield rows[first : first + self.size]
                 rest = rows[whole:]
-            self.n_rows = float(count)
-            if rest is None:
+            if rest is None and math.isnan(self.n_rows):
                 msg = f"X must not be empty, got no rows from {self.source}"
                 raise ValueError(msg)
-            if not found:
+            check_same_rows(self.n_rows, count, self.source)
+            self.n_rows = float(count)
+            if not found and rest is not None:
                 yield rest
                 rest = None
+
+
+def check_same_rows(here: float, there: float, source: Source) -> None:
+    """Check that two passes over a source met as many rows.
+
+    Parameters
+    ----------
+    here, there : float
+        How many each met; nan where that is not known.
+    source : Source
+        The rows.
+
+    Raises
+    ------
+    ValueError
+        If these are two different numbers.
+    """
+    if here != there and not math.isnan(here) and not math.isnan(there):
+        msg = (
+            f"X must have the same rows in each pass, got {here:.0f} and {there:.0f} from {source}"
+            "; a verbose fit makes passes of its own while batches are read"
+        )
+        raise ValueError(msg)
 
 
 def _validated(chunk: Chunk) -> FloatArray:

@@ -105,10 +105,8 @@ class Checkpoint:
     ) -> None:
         """Write the last complete iteration, and leave signals as they were."""
         try:
-            if self._state is not None and kind is None:
+            if self._state is not None:
                 self._try_to_write(self._state)
-            elif self._state is not None:
-                self._write(self._state)
         finally:
             if self._restore is not None:
                 self._restore()
@@ -207,13 +205,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(str(arrays.pop("head")))
         known = head["format"] == _FORMAT
+        state = {**head["numbers"], **arrays, "identity": dict(head["identity"])} if known else {}
     except _DAMAGE as error:
         msg = f"{str(path)!r} is not a checkpoint of nvmix, or is damaged; it is left as it is"
         raise CheckpointError(msg) from error
     if not known:
         msg = f"checkpoint {str(path)!r} has format {head['format']!r}, not {_FORMAT!r}"
         raise CheckpointError(msg)
-    return {**head["numbers"], **arrays, "identity": head["identity"]}
+    return state
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -132,9 +132,9 @@ class BatchEMFitter:
         Minutes after which a write is due before that.
     resume : bool
         Whether to go on from the checkpoint, where there is one, to the bits that the fit would
-        have come to, after one pass that checks that the rows are the same. A fit that reached
-        max_iter goes on under a larger one. What an `eta_update` of your own remembers is not
-        kept.
+        have come to. It must have begun from the same start, and one pass checks that the rows are
+        the same. A fit that reached max_iter goes on under a larger one. What an `eta_update` of
+        your own remembers is not kept.
     device : jax.Device, jax.sharding.Sharding or None
         Where an E-step on JAX has its rows; None leaves JAX arrays where they are and puts others
         on JAX's default device. Sums are reduced over the devices of a sharding of rows.
@@ -267,8 +267,11 @@ class BatchEMFitter:
 
     def _may_extrapolate(self) -> bool:
         """Whether an iteration is the plain map that extrapolation takes it for."""
-        plain = self.eta_update is None or isinstance(self.eta_update, IdentityUpdate)
-        return plain and self.algorithm == "em"
+        return self._rule() is None and self.algorithm == "em"
+
+    def _rule(self) -> EtaUpdate | None:
+        """The rule, None for plain EM."""
+        return None if type(self.eta_update) is IdentityUpdate else self.eta_update
 
     def fit(self, model: NormalMixture, X: Any, *, weights: Any = None) -> EMResult:
         """Fit from a starting model.
@@ -384,7 +387,6 @@ class BatchEMFitter:
 
     def _one_fit(self, model: NormalMixture, held: Holding, progress: Progress) -> Fit:
         """What fits from one start."""
-        rule = None if isinstance(self.eta_update, IdentityUpdate) else self.eta_update
         acceleration = self.acceleration
         if acceleration == "auto":
             acceleration = "anderson" if self._may_extrapolate() else "none"
@@ -392,7 +394,7 @@ class BatchEMFitter:
             held.fixed,
             held.restriction,
             self.m_step_method,
-            rule,
+            self._rule(),
             acceleration,
             self.criterion,
             self.max_iter,

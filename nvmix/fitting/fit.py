@@ -148,7 +148,7 @@ class Fit:
         if self.e_step_backend != self.m_step_backend or self.conditional or self.checkpoint:
             return False
         if self.e_step_backend == "jax":
-            known = self.plan.rule is None or isinstance(self.plan.rule, EWMAUpdate)
+            known = self.plan.rule is None or type(self.plan.rule) is EWMAUpdate
             return known and self.held.restriction == Restriction() and not self.held.names
         return self.plan.rule is None and self.plan.method == "newton"
 

@@ -17,7 +17,7 @@ from nvmix._validation import boolean, instance, integer, observations, one_of, 
 from nvmix._validation import sample as validated_sample
 from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS
 from nvmix.backends._protocol import Ending
-from nvmix.fitting.batches import Batches, generator_of_key
+from nvmix.fitting.batches import Batches, check_same_rows, generator_of_key
 from nvmix.fitting.fit import frozen
 from nvmix.fitting.forecast import Forecast
 from nvmix.fitting.likelihood_passes import LikelihoodPasses
@@ -189,7 +189,8 @@ class IncrementalEMFitter:
             Where to start; the fit stays in its family.
         X : (n, d) array_like or source
             Observations, as of `BatchEMFitter.fit`; never modified. Those of a source are read
-            chunk by chunk, and are in random order within each.
+            chunk by chunk, and are in random order within each; a verbose fit reads them a second
+            time meanwhile.
         key : int, numpy.random.Generator, JAX key or None
             Source of the order; the same key gives the same bits.
 
@@ -315,8 +316,9 @@ class IncrementalEMFitter:
         except SolveError:
             ending = Ending.NO_SOLUTION
         finally:
-            self._state = state
+            state = self._state = state.named(drawn.source.columns)
         passes.at_end(state)
+        check_same_rows(passes.n_rows, drawn.n_rows, drawn.source)
         n = passes.n_rows if math.isnan(drawn.n_rows) else drawn.n_rows
         result = self._result(state, ending, changes, passes.values, n)
         result = replace(result, elapsed_time=time.perf_counter() - begin)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from nvmix.fitting.observed import observed
+from nvmix.fitting.batches import check_same_rows
+from nvmix.fitting.observed import PassedOver, observed
 
 if TYPE_CHECKING:
-    from nvmix.fitting.observed import InMemory, PassedOver
+    from collections.abc import Callable
+
+    from nvmix._statistics import SufficientStatistics
+    from nvmix.backends._protocol import Gaussian, GIGParameters
     from nvmix.fitting.online import State, Step
     from nvmix.fitting.progress import Progress
     from nvmix.sources import Source
+
+    EStep = Callable[[Gaussian, GIGParameters], SufficientStatistics]
 
 # How many there are, where there are as many steps.
 _NUMBER = 10
@@ -39,18 +45,18 @@ class LikelihoodPasses:
     ) -> None:
         self._step = step
         self._progress = progress
-        self._rows: InMemory | PassedOver | None = None
+        self._source = source
+        self._e_step: EStep | None = None
         self._due: frozenset[int] = frozenset()
         if verbose >= 1:
-            self._rows = observed(source, step.e_step_backend)
+            rows = observed(source, step.e_step_backend)
+            # Columns are not looked at: verbose or not, a fit is the same.
+            self._e_step = rows.sums if isinstance(rows, PassedOver) else rows.e_step
             self._due = frozenset(k * max_steps // _NUMBER for k in range(1, _NUMBER + 1))
         self._last = -1
         self.values: list[float] = []
-
-    @property
-    def n_rows(self) -> float:
-        """Rows of a pass; nan before one is made."""
-        return math.nan if self._rows is None else self._rows.weight
+        # Rows of a pass; nan before one is made.
+        self.n_rows = math.nan
 
     def after(self, state: State) -> None:
         """Make a pass if one is due.
@@ -60,8 +66,8 @@ class LikelihoodPasses:
         state : State
             Where the stream stands.
         """
-        if self._rows is not None and state.n_steps in self._due:
-            self._pass(state, self._rows)
+        if self._e_step is not None and state.n_steps in self._due:
+            self._pass(state, self._e_step)
 
     def at_end(self, state: State) -> None:
         """Make the last pass, unless it is made.
@@ -71,13 +77,15 @@ class LikelihoodPasses:
         state : State
             Where the stream has ended.
         """
-        if self._rows is not None and self._last != state.n_steps:
-            self._pass(state, self._rows)
+        if self._e_step is not None and self._last != state.n_steps:
+            self._pass(state, self._e_step)
 
-    def _pass(self, state: State, rows: InMemory | PassedOver) -> None:
+    def _pass(self, state: State, e_step: EStep) -> None:
         """Take the log-likelihood of the model that would be handed out."""
         model, _ = self._step.fitted(state, "none")
-        statistics = rows.e_step(model.block, model.subordinator.gig)
+        statistics = e_step(model.block, model.subordinator.gig)
+        check_same_rows(self.n_rows, statistics.weight, self._source)
+        self.n_rows = float(statistics.weight)
         self.values.append(float(statistics.mean_log_likelihood))
         self._last = state.n_steps
         self._progress.checkpoint(state.n_steps, self.values[-1])

@@ -100,6 +100,8 @@ class PassedOver:
     backend: str
     watch: Watch | None = None
     weight: float = field(default=math.nan, init=False)
+    _n_rows: float = field(default=math.nan, init=False)
+    _done: int = field(default=0, init=False)
 
     def e_step(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """Posterior expectations summed over all rows, in the block's frame.
@@ -126,10 +128,11 @@ class PassedOver:
 
     def sums(self, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
         """The same of any rows, be they too few to estimate a law from."""
-        function = EStep(self.backend, block, theta, self.source.missing)
+        function, self._done = EStep(self.backend, block, theta, self.source.missing), 0
         statistics: SufficientStatistics = self.source.fold(self._watched(function), operator.add)
         if self.watch is not None and isinstance(self.source, Cluster):
-            self.watch(*3 * (statistics.weight,))
+            self.watch(*3 * (self.source.n_rows,))
+        self._n_rows = self._done
         return statistics
 
     def _watched(self, function: EStep) -> Callable[[Chunk], SufficientStatistics]:
@@ -137,13 +140,11 @@ class PassedOver:
         watch = self.watch
         if watch is None or isinstance(self.source, Cluster):
             return function
-        done = 0
 
         def of_chunk(chunk: Chunk) -> SufficientStatistics:
-            nonlocal done
             statistics = function(chunk)
-            done += len(chunk.values)
-            watch(len(chunk.values), done, self.weight)
+            self._done += len(chunk.values)
+            watch(len(chunk.values), self._done, self._n_rows)
             return statistics
 
         return of_chunk
@@ -177,7 +178,7 @@ class EStep:
             holes = self.missing == "em"
             placed = backend.place(chunk.values, weights=chunk.weights, missing=holes)
             statistics = backend.e_step(placed, self.block, self.theta)
-        if self.missing == "em" or not np.isfinite(statistics.x.sum()):
+        if self.missing == "em" or not np.isfinite(statistics.x.sum() + statistics.log_likelihood):
             finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
         return statistics
 

@@ -70,10 +70,26 @@ class State:
             Of NumPy numbers.
         """
         model = on_host(model)
-        if columns is not None:
-            model = replace(model, columns=columns)
         eta = model.expectation_params()
-        return cls(model, model, None if infinite_expectations(eta) else eta)
+        return cls(model, model, None if infinite_expectations(eta) else eta).named(columns)
+
+    def named(self, columns: tuple[str, ...] | None) -> State:
+        """The same, with names of columns, if there are any.
+
+        Parameters
+        ----------
+        columns : tuple of str or None
+            The names.
+
+        Returns
+        -------
+        State
+            As models have them.
+        """
+        if columns in (None, self.model.columns):
+            return self
+        start, model = replace(self.start, columns=columns), replace(self.model, columns=columns)
+        return replace(self, start=start, model=model)
 
     def in_start_gauge(self) -> State:
         r"""The same law of X, and the same statistics of it, with \|Sigma\| as in the start.

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from nvmix._statistics import SufficientStatistics
+from nvmix._statistics import SufficientStatistics, check_finite
 from nvmix._validation import instance, nonnegative, positive, real
 
 # Rounding of coefficients whose sum is 1.
@@ -249,7 +249,7 @@ class AffineUpdate:
     Raises
     ------
     TypeError, ValueError
-        If a parameter is of another kind, or the coefficients do not sum to 1.
+        If a parameter is of another kind or not finite, or the coefficients do not sum to 1.
 
     References
     ----------
@@ -272,6 +272,7 @@ class AffineUpdate:
         """Validate."""
         if self.a is not None:
             instance("a", self.a, SufficientStatistics)
+            check_finite("a", self.a)
         weight = 0.0 if self.a is None else float(self.a.weight)
         total = weight + real("b", self.b) + real("c", self.c)
         if not math.isclose(total, 1.0, rel_tol=_ROUNDING):

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from nvmix._statistics import EXPECTATIONS, SufficientStatistics, infinite_expectations
-from nvmix._validation import instance, nonnegative, one_of
+from nvmix._statistics import EXPECTATIONS, SufficientStatistics, check_finite
+from nvmix._validation import instance, nonnegative, one_of, positive
 from nvmix.fitting.rules import AffineUpdate, EtaUpdate, averaged
-
-if TYPE_CHECKING:
-    from nvmix._typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -86,11 +80,8 @@ class Shrinkage:
         """Validate."""
         instance("base", self.base, EtaUpdate)
         instance("eta0", self.eta0, SufficientStatistics)
-        infinite = infinite_expectations(self.eta0)
-        if infinite or not 0.0 < self.eta0.weight < np.inf:
-            name = infinite[0] if infinite else "weight"
-            msg = f"eta0 must be finite and of positive weight, got {name} {_value(self, name)}"
-            raise ValueError(msg)
+        check_finite("eta0", self.eta0)
+        positive("the weight of eta0", self.eta0.weight)
         if isinstance(self.tau, Mapping):
             for name, tau in self.tau.items():
                 one_of("a name in tau", name, EXPECTATIONS)
@@ -127,12 +118,6 @@ def has_target(rule: object) -> bool:
         Whether it has statistics of its own.
     """
     return isinstance(rule, Shrinkage) or (isinstance(rule, AffineUpdate) and rule.a is not None)
-
-
-def _value(rule: Shrinkage, name: str) -> float | FloatArray:
-    """The sum of the target that a name belongs to."""
-    value: float | FloatArray = getattr(rule.eta0, EXPECTATIONS.get(name, name))
-    return value
 
 
 def _shrunk_by_name(

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nvmix._exceptions import CheckpointError
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Ending
 from nvmix.fitting.acceleration import Extrapolation
 
 if TYPE_CHECKING:
+    from nvmix._typing import FloatArray
     from nvmix.distributions.mixture import NormalMixture
     from nvmix.fitting.steps import Track
 
+# Relative difference that machines and roundings may make between two starts.
+_SAME: Final = 1e-9
 _COUNTS: Final = ("value", "gain", "passes", "plain", "quiet")
 _STATISTICS: Final = tuple(field.name for field in fields(SufficientStatistics))
 _EXTRAPOLATION: Final = (
@@ -37,12 +41,10 @@ def state_of(track: Track) -> dict[str, Any]:
     dict
         Numbers, texts and arrays by name.
     """
-    model, extrapolation = track.model, track.extrapolation
+    extrapolation = track.extrapolation
     state = {
-        "mu": model.mu,
-        "gamma": model.gamma,
-        "L_sigma": model.L_sigma,
-        "law": np.array(list(model.subordinator.parameters.values())),
+        **_parts("start", track.start),
+        **_parts("model", track.model),
         "log_likelihoods": np.array(track.log_likelihoods),
         "changes": np.array(track.changes),
         "ending": None if track.ending is None else int(track.ending),
@@ -68,7 +70,35 @@ def restore(track: Track, state: dict[str, Any]) -> None:
         A new one of the same family.
     state : dict
         As of `state_of`.
+
+    Raises
+    ------
+    CheckpointError
+        If that one began elsewhere, or something is missing.
     """
+    try:
+        _check_start(track.start, state)
+        _restore(track, state)
+    except KeyError as error:
+        msg = f"checkpoint has no {error}, which this version of nvmix needs"
+        raise CheckpointError(msg) from error
+
+
+def _check_start(start: NormalMixture, state: dict[str, Any]) -> None:
+    """Raise CheckpointError where a fit began from another model, beyond rounding."""
+    for name, here in _parts("start", start).items():
+        there = state[name]
+        size = np.abs(here).max() if name == "start.law" else np.abs(start.L_sigma).max()
+        if not np.allclose(here, there, _SAME, _SAME * size):
+            msg = (
+                f"checkpoint is of a fit from another start: {name.removeprefix('start.')} is "
+                f"{there.tolist()} there and {here.tolist()} here"
+            )
+            raise CheckpointError(msg)
+
+
+def _restore(track: Track, state: dict[str, Any]) -> None:
+    """`restore`, of a complete state."""
     track.model = _model(track.model, state)
     track.batch = _statistics("batch", state)
     track.eta = _statistics("eta", state) if "eta.weight" in state else None
@@ -85,6 +115,13 @@ def restore(track: Track, state: dict[str, Any]) -> None:
     )
 
 
+def _parts(prefix: str, model: NormalMixture) -> dict[str, FloatArray]:
+    """What a model was made of, by name."""
+    law = np.array(list(model.subordinator.parameters.values()))
+    parts = {"mu": model.mu, "gamma": model.gamma, "L_sigma": model.L_sigma, "law": law}
+    return {f"{prefix}.{name}": part for name, part in parts.items()}
+
+
 def _flat(prefix: str, eta: SufficientStatistics) -> dict[str, Any]:
     """Statistics by name."""
     return {f"{prefix}.{name}": getattr(eta, name) for name in _STATISTICS}
@@ -97,8 +134,8 @@ def _statistics(prefix: str, state: dict[str, Any]) -> SufficientStatistics:
 
 def _model(like: NormalMixture, state: dict[str, Any]) -> NormalMixture:
     """Model of the same family and columns, from the parameters it was made of."""
-    law = type(like.subordinator)(*state["law"].tolist())
-    parts = {name: state[name] for name in ("mu", "gamma", "L_sigma")}
+    law = type(like.subordinator)(*state["model.law"].tolist())
+    parts = {name: state[f"model.{name}"] for name in ("mu", "gamma", "L_sigma")}
     return replace(like, **parts, subordinator=law)
 
 

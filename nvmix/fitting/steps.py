@@ -190,7 +190,7 @@ class Track:
     """
 
     def __init__(self, start: NormalMixture, extrapolation: Extrapolation) -> None:
-        self.model = start
+        self.start = self.model = start
         self.extrapolation = extrapolation
         self.batch: SufficientStatistics
         self.eta: SufficientStatistics | None = None
@@ -231,10 +231,11 @@ class Track:
             None to go on.
         """
         value, extrapolated = batch.mean_log_likelihood, self.extrapolation.extrapolated
+        begun = bool(self.log_likelihoods)
         previous, self.gain, self.value = self.gain, value - self.value, value
         self.model, self.batch = model, batch
         self.log_likelihoods.append(value)
-        if math.isfinite(change):
+        if begun:
             self.changes.append(change)
             self.plain = 0 if extrapolated else self.plain + 1
             if extrapolated or self.plain > 1:

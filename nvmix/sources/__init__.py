@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Chunk", "Cluster", "Source", "Stream", "Whole", "source_of", "starting_rows"]
 
 _IN_MEMORY = (list, tuple, dict, set, bytes, bytearray, memoryview, stdlib_array)
-_ARROW_FILES = (".parquet", ".arrow", ".feather")
+# Formats by suffix.
+_ARROW_FILES = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 
 
 def source_of(
@@ -130,15 +131,24 @@ def _opened(path: Path) -> Any:
     """What a path leads to."""
     if path.suffix == ".npy":
         return np.load(path, mmap_mode="r")
-    inside = (file for file in path.rglob("*") if file.suffix in _ARROW_FILES)
-    file = next(inside, path) if path.is_dir() else path
-    if file.suffix in _ARROW_FILES:
-        kind = file.suffix.removeprefix(".")
-        dataset = _package("pyarrow.dataset", "arrow").dataset
-        return dataset(path, format=kind, exclude_invalid_files=path.is_dir())
-    kinds = ", ".join(_ARROW_FILES)
-    msg = f"X must be a .npy, {kinds} file or a directory of the latter, got {str(path)!r}"
-    raise ValueError(msg)
+    files = _arrow_files(path) if path.is_dir() else [path]
+    kinds = {_ARROW_FILES.get(file.suffix) for file in files}
+    if len(kinds) > 1:
+        msg = f"X must be a directory of files of one kind, got Parquet and Arrow in {str(path)!r}"
+        raise ValueError(msg)
+    kind = kinds.pop() if kinds else None
+    if kind is None:
+        suffixes = ", ".join(_ARROW_FILES)
+        msg = f"X must be a .npy, {suffixes} file or a directory of the latter, got {str(path)!r}"
+        raise ValueError(msg)
+    return _package("pyarrow.dataset", "arrow").dataset([str(file) for file in files], format=kind)
+
+
+def _arrow_files(directory: Path) -> list[Path]:
+    """Arrow and Parquet files in a directory, in order, but for hidden ones (of "." or "_")."""
+    found = (file for file in directory.rglob("*") if file.suffix in _ARROW_FILES)
+    inside = {file: file.relative_to(directory).parts for file in found}
+    return sorted(f for f, parts in inside.items() if not any(p[0] in "._" for p in parts))
 
 
 def _package(name: str, extra: str) -> Any:

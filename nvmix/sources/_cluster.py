@@ -52,6 +52,8 @@ class Cluster:
         Their names.
     missing : {"raise", "em"}
         Whether nan is refused or stands for a missing value.
+    n_rows : int
+        How many there are.
     """
 
     client: Any
@@ -60,6 +62,7 @@ class Cluster:
     d: int | None
     columns: tuple[str, ...] | None
     missing: str
+    n_rows: int
     _groups: list[list[int]] = field(default_factory=list, init=False)
     _seen: float = field(default=-math.inf, init=False)
 
@@ -96,7 +99,8 @@ class Cluster:
         if not kept:
             msg = "X must not be empty, got blocks without rows"
             raise ValueError(msg)
-        return cls(client, [blocks[k] for *_, k in kept], kept, d, columns, missing)
+        ready = [blocks[k] for *_, k in kept]
+        return cls(client, ready, kept, d, columns, missing, bounds[-1])
 
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk, by a tree of tasks; see `Source.fold`."""

@@ -118,7 +118,7 @@ class Stream:
     def _weights_of(self, name: str, first: int, m: int, own: Any) -> FloatArray | None:
         """Weights of the m rows of a chunk."""
         if self.weights is None:
-            return None if own is None else chunk_weights(f"weights of {name}", own, m)
+            return None if own is None else chunk_weights(f"weights of {name}", own, m).copy()
         if own is not None:
             msg = f"weights must be given once, got them with X and with {name}"
             raise ValueError(msg)

@@ -34,7 +34,7 @@ from nvmix.backends.cpu._variates import gig_variates
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
-LINKED_SOURCES: Final = "sha256:c77b37ffa915c869"
+LINKED_SOURCES: Final = "sha256:2aa42f04c3edcf07"
 
 
 @loop

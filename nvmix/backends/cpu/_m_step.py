@@ -263,4 +263,4 @@ def displacement(
     law = 0.0 if law < 0.0 else law
     change = math.sqrt(max(mu_square, gamma_square, sigma_square / d, law))
     total = law + 2.0 * mu_square + 2.0 * gamma_square + 0.5 * sigma_square
-    return (change if math.isfinite(total) else math.nan), 0.5 * total
+    return (math.nan if math.isnan(total) else change), 0.5 * total

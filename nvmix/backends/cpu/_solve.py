@@ -328,9 +328,11 @@ def _reproducing(
             return law[0], law[1] / s, law[2] * s, status
     # A b too small for doubles: the gamma law has an infinite E 1/T, and everything else.
     if found[2] == 0.0 and found[0] <= 1.0:
-        return gamma[0], gamma[1] / s, 0.0, _GAMMA
+        law = found if fixed else gamma
+        return law[0], law[1] / s, 0.0, _GAMMA
     if found[1] == 0.0 and found[0] >= -1.0:
-        return inverse[0], 0.0, inverse[2] * s, _INVERSE_GAMMA
+        law = found if fixed else inverse
+        return law[0], 0.0, law[2] * s, _INVERSE_GAMMA
     return found[0], found[1] / s, found[2] * s, _NOT_CONVERGED
 
 

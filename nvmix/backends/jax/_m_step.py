@@ -87,4 +87,4 @@ def displacement(old: Model, new: Model) -> tuple[Any, Any]:
     squares = jnp.stack([law, mu @ mu / s, gamma @ gamma / s, jnp.sum(sigma * sigma)])
     total = squares @ jnp.array([1.0, 2.0, 2.0, 0.5])
     change = jnp.sqrt(jnp.max(squares / jnp.array([1.0, 1.0, 1.0, len(w)])))
-    return jnp.where(jnp.isfinite(total), change, jnp.nan), 0.5 * total
+    return jnp.where(jnp.isnan(total), jnp.nan, change), 0.5 * total
