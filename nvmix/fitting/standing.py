@@ -91,8 +91,8 @@ def _check_start(start: NormalMixture, state: dict[str, Any]) -> None:
         size = np.abs(here).max() if name == "start.law" else np.abs(start.L_sigma).max()
         if not np.allclose(here, there, _SAME, _SAME * size):
             msg = (
-                f"checkpoint is of a fit from another start: {name.removeprefix('start.')} is "
-                f"{there.tolist()} there and {here.tolist()} here"
+                f"checkpoint is of a fit from another start: {name.removeprefix('start.')} differs "
+                f"by up to {np.abs(here - there).max():.3g}"
             )
             raise CheckpointError(msg)
 
