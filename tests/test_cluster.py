@@ -1,6 +1,7 @@
 """Rows on the worker processes of a Dask cluster, one of which may die."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -143,6 +144,20 @@ class TestErrors:
             start.fit(data)
         with pytest.raises(ReadError, match=r"chunk 3 of X could not be read"):
             IncrementalEMFitter().fit(start, data, key=0)
+
+    def test_nothing_stays_on_the_workers(self, client, X, start):
+        bad = X.copy()
+        bad[1234, 1] = np.nan
+        for data in (bad, X):
+            with contextlib.suppress(ValueError):
+                start.fit(arrays.from_array(data, chunks=(5000, 3)))
+        for _ in range(100):
+            gc.collect()
+            kept = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+            if kept == 0:
+                break
+            time.sleep(0.1)
+        assert kept == 0
 
     def test_weights_of_other_rows_are_refused(self, client, X, start):
         with pytest.raises(ValueError, match=r"shape \(20000,\), got \(3,\)"):

@@ -82,10 +82,11 @@ class Cluster:
     ) -> Cluster:
         """Compute delayed blocks where the cluster wants them, and leave them there."""
         blocks = client.compute(delayed)
+        lengths = client.map(len, blocks, pure=False)
         try:
-            sizes = client.gather(client.map(len, blocks, pure=False))
+            sizes = client.gather(lengths)
         except Exception as error:
-            _name(error, blocks)
+            _give_up(error, dict(enumerate(blocks)), lengths)
             raise
         bounds = np.cumsum([0, *sizes]).tolist()
         omegas: list[Any] = [None] * len(blocks)
@@ -104,7 +105,7 @@ class Cluster:
 
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk, by a tree of tasks; see `Source.fold`."""
-        client, sent = self.client, function
+        client, sent, sums = self.client, function, []
         try:
             if len(pickle.dumps(function)) > _LARGE:
                 # As a task it reaches each worker once, and outlives the worker that had it.
@@ -117,7 +118,7 @@ class Cluster:
             parts: list[PairwiseSum[S]] = client.gather(sums)
             return _merged(parts).total()
         except Exception as error:
-            _name(error, self.blocks)
+            _give_up(error, self._numbered(), sums)
             raise
 
     def _grouped(self) -> list[list[int]]:
@@ -136,6 +137,10 @@ class Cluster:
             self._seen = time.monotonic()
         return self._groups
 
+    def _numbered(self) -> dict[int, Any]:
+        """The blocks by number."""
+        return {place[2]: block for place, block in zip(self.places, self.blocks, strict=True)}
+
     def chunks(self) -> Iterator[Chunk]:
         """The chunks of one pass, in order, which come here one by one."""
         for block, place in zip(self.blocks, self.places, strict=True):
@@ -143,7 +148,7 @@ class Cluster:
             try:
                 values = chunk_values(f"chunk {number} of X", block.result(), self.d)
             except Exception as error:
-                _name(error, self.blocks)
+                _give_up(error, self._numbered(), [])
                 raise
             yield Chunk(values, None if weights is None else weights.result(), first, number)
 
@@ -173,9 +178,14 @@ def _merged(parts: list[PairwiseSum[S]]) -> PairwiseSum[S]:
     return parts[0].merged(parts[1:])
 
 
-def _name(error: Exception, blocks: list[Any]) -> None:
-    """Raise ReadError if a block could not be read, which names it."""
-    for number, block in enumerate(blocks):
-        if block.status == "error":
-            msg = f"chunk {number} of X could not be read: {block.exception()!r}"
-            raise ReadError(msg) from error
+def _give_up(error: Exception, blocks: dict[int, Any], others: list[Any]) -> None:
+    """Leave nothing on the workers; raise ReadError if a block could not be read, which names it.
+
+    An error lives as long as its future, and what its traceback refers to as long as the error.
+    """
+    broken = [(k, block.exception()) for k, block in blocks.items() if block.status == "error"]
+    for future in (*blocks.values(), *others):
+        future.release()
+    for number, reason in broken:
+        msg = f"chunk {number} of X could not be read: {reason!r}"
+        raise ReadError(msg) from error
