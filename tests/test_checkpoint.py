@@ -12,7 +12,15 @@ import pytest
 from conftest import make
 
 import nvmix
-from nvmix import CheckpointError, EWMAUpdate, IdentityUpdate, NormalInverseGaussian, ReadError
+from nvmix import (
+    CheckpointError,
+    EWMAUpdate,
+    IdentityUpdate,
+    IncrementalEMFitter,
+    NormalInverseGaussian,
+    ReadError,
+    RobbinsMonroUpdate,
+)
 from nvmix.fitting.em import BatchEMFitter
 
 START = make(NormalInverseGaussian)
@@ -356,3 +364,131 @@ class TestRefusals:
             BatchEMFitter(resume=True)
         with pytest.raises(ValueError, match="checkpoint needs n_init=1, got 3"):
             BatchEMFitter(checkpoint="x", n_init=3)
+
+
+def breaks_at(step):
+    """A rule that fails in a step."""
+
+    class Rule:
+        __qualname__ = "Rule"
+
+        def __call__(self, previous, batch, number):
+            if number == step:
+                raise KeyboardInterrupt
+            return RobbinsMonroUpdate(2.0, 0.6)(previous, batch, number)
+
+    return Rule()
+
+
+class TestIncremental:
+    """Steps on batches of 150 of 2000 rows: 13 and a third of them to a pass."""
+
+    def steps(self, X, rule=None, start=START, key=3, **keywords):
+        rule = RobbinsMonroUpdate(2.0, 0.6) if rule is None else rule
+        settings = {"batch_size": 150, "max_steps": 50, "averaging": True, **keywords}
+        return IncrementalEMFitter(eta_update=rule, **settings).fit(start, X, key=key)
+
+    @pytest.mark.parametrize("stop", [1, 13, 14, 40])
+    @pytest.mark.parametrize("chunks", [None, 3, 40], ids=str)
+    def test_comes_to_the_same_bits(self, chunks, stop, X, path):
+        rows = X if chunks is None else whole(X, chunks)
+        expected = self.steps(rows, breaks_at(-1))
+        with pytest.raises(KeyboardInterrupt):
+            self.steps(rows, breaks_at(stop), checkpoint=path)
+        found = self.steps(rows, breaks_at(-1), checkpoint=path, resume=True)
+        same_bits(found, expected)
+        assert found.n_iter == 50
+
+    def test_comes_to_the_same_bits_in_each_family(self, X, path, family):
+        start = make(family)
+        expected = self.steps(X, start=start)
+        part = self.steps(X, start=start, max_steps=20, checkpoint=path)
+        assert part.n_iter == 20
+        same_bits(self.steps(X, start=start, checkpoint=path, resume=True), expected)
+
+    @pytest.mark.parametrize("verbose", [0, 1])
+    def test_of_few_rows_and_of_a_verbose_fit(self, X, path, verbose):
+        rows, settings = whole(X[:100], 3), {"verbose": verbose, "averaging": False}
+        expected = self.steps(rows, breaks_at(-1), **settings)
+        with pytest.raises(KeyboardInterrupt):
+            self.steps(rows, breaks_at(22), checkpoint=path, **settings)
+        found = self.steps(rows, breaks_at(-1), checkpoint=path, resume=True, **settings)
+        same_bits(found, expected)
+        assert found.n_observations == 100.0
+        assert len(found.log_likelihoods) == 10 * verbose
+
+    def test_of_a_fit_that_is_over_is_that_fit(self, X, path):
+        first = self.steps(whole(X), checkpoint=path, verbose=1)
+        again = self.steps(whole(X), checkpoint=path, resume=True, verbose=1)
+        same_bits(again, first)
+        assert again.n_observations == first.n_observations
+
+    def test_a_chunk_that_cannot_be_read_costs_no_step(self, X, path):
+        expected = self.steps(whole(X))
+        with pytest.raises(ReadError, match="chunk 3"):
+            self.steps(fails_in_pass(X, 3), checkpoint=path, checkpoint_every=1000)
+        same_bits(self.steps(whole(X), checkpoint=path, resume=True), expected)
+
+    @pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937])
+    def test_of_any_generator(self, kind, X, path):
+        keys = [np.random.Generator(kind(5)) for _ in range(3)]
+        expected = self.steps(X, key=keys[0])
+        self.steps(X, key=keys[1], checkpoint=path, max_steps=30)
+        found = self.steps(X, key=keys[2], checkpoint=path, resume=True)
+        same_bits(found, expected)
+        assert keys[0].random() == keys[2].random()
+
+    def test_without_a_key(self, X, path):
+        self.steps(X, key=None, checkpoint=path, max_steps=30)
+        other = path.with_suffix(".copy")
+        other.write_bytes(path.read_bytes())
+        found = [self.steps(X, key=None, checkpoint=p, resume=True) for p in (path, other)]
+        same_bits(*found)
+
+    def test_a_stream_goes_on_from_it(self, X, path):
+        fitter = IncrementalEMFitter(checkpoint=path, max_steps=5)
+        fitter.fit(START, X, key=0)
+        again = IncrementalEMFitter(checkpoint=path, max_steps=5, resume=True)
+        again.fit(START, X, key=0)
+        one, other = (f.partial_fit(X[:50]).model for f in (fitter, again))
+        np.testing.assert_array_equal(one.L_sigma, other.L_sigma)
+        assert again.n_steps == 6
+
+    def test_writes_are_due_after_steps(self, X, path):
+        seen = []
+
+        class Rule:
+            def __call__(self, previous, batch, number):
+                seen.append(path.exists())
+                return RobbinsMonroUpdate(2.0, 0.6)(previous, batch, number)
+
+        self.steps(X, Rule(), checkpoint=path, checkpoint_every=4, max_steps=6)
+        assert seen == [False] * 4 + [True] * 2
+
+    def test_refusals(self, X, path):
+        self.steps(X, checkpoint=path, max_steps=20)
+        before = path.read_bytes()
+        settings = {"checkpoint": path, "resume": True}
+        for keywords, match in (
+            ({"key": 4}, "of another fit: key is"),
+            ({"key": np.random.Generator(np.random.MT19937(3))}, "of another fit: key is"),
+            ({"batch_size": 151}, "batch_size is '150' there and '151' here"),
+            ({"averaging": False}, "averaging is 'True' there"),
+            ({"rule": RobbinsMonroUpdate(3.0, 0.6)}, "eta_update is"),
+            ({"start": START.rescaled(2.0)}, "a fit from another start"),
+        ):
+            with pytest.raises(CheckpointError, match=match):
+                self.steps(X, **settings, **keywords)
+        for rows in (X + 1e-9, X[:-1]):
+            with pytest.raises(CheckpointError, match=r"other rows than those of \d+ rows"):
+                self.steps(rows, **settings)
+        with pytest.raises(CheckpointError, match="tol is None there"):
+            fit(START, X, checkpoint=path, resume=True)
+        with pytest.raises(FileExistsError, match="resume=True, or move it away"):
+            self.steps(X, checkpoint=path)
+        assert path.read_bytes() == before
+        path.write_bytes(before[: len(before) // 2])
+        with pytest.raises(CheckpointError, match="is damaged"):
+            self.steps(X, **settings)
+        with pytest.raises(ValueError, match="resume=True needs a checkpoint"):
+            IncrementalEMFitter(resume=True)

@@ -453,6 +453,8 @@ class TestRate:
         ({"m_step_backend": None}, ValueError, "m_step_backend must be one of"),
         ({"m_step_method": "adam"}, ValueError, "m_step_method must be one of 'newton'"),
         ({"averaging": 1}, TypeError, "averaging must be True or False, got 1"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be a path or None, got 3"),
+        ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be at least 1, got 0"),
     ],
 )
 def test_bad_settings(keywords, error, match):

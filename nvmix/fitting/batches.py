@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nvmix._arrays import on_jax, traced
+from nvmix._exceptions import CheckpointError
 from nvmix._validation import finite_rows, generator
 from nvmix.sources import Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from nvmix._typing import FloatArray
     from nvmix.sources import Chunk, Source
+
+
+class Place(NamedTuple):
+    """Where batches stand: at which pass, and how many of it are drawn.
+
+    Attributes
+    ----------
+    rng : str
+        State of the generator before the pass.
+    rest : array or None
+        What the pass before has left over: numbers of rows in memory, or rows; None is nothing.
+    taken : int
+        Batches of the pass.
+    n_rows : float
+        Rows of a pass; nan where that is not known.
+    last : (m, d) array
+        The last batch, by which the rows are known again.
+    """
+
+    rng: str
+    rest: Any
+    taken: int
+    n_rows: float
+    last: FloatArray
 
 
 @dataclass
@@ -55,6 +81,9 @@ class Batches:
     size: int
     rng: np.random.Generator
     n_rows: float = field(default=math.nan, init=False)
+    _begun: tuple[str, Any] = field(default=("", None), init=False)
+    _taken: int = field(default=0, init=False)
+    _last: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Count rows in memory; of others a whole pass tells, and before it `n_rows` is nan."""
@@ -63,42 +92,99 @@ class Batches:
 
     def __iter__(self) -> Iterator[FloatArray]:
         """(min(size, n), d) arrays, copied."""
-        if isinstance(self.source, Whole):
-            return self._of_array(self.source.values)
-        return self._of_chunks()
+        return self._drawn(None)
 
-    def _of_array(self, X: FloatArray) -> Iterator[FloatArray]:
-        """Batches of rows in memory."""
-        size, rest = min(self.size, len(X)), np.empty(0, np.intp)
-        while True:
-            order = np.concatenate([rest, self.rng.permutation(len(X))])
-            whole = len(order) - len(order) % size
-            for first in range(0, whole, size):
-                yield X[order[first : first + size]]
-            rest = order[whole:]
+    def place(self) -> Place:
+        """Where they stand, after a batch.
 
-    def _of_chunks(self) -> Iterator[FloatArray]:
-        """Batches of rows that are read chunk by chunk."""
-        rest: FloatArray | None = None
+        Returns
+        -------
+        Place
+            Which other batches of the same rows can go on from.
+        """
+        return Place(*self._begun, self._taken, self.n_rows, self._last)
+
+    def after(self, place: Place) -> Iterator[FloatArray]:
+        """The batches that follow on a place; those before it, of its pass, are drawn again.
+
+        Parameters
+        ----------
+        place : Place
+            Where batches of the same rows stood.
+
+        Returns
+        -------
+        iterator of array
+            As of `iter`, to the same bits.
+
+        Raises
+        ------
+        CheckpointError
+            If there are other rows, as far as their number and the last batch tell, or the
+            generator is of another kind.
+        """
+        try:
+            self.rng.bit_generator.state = json.loads(place.rng)
+        except (TypeError, ValueError) as error:
+            kind = type(self.rng.bit_generator).__name__
+            msg = f"checkpoint is of a fit by another generator than key, a {kind}"
+            raise CheckpointError(msg) from error
+        same = math.isnan(self.n_rows) or self.n_rows == place.n_rows
+        if same:
+            self.n_rows, drawn = place.n_rows, self._drawn(place.rest)
+            for _ in range(place.taken):
+                next(drawn)
+            same = np.array_equal(self._last, place.last)
+        if not same:
+            msg = f"checkpoint is of a fit to other rows than those of {self.source}"
+            raise CheckpointError(msg)
+        return drawn
+
+    def _drawn(self, rest: Any) -> Iterator[FloatArray]:
+        """Batches of pass after pass, the first of which begins with what is left over."""
+        source = self.source
         while True:
-            count, found = 0, False
-            for chunk in self.source.chunks():
-                rows = _validated(chunk)[self.rng.permutation(len(chunk.values))]
-                count += len(rows)
-                rows = rows if rest is None else np.concatenate([rest, rows])
-                whole = len(rows) - len(rows) % self.size
-                for first in range(0, whole, self.size):
-                    found = True
-                    yield rows[first : first + self.size]
-                rest = rows[whole:]
-            if rest is None and math.isnan(self.n_rows):
-                msg = f"X must not be empty, got no rows from {self.source}"
-                raise ValueError(msg)
-            check_same_rows(self.n_rows, count, self.source)
-            self.n_rows = float(count)
-            if not found and rest is not None:
-                yield rest
-                rest = None
+            self._begun, self._taken = (state_of_generator(self.rng), rest), 0
+            if isinstance(source, Whole):
+                rest = yield from self._of_array(source.values, rest)
+            else:
+                rest = yield from self._of_chunks(rest)
+
+    def _of_array(self, X: FloatArray, rest: Any) -> Generator[FloatArray, None, Any]:
+        """Batches of one pass over rows in memory; numbers of those that are left over."""
+        size, order = min(self.size, len(X)), self.rng.permutation(len(X))
+        order = order if rest is None else np.concatenate([rest, order])
+        whole = len(order) - len(order) % size
+        for first in range(0, whole, size):
+            yield self._met(X[order[first : first + size]])
+        return order[whole:]
+
+    def _of_chunks(self, rest: Any) -> Generator[FloatArray, None, Any]:
+        """Batches of one pass over rows that are read chunk by chunk; those left over."""
+        count, found = 0, False
+        for chunk in self.source.chunks():
+            rows = _validated(chunk)[self.rng.permutation(len(chunk.values))]
+            count += len(rows)
+            rows = rows if rest is None else np.concatenate([rest, rows])
+            whole = len(rows) - len(rows) % self.size
+            for first in range(0, whole, self.size):
+                found = True
+                yield self._met(rows[first : first + self.size])
+            rest = rows[whole:]
+        if rest is None and math.isnan(self.n_rows):
+            msg = f"X must not be empty, got no rows from {self.source}"
+            raise ValueError(msg)
+        check_same_rows(self.n_rows, count, self.source)
+        self.n_rows = float(count)
+        if not found and rest is not None:
+            yield self._met(rest)
+            rest = None
+        return rest
+
+    def _met(self, batch: FloatArray) -> FloatArray:
+        """The batch, taken note of."""
+        self._last, self._taken = batch, self._taken + 1
+        return batch
 
 
 def check_same_rows(here: float, there: float, source: Source) -> None:
@@ -132,6 +218,22 @@ def _validated(chunk: Chunk) -> FloatArray:
     finite_rows(chunk.values, "raise", chunk.first, chunk.number)
     rows: FloatArray = chunk.values
     return rows
+
+
+def state_of_generator(rng: np.random.Generator) -> str:
+    """State of a random generator, as a text.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Any.
+
+    Returns
+    -------
+    str
+        JSON, which the state of its bit generator can be set to.
+    """
+    return json.dumps(rng.bit_generator.state, default=np.ndarray.tolist)
 
 
 def generator_of_key(key: Any) -> np.random.Generator:

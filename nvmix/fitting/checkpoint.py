@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from nvmix._exceptions import CheckpointError
-from nvmix.fitting.standing import state_of
+from nvmix.fitting.standing import identity_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import FrameType, TracebackType
 
-    from nvmix.fitting.steps import Track
+    from nvmix.distributions.mixture import NormalMixture
 
 # What tells the files of this module from others.
 _FORMAT: Final = "nvmix checkpoint 1"
@@ -49,7 +49,7 @@ class Checkpoint:
     path : Path
         The file.
     every : int
-        Iterations between two writes.
+        Iterations, or steps, between two writes.
     minutes : float
         Minutes after which one is due before that.
     identity : dict of str
@@ -85,7 +85,7 @@ class Checkpoint:
         if path.exists() and not resume:
             msg = f"checkpoint {str(path)!r} is there: go on with resume=True, or move it away"
             raise FileExistsError(msg)
-        self._state: dict[str, Any] | None = None
+        self._state: Callable[[], dict[str, Any]] | None = None
         self._count, self._time = 0, time.monotonic()
         self._restore: Callable[[], object] | None = None
 
@@ -111,20 +111,21 @@ class Checkpoint:
             if self._restore is not None:
                 self._restore()
 
-    def note(self, track: Track) -> None:
+    def note(self, state: Callable[[], dict[str, Any]]) -> None:
         """Take note of a complete iteration, and write it where that is due.
 
         Parameters
         ----------
-        track : Track
-            Where the fit stands.
+        state : callable
+            Returns numbers, texts and arrays by name, which say where the fit stands now, when
+            more iterations are done too.
         """
         # One assignment: an interrupt finds the state of this iteration or of the one before.
-        self._state = state_of(track)
+        self._state = state
         self._count += 1
         due = time.monotonic() - self._time > self.minutes * _SECONDS
         if self._count >= self.every or due:
-            written = self._try_to_write(self._state)
+            written = self._try_to_write(state)
             self._state = None if written else self._state
             self._count, self._time = 0, time.monotonic()
 
@@ -134,7 +135,7 @@ class Checkpoint:
         Returns
         -------
         dict or None
-            As of `state_of`.
+            As it was noted.
 
         Raises
         ------
@@ -154,10 +155,10 @@ class Checkpoint:
                 raise CheckpointError(msg)
         return found
 
-    def _try_to_write(self, state: dict[str, Any]) -> bool:
+    def _try_to_write(self, state: Callable[[], dict[str, Any]]) -> bool:
         """Write, or warn: a fit that goes on is worth more than its checkpoint."""
         try:
-            self._write(state)
+            self._write(state())
         except OSError as error:
             msg = f"checkpoint {str(self.path)!r} could not be written: {error}"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
@@ -180,6 +181,66 @@ class Checkpoint:
             beside.replace(self.path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def check_resumable(checkpoint: Path | None, *, resume: bool) -> None:
+    """Check that there is a file to resume from, where that is asked for.
+
+    Parameters
+    ----------
+    checkpoint : Path or None
+        The file.
+    resume : bool
+        Whether to go on from it.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if resume and checkpoint is None:
+        msg = "resume=True needs a checkpoint to go on from, got None"
+        raise ValueError(msg)
+
+
+def checkpoint_of(
+    fitter: Any, decisive: Iterable[str], model: NormalMixture, **more: str
+) -> Checkpoint | None:
+    """What keeps where a fit stands, if the fitter has a file for it.
+
+    Parameters
+    ----------
+    fitter : BatchEMFitter or IncrementalEMFitter
+        Has settings, among them `checkpoint`, `checkpoint_every`, `checkpoint_minutes`, `resume`.
+    decisive : iterable of str
+        Names of settings that a fit must share with the one that it goes on from.
+    model : NormalMixture
+        Starting model.
+    **more : str
+        What else it must share with it.
+
+    Returns
+    -------
+    Checkpoint or None
+        None without a file.
+
+    Raises
+    ------
+    FileExistsError, FileNotFoundError, PermissionError
+        If the file is there and the fit is not to go on from it, or none can be there.
+    """
+    if fitter.checkpoint is None:
+        return None
+    identity = {name: identity_of(getattr(fitter, name)) for name in decisive}
+    identity |= {"family": type(model).__name__, "columns": repr(model.columns)}
+    identity |= {"number of columns": repr(model.d), **more}
+    return Checkpoint(
+        fitter.checkpoint,
+        fitter.checkpoint_every,
+        fitter.checkpoint_minutes,
+        identity,
+        resume=fitter.resume,
+    )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

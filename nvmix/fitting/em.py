@@ -26,7 +26,7 @@ from nvmix._validation import (
 )
 from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
 from nvmix.backends._protocol import Plan
-from nvmix.fitting.checkpoint import Checkpoint
+from nvmix.fitting.checkpoint import check_resumable, checkpoint_of
 from nvmix.fitting.fit import Fit, on_host
 from nvmix.fitting.forecast import Forecast
 from nvmix.fitting.incremental import IncrementalEMFitter
@@ -38,7 +38,6 @@ from nvmix.fitting.restrictions import Holding, holding, restricted
 from nvmix.fitting.result import EMResult, warn_unless_converged
 from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
 from nvmix.fitting.shrinkage import has_target
-from nvmix.fitting.standing import identity_of
 from nvmix.sources import Whole, source_of
 
 if TYPE_CHECKING:
@@ -250,9 +249,7 @@ class BatchEMFitter:
                 f"likelihood may fall, got {self.criterion!r}"
             )
             raise ValueError(msg)
-        if self.resume and self.checkpoint is None:
-            msg = "resume=True needs a checkpoint to go on from, got None"
-            raise ValueError(msg)
+        check_resumable(self.checkpoint, resume=self.resume)
         if self.checkpoint is not None and self.n_init > 1:
             msg = f"checkpoint needs n_init=1, got {self.n_init}"
             raise ValueError(msg)
@@ -409,22 +406,7 @@ class BatchEMFitter:
             self.algorithm == "mcecm",
             self.device,
             progress,
-            self._checkpoint(model),
-        )
-
-    def _checkpoint(self, model: NormalMixture) -> Checkpoint | None:
-        """What keeps where a fit stands."""
-        if self.checkpoint is None:
-            return None
-        identity = {name: identity_of(getattr(self, name)) for name in _DECISIVE}
-        identity |= {"family": type(model).__name__, "columns": repr(model.columns)}
-        identity |= {"number of columns": repr(model.d)}
-        return Checkpoint(
-            self.checkpoint,
-            self.checkpoint_every,
-            self.checkpoint_minutes,
-            identity,
-            resume=self.resume,
+            checkpoint_of(self, _DECISIVE, model),
         )
 
     def _run_traced(self, model: NormalMixture, X: Any, weights: Any) -> EMResult:

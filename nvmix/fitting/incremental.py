@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
-from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from nvmix._arrays import on_jax, traced
 from nvmix._exceptions import ConvergenceWarning, DegenerateError, SolveError
-from nvmix._validation import boolean, instance, integer, observations, one_of, optional_callable
+from nvmix._validation import (
+    boolean,
+    instance,
+    integer,
+    nonnegative,
+    observations,
+    one_of,
+    optional_callable,
+    optional_path,
+)
 from nvmix._validation import sample as validated_sample
 from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS
-from nvmix.backends._protocol import Ending
-from nvmix.fitting.batches import Batches, check_same_rows, generator_of_key
-from nvmix.fitting.fit import frozen
+from nvmix.fitting.batches import Batches, generator_of_key, state_of_generator
+from nvmix.fitting.checkpoint import check_resumable, checkpoint_of
 from nvmix.fitting.forecast import Forecast
+from nvmix.fitting.incremental_fit import IncrementalFit
 from nvmix.fitting.likelihood_passes import LikelihoodPasses
 from nvmix.fitting.model import Model
 from nvmix.fitting.online import State, Step
 from nvmix.fitting.progress import Progress
 from nvmix.fitting.regularization import check_gauge
-from nvmix.fitting.result import EMResult, warn_unless_converged
+from nvmix.fitting.result import warn_unless_converged
 from nvmix.fitting.rules import EtaUpdate, RobbinsMonroUpdate
+from nvmix.fitting.standing import identity_of
 from nvmix.sources import Whole, source_of
 
 if TYPE_CHECKING:
+    import os
+
     from nvmix._statistics import SufficientStatistics
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.result import EMResult
 
 _SETTINGS = (
     "eta_update", "batch_size", "max_steps", "inner_iter", "verbose", "regularization",
-    "e_step_backend", "m_step_backend", "m_step_method", "averaging",
+    "e_step_backend", "m_step_backend", "m_step_method", "averaging", "checkpoint",
+    "checkpoint_every", "checkpoint_minutes", "resume",
+)  # fmt: skip
+# Settings that a fit must share with the one that it goes on from.
+_DECISIVE = (
+    "eta_update", "batch_size", "inner_iter", "e_step_backend", "m_step_backend", "m_step_method",
+    "averaging",
 )  # fmt: skip
 
 
@@ -75,6 +90,19 @@ class IncrementalEMFitter:
     averaging : bool
         Whether the fitted model is that of a running average of :math:`\eta_t` (Polyak averaging),
         in which step t counts as :math:`t^3`, nearly. The steps go on from :math:`\eta_t` itself.
+    checkpoint : path or None
+        File that holds where a `fit` stands, written at once or not at all: every so often, at the
+        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts it. One that
+        is there is gone on from, or refused. `partial_fit` writes none: pickle the fitter.
+    checkpoint_every : int
+        Steps between two writes.
+    checkpoint_minutes : float
+        Minutes after which a write is due before that.
+    resume : bool
+        Whether to go on from the checkpoint, where there is one, to the bits that the fit would
+        have come to, under the same key, or none, and a larger max_steps too. Rows are read anew
+        from the beginning of the pass that was not complete. What an `eta_update` of your own
+        remembers is not kept.
 
     Attributes
     ----------
@@ -142,6 +170,10 @@ class IncrementalEMFitter:
         m_step_backend: str = "cpu",
         m_step_method: str = "newton",
         averaging: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int = 1000,
+        checkpoint_minutes: float = 5.0,
+        resume: bool = False,
     ) -> None:
         self.eta_update = optional_callable("eta_update", eta_update)
         self.batch_size = integer("batch_size", batch_size, 1)
@@ -153,6 +185,11 @@ class IncrementalEMFitter:
         self.m_step_backend = one_of("m_step_backend", m_step_backend, BACKENDS)
         self.m_step_method = one_of("m_step_method", m_step_method, M_STEP_METHODS)
         self.averaging = boolean("averaging", averaging)
+        self.checkpoint = optional_path("checkpoint", checkpoint)
+        self.checkpoint_every = integer("checkpoint_every", checkpoint_every, 1)
+        self.checkpoint_minutes = nonnegative("checkpoint_minutes", checkpoint_minutes)
+        self.resume = boolean("resume", resume)
+        check_resumable(self.checkpoint, resume=self.resume)
         self._state: State | None = None
 
     @property
@@ -205,6 +242,10 @@ class IncrementalEMFitter:
         ------
         TypeError, ValueError
             If X cannot be fitted, key is no source, or the family has no such gauge.
+        ReadError
+            If a chunk of a source cannot be read; the message names it.
+        CheckpointError, FileExistsError
+            If the file of `checkpoint` is damaged or of another fit, or is there without `resume`.
 
         Warns
         -----
@@ -217,8 +258,14 @@ class IncrementalEMFitter:
         if source is None:
             data = validated_sample(_on_host("X", X), model.d, model.columns)
             source = Whole(data.values, None, data.columns)
-        drawn = Batches(source, self.batch_size, generator_of_key(key))
-        result = self._run(State.of(model, source.columns), drawn)
+        rng = generator_of_key(key)
+        identity = {} if key is None else {"key": identity_of(state_of_generator(rng))}
+        drawn = Batches(source, self.batch_size, rng)
+        fit = self._one_fit(State.of(model, source.columns), drawn, identity)
+        try:
+            result = fit.run()
+        finally:
+            self._state = fit.state
         warn_unless_converged(result, stacklevel=3)
         return result
 
@@ -296,60 +343,19 @@ class IncrementalEMFitter:
             raise ValueError(msg)
         return self._state.start
 
-    def _run(self, state: State, drawn: Batches) -> EMResult:
-        """Take all steps, or those up to a batch that leaves the family."""
-        begin = time.perf_counter()
+    def _one_fit(self, state: State, drawn: Batches, identity: dict[str, str]) -> IncrementalFit:
+        """What takes the steps of `fit`."""
         step = self._step()
         progress = Progress(self.verbose, Forecast(self.max_steps), "step")
-        progress.start(state.start, drawn.source, f"batches of {self.batch_size}")
-        passes = LikelihoodPasses(step, drawn.source, self.max_steps, progress, self.verbose)
-        changes, ending = [], Ending.STEPS_DONE
-        try:
-            for rows in islice(drawn, self.max_steps):
-                state, move = step.take(state, rows)
-                changes.append(move.change)
-                progress.count(len(rows))
-                progress.iteration(state.n_steps, *move)
-                passes.after(state)
-        except DegenerateError:
-            ending = Ending.DEGENERATE
-        except SolveError:
-            ending = Ending.NO_SOLUTION
-        finally:
-            state = self._state = state.named(drawn.source.columns)
-        passes.at_end(state)
-        check_same_rows(passes.n_rows, drawn.n_rows, drawn.source)
-        n = passes.n_rows if math.isnan(drawn.n_rows) else drawn.n_rows
-        result = self._result(state, ending, changes, passes.values, n)
-        result = replace(result, elapsed_time=time.perf_counter() - begin)
-        progress.end(result)
-        return result
-
-    def _result(
-        self,
-        state: State,
-        ending: Ending,
-        changes: list[float],
-        log_likelihoods: list[float],
-        n: float,
-    ) -> EMResult:
-        """The record of a fit."""
-        fitted, gauged = self._step().fitted(state, self.regularization)
-        ending = ending if gauged else Ending.NO_GAUGE
-        rows = self.inner_iter * state.n_rows
-        return EMResult(
-            model=fitted,
-            log_likelihoods=frozen(log_likelihoods),
-            param_changes=frozen(changes),
-            n_iter=state.n_steps,
-            converged=None if ending is Ending.STEPS_DONE else False,
-            elapsed_time=math.nan,
-            code=int(ending),
-            n_passes=(1 if math.isnan(n) else math.ceil(rows / n)) + len(log_likelihoods),
-            log_likelihood=log_likelihoods[-1] * n if log_likelihoods else math.nan,
-            n_observations=n,
-            n_parameters=fitted.n_parameters,
-            regularization=self.regularization,
+        return IncrementalFit(
+            state,
+            drawn,
+            step,
+            self.max_steps,
+            self.regularization,
+            progress,
+            LikelihoodPasses(step, drawn.source, self.max_steps, progress, self.verbose),
+            checkpoint_of(self, _DECISIVE, state.start, **identity),
         )
 
     def _step(self) -> Step:

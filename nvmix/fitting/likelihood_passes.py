@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nvmix.fitting.batches import check_same_rows
 from nvmix.fitting.observed import PassedOver, observed
@@ -23,6 +23,24 @@ if TYPE_CHECKING:
 _NUMBER = 10
 
 
+class Told(NamedTuple):
+    """What passes have told.
+
+    Attributes
+    ----------
+    values : tuple of float
+        Mean log-likelihoods.
+    steps : int
+        Steps before the last of them; -1 before the first.
+    n_rows : float
+        Rows of a pass; nan before one is made.
+    """
+
+    values: tuple[float, ...] = ()
+    steps: int = -1
+    n_rows: float = math.nan
+
+
 class LikelihoodPasses:
     """Mean log-likelihoods of all rows, after steps k max_steps / 10; none unless verbose.
 
@@ -38,6 +56,11 @@ class LikelihoodPasses:
         Is told of each.
     verbose : int
         Whether to make any.
+
+    Attributes
+    ----------
+    told : Told
+        What they have told.
     """
 
     def __init__(
@@ -53,10 +76,7 @@ class LikelihoodPasses:
             # Columns are not looked at: verbose or not, a fit is the same.
             self._e_step = rows.sums if isinstance(rows, PassedOver) else rows.e_step
             self._due = frozenset(k * max_steps // _NUMBER for k in range(1, _NUMBER + 1))
-        self._last = -1
-        self.values: list[float] = []
-        # Rows of a pass; nan before one is made.
-        self.n_rows = math.nan
+        self.told = Told()
 
     def after(self, state: State) -> None:
         """Make a pass if one is due.
@@ -77,15 +97,14 @@ class LikelihoodPasses:
         state : State
             Where the stream has ended.
         """
-        if self._e_step is not None and self._last != state.n_steps:
+        if self._e_step is not None and self.told.steps != state.n_steps:
             self._pass(state, self._e_step)
 
     def _pass(self, state: State, e_step: EStep) -> None:
         """Take the log-likelihood of the model that would be handed out."""
         model, _ = self._step.fitted(state, "none")
         statistics = e_step(model.block, model.subordinator.gig)
-        check_same_rows(self.n_rows, statistics.weight, self._source)
-        self.n_rows = float(statistics.weight)
-        self.values.append(float(statistics.mean_log_likelihood))
-        self._last = state.n_steps
-        self._progress.checkpoint(state.n_steps, self.values[-1])
+        n_rows, value = float(statistics.weight), float(statistics.mean_log_likelihood)
+        check_same_rows(self.told.n_rows, n_rows, self._source)
+        self.told = Told((*self.told.values, value), state.n_steps, n_rows)
+        self._progress.checkpoint(state.n_steps, value)

@@ -1,11 +1,11 @@
-"""Where a step-by-step fit stands, as numbers and arrays, and back."""
+"""Where a fit stands, as numbers and arrays, and back: of batch EM, and of a stream."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -13,16 +13,22 @@ from nvmix._exceptions import CheckpointError
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Ending
 from nvmix.fitting.acceleration import Extrapolation
+from nvmix.fitting.batches import Place
+from nvmix.fitting.likelihood_passes import Told
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.distributions.mixture import NormalMixture
+    from nvmix.fitting.online import State
     from nvmix.fitting.steps import Track
 
 # Relative difference that machines and roundings may make between two starts.
 _SAME: Final = 1e-9
 _COUNTS: Final = ("value", "gain", "passes", "plain", "quiet")
 _STATISTICS: Final = tuple(field.name for field in fields(SufficientStatistics))
+# Of the state of a stream.
+_STEPS: Final = ("n_steps", "n_rows")
+_MEANS: Final = ("eta", "average")
 _EXTRAPOLATION: Final = (
     "method", "origin", "scale", "s", "metric", "damping", "longest", "cautious", "extrapolated",
 )  # fmt: skip
@@ -80,8 +86,89 @@ def restore(track: Track, state: dict[str, Any]) -> None:
         _check_start(track.start, state)
         _restore(track, state)
     except KeyError as error:
-        msg = f"checkpoint has no {error}, which this version of nvmix needs"
-        raise CheckpointError(msg) from error
+        raise _lacking(error) from error
+
+
+class Standing(NamedTuple):
+    """Where an incremental fit stands.
+
+    Attributes
+    ----------
+    state : State
+        Of its stream.
+    changes : list of float
+        Parameter changes of its steps, and maybe of later ones.
+    told : Told
+        Likelihoods of all rows.
+    place : Place
+        Where its batches stand.
+    """
+
+    state: State
+    changes: list[float]
+    told: Told
+    place: Place
+
+    def parts(self) -> dict[str, Any]:
+        """Numbers, texts and arrays by name, from which `of` makes the same."""
+        state = self.state
+        found = {
+            **_parts("start", state.start),
+            **_parts("model", state.model),
+            **{name: getattr(state, name) for name in _STEPS},
+            "changes": np.array(self.changes[: state.n_steps]),
+            **{f"told.{name}": x for name, x in self.told._asdict().items()},
+            **{f"place.{name}": x for name, x in self.place._asdict().items() if x is not None},
+        }
+        for name in _MEANS:
+            eta = getattr(state, name)
+            found |= {} if eta is None else _flat(name, eta)
+        return found
+
+    @classmethod
+    def of(cls, start: State, found: dict[str, Any]) -> Standing:
+        """Where another fit stood.
+
+        Parameters
+        ----------
+        start : State
+            Of a new stream from the same model.
+        found : dict
+            Its `parts`.
+
+        Returns
+        -------
+        Standing
+            From which that goes on.
+
+        Raises
+        ------
+        CheckpointError
+            If it began elsewhere, or something is missing.
+        """
+        try:
+            _check_start(start.start, found)
+            state = {name: found[name] for name in _STEPS}
+            state |= {
+                name: _statistics(name, found) if f"{name}.weight" in found else None
+                for name in _MEANS
+            }
+            state["model"] = _model(start.model, found)
+            told = Told._make(found[f"told.{name}"] for name in Told._fields)
+            found = {"place.rest": None, **found}
+            return cls(
+                replace(start, **state),
+                found["changes"].tolist(),
+                told._replace(values=tuple(told.values)),
+                Place._make(found[f"place.{name}"] for name in Place._fields),
+            )
+        except KeyError as error:
+            raise _lacking(error) from error
+
+
+def _lacking(error: KeyError) -> CheckpointError:
+    """What to raise where a name is not found."""
+    return CheckpointError(f"checkpoint has no {error}, which this version of nvmix needs")
 
 
 def _check_start(start: NormalMixture, state: dict[str, Any]) -> None:

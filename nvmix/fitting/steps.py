@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nvmix._exceptions import CheckpointError, DegenerateError, SolveError
@@ -12,7 +13,7 @@ from nvmix.backends._protocol import Course, Ending
 from nvmix.backends._tolerances import FALL, NO_GAIN, QUIET, ROUNDING
 from nvmix.fitting.acceleration import Extrapolation
 from nvmix.fitting.change import displacement
-from nvmix.fitting.standing import restore
+from nvmix.fitting.standing import restore, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +175,7 @@ class StepLoop:
             self.report(len(track.changes) + 1, track.log_likelihoods[-1], change)
         ending = track.take(model, batch, change, worth, self.plan)
         if self.checkpoint is not None:
-            self.checkpoint.note(track)
+            self.checkpoint.note(partial(dict, state_of(track)))
         return True, ending
 
 
