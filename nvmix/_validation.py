@@ -394,6 +394,10 @@ def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
 
 def finite_rows(values: FloatArray, missing: str, first: int, number: int | None) -> None:
     """Check that none is beyond 1e150, or nan unless that is missing, and no row all missing."""
+    # Nothing as large as the rows is made where all is well.
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
+    if missing != "em" and largest <= _LARGEST:
+        return
     size = np.abs(values)
     bad = size > _LARGEST if missing == "em" else ~(size <= _LARGEST)
     empty = np.isnan(values).all(axis=1) if missing == "em" else bad[:0, 0]

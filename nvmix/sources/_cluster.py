@@ -18,7 +18,7 @@ from nvmix.backends.cpu._threads import alone
 from nvmix.sources._protocol import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from nvmix._typing import FloatArray
 
@@ -141,7 +141,7 @@ class Cluster:
         """The blocks by number."""
         return {place[2]: block for place, block in zip(self.places, self.blocks, strict=True)}
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk, None, None]:
         """The chunks of one pass, in order, which come here one by one."""
         for block, place in zip(self.blocks, self.places, strict=True):
             weights, first, number = place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from nvmix._typing import FloatArray
 
@@ -60,7 +60,7 @@ class Source(Protocol):
             The sum over all chunks; the same bits each time.
         """
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk, None, None]:
         """The chunks of one pass, in order, here; an array may be filled anew later in the pass."""
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Whole(NamedTuple):
         """The function of all rows."""
         return function(Chunk(self.values, self.weights))
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk, None, None]:
         """All rows."""
         yield Chunk(self.values, self.weights)
 

@@ -108,7 +108,9 @@ def of_arrow(data: Any, names: list[str]) -> Reader:
             file = importlib.import_module("pyarrow.parquet").ParquetFile
             for fragment in fragments:
                 with fragment.open() as opened:
-                    yield from _of_parquet(file(opened), names, rows)
+                    # Whole column chunks would be read and kept; an eighth of a chunk is not much.
+                    parquet = file(opened, pre_buffer=False, buffer_size=rows)
+                    yield from _of_parquet(parquet, names, rows)
         elif hasattr(data, "scanner"):
             yield from data.scanner(names, **_frugal(data, rows)).to_batches()
         else:
