@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvmix._validation import sample
+from nvmix._observations import sample
 from nvmix.distributions import GeneralizedHyperbolic, Hyperbolic, NormalInverseGaussian
 from nvmix.fitting.em import BatchEMFitter
 

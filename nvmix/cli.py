@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from nvmix import __version__
 from nvmix._csv import CSVError, read_csv
-from nvmix._validation import Data, sample
+from nvmix._observations import Data, sample
 from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
 from nvmix.distributions import Hyperbolic, NormalMixture

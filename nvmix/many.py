@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from nvmix._validation import observations, row_weights
+from nvmix._observations import observations, row_weights
 from nvmix.backends.cpu._threads import get_num_threads
 from nvmix.distributions.names import family_of
 from nvmix.fitting.em import BatchEMFitter

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 import numpy as np
 from scipy.special import chdtrc
 
+from nvmix._observations import Data, row_weights, sample
 from nvmix._tables import html_table, text_table
-from nvmix._validation import Data, instance, row_weights, sample
+from nvmix._validation import instance
 from nvmix.distributions import (
     GeneralizedHyperbolic,
     NormalInverseGamma,

@@ -17,7 +17,7 @@ from nvmix import (
     Status,
     VarianceGamma,
 )
-from nvmix._validation import Data
+from nvmix._observations import Data
 from nvmix.backends import ACCELERATIONS
 from nvmix.fitting.acceleration import Extrapolation
 from nvmix.fitting.observed import observed

@@ -18,7 +18,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 # A module may import from its own layer and from those before it.
 LAYERS = (
     ("_typing", "_exceptions", "_arrays", "_pytrees"),
-    ("_columns", "_linalg", "_sums", "_validation", "_statistics", "_tables"),
+    ("_columns", "_linalg", "_sums", "_validation", "_observations", "_statistics", "_tables"),
     ("backends",),
     ("special", "_csv", "datasets"),
     ("sources",),

@@ -58,6 +58,18 @@ def test_data(family, X, error, match):
         make(family).fit(X)
 
 
+def test_columns_of_many_rows_are_judged_by_all_where_some_do_not_tell():
+    X = np.random.default_rng(0).standard_normal((5000, 2))
+    fit = make(NormalInverseGaussian).fit
+    for column, match in ((np.ones(5000), "constant"), (X[:, 0] / 3.0, "collinear")):
+        with pytest.raises(ValueError, match=match):
+            fit(np.c_[X[:, 0], column])
+    with pytest.raises(ValueError, match=r"got nan at index \(4999, 1\)"):
+        fit(np.r_[X[:-1], [[0.0, np.nan]]])
+    rare = np.where(np.arange(5000) % 16 == 1, X[:, 1], 0.0)
+    assert fit(np.c_[X[:, 0], rare], tol=1.0).converged
+
+
 def test_wrong_number_of_columns(model):
     wide = np.random.default_rng(0).standard_normal((9, 3))
     for call in (model.fit, model.e_step, model.marginal_log_likelihood):

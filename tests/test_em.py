@@ -21,7 +21,7 @@ from nvmix import (
     get_num_threads,
     set_num_threads,
 )
-from nvmix._validation import sample
+from nvmix._observations import sample
 from nvmix.backends.cpu import CPUBackend, _table
 
 GAUGES = ["none", "det_sigma_one", "det_sigma_x", "a_eq_b"]

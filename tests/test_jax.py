@@ -24,7 +24,7 @@ from nvmix import (
     VarianceGamma,
     special,
 )
-from nvmix._validation import sample
+from nvmix._observations import sample
 from nvmix.backends import GAUGES, M_STEP_METHODS, get_backend
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")

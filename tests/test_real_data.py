@@ -13,7 +13,7 @@ from nvmix import (
     Status,
     VarianceGamma,
 )
-from nvmix._validation import sample
+from nvmix._observations import sample
 from nvmix.datasets import load_crude_oil
 
 nasdaq = pytest.importorskip("arch.data.nasdaq", reason="arch is not installed")

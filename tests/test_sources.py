@@ -18,7 +18,7 @@ from nvmix._sums import PairwiseSum, pairwise_sum
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.observed import PassedOver
 from nvmix.fitting.status import Status
-from nvmix.sources import Stream, source_of
+from nvmix.sources import Stream, source_of, starting_rows
 
 COLUMNS = ("left", "middle", "right")
 
@@ -304,12 +304,27 @@ class TestOneAnswer:
         np.testing.assert_allclose(parts.model.mean(), whole.model.mean(), atol=1e-12)
         assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-12)
 
-    def test_for_a_start_from_more_rows_than_it_takes(self):
+    def test_for_a_start_from_more_rows_than_it_takes(self, tmp_path):
         X = np.random.default_rng(0).standard_t(5.0, (300_000, 1))
-        one = NormalInverseGaussian.default_init(chunks_of(X, 1000))
-        other = NormalInverseGaussian.default_init(chunks_of(X, 299_999))
-        np.testing.assert_array_equal(one.mu, other.mu)
-        assert one.subordinator == other.subordinator
+        start = NormalInverseGaussian.default_init(X)
+        for data in (chunks_of(X, 1000), chunks_of(X, 299_999), _memmap(X, tmp_path)):
+            other = NormalInverseGaussian.default_init(data)
+            np.testing.assert_array_equal(other.mu, start.mu)
+            assert other.subordinator == start.subordinator
+        np.testing.assert_array_equal(NormalInverseGaussian.default_init(X[::4]).mu, start.mu)
+
+    @pytest.mark.parametrize(("n", "d", "k"), [(262_145, 1, 4), (30_000, 300, 4)])
+    def test_a_start_takes_evenly_spaced_rows(self, n, d, k):
+        X = np.random.default_rng(0).standard_normal((n, d))
+        rows = starting_rows(X).values
+        np.testing.assert_array_equal(rows, X[::k])
+        np.testing.assert_array_equal(starting_rows(chunks_of(X, 7001)).values, rows)
+
+    def test_a_start_takes_all_rows_where_columns_vary_in_others_only(self):
+        X = np.random.default_rng(0).standard_normal((150_000, 2))
+        X[:, 1] = 0.0
+        X[1::1000, 1] = 1.0
+        assert len(starting_rows(X).values) == len(X)
 
 
 class TestStatistics:

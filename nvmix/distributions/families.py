@@ -92,8 +92,8 @@ class VarianceGamma(NormalMixture):
         Parameters
         ----------
         X : (n, d) array_like or source
-            Observations, as of `fit`; the names of columns are kept. Of a source up to 131,072
-            rows, evenly spaced, make the start.
+            Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
+            most, evenly spaced, make the start, fewer of more than 32 columns.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 
@@ -315,13 +315,13 @@ class GeneralizedHyperbolic(NormalMixture):
 
         The likelihood never falls, so that a fit from here ends at least as high as the fits of
         `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and `Hyperbolic` from their
-        own starts. It costs those four fits.
+        own starts, to the rows that make the start. It costs those four fits.
 
         Parameters
         ----------
         X : (n, d) array_like or source
-            Observations, as of `fit`; the names of columns are kept. Of a source up to 131,072
-            rows, evenly spaced, make the start.
+            Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
+            most, evenly spaced, make the start, fewer of more than 32 columns.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 

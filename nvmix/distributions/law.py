@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from nvmix._arrays import namespace, on_jax, traced
+from nvmix._observations import observations, points
 from nvmix._pytrees import pytree
-from nvmix._validation import (
-    cholesky,
-    generator,
-    instance,
-    integer,
-    lower_factor,
-    observations,
-    points,
-    positive,
-    vector,
-)
+from nvmix._validation import cholesky, generator, instance, integer, lower_factor, positive, vector
 from nvmix.backends import get_backend, get_functions
 from nvmix.backends._protocol import Gaussian
 

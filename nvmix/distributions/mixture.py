@@ -10,13 +10,9 @@ import numpy as np
 from nvmix._arrays import namespace, on_jax
 from nvmix._exceptions import DegenerateError, SolveError
 from nvmix._linalg import inverse_lower
+from nvmix._observations import observations, row_weights
 from nvmix._statistics import SufficientStatistics
-from nvmix._validation import (
-    instance,
-    observations,
-    one_of,
-    row_weights,
-)
+from nvmix._validation import instance, one_of
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends._protocol import GIGStatus
 from nvmix.distributions._normal_block import FREE, normal_block
@@ -65,8 +61,8 @@ class NormalMixture(MixtureLaw):
         Parameters
         ----------
         X : (n, d) array_like or source
-            Observations, as of `fit`; the names of columns are kept. Of a source up to 131,072
-            rows, evenly spaced, make the start.
+            Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
+            most, evenly spaced, make the start, fewer of more than 32 columns.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 

@@ -14,14 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from nvmix._arrays import namespace, on_jax
-from nvmix._validation import (
-    generator,
-    integer,
-    one_of,
-    positive,
-    real_or_nan,
-    vector,
-)
+from nvmix._validation import generator, integer, one_of, positive, real_or_nan, vector
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions, get_sampler
 from nvmix.backends._protocol import Fixed, GIGStatus
 

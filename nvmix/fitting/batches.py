@@ -12,7 +12,8 @@ import numpy as np
 
 from nvmix._arrays import on_jax, traced
 from nvmix._exceptions import CheckpointError
-from nvmix._validation import finite_rows, generator
+from nvmix._observations import finite_rows
+from nvmix._validation import generator
 from nvmix.sources import Whole
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nvmix._arrays import traced
+from nvmix._observations import MISSING, Data, row_weights, sample
 from nvmix._validation import (
-    MISSING,
-    Data,
     boolean,
     instance,
     integer,
@@ -21,8 +20,6 @@ from nvmix._validation import (
     one_of,
     optional_callable,
     optional_path,
-    row_weights,
-    sample,
 )
 from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
 from nvmix.backends._protocol import Plan

@@ -9,17 +9,17 @@ import numpy as np
 
 from nvmix._arrays import on_jax, traced
 from nvmix._exceptions import ConvergenceWarning, DegenerateError, SolveError
+from nvmix._observations import observations
+from nvmix._observations import sample as validated_sample
 from nvmix._validation import (
     boolean,
     instance,
     integer,
     nonnegative,
-    observations,
     one_of,
     optional_callable,
     optional_path,
 )
-from nvmix._validation import sample as validated_sample
 from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS
 from nvmix.fitting.batches import Batches, generator_of_key, state_of_generator
 from nvmix.fitting.checkpoint import check_resumable, checkpoint_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from nvmix._validation import finite_rows
+from nvmix._observations import finite_rows
 from nvmix.backends import get_backend
 from nvmix.fitting.spread import check_sample
 from nvmix.sources import Cluster, Whole

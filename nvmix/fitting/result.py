@@ -10,8 +10,8 @@ import numpy as np
 
 from nvmix._arrays import namespace, traced
 from nvmix._exceptions import ConvergenceWarning
+from nvmix._observations import row_weights, sample
 from nvmix._pytrees import pytree
-from nvmix._validation import row_weights, sample
 from nvmix.fitting.standard_errors import standard_errors
 from nvmix.fitting.status import Status
 

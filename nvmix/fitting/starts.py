@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
-from nvmix._validation import Data
+from nvmix._observations import Data
 from nvmix.fitting.em import BatchEMFitter
 
 if TYPE_CHECKING:

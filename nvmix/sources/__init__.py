@@ -12,14 +12,8 @@ import numpy as np
 
 from nvmix._arrays import on_jax
 from nvmix._columns import column_names, frame_values, same_columns
-from nvmix._validation import (
-    MISSING,
-    Data,
-    array,
-    one_of,
-    row_weights,
-    starting_sample,
-)
+from nvmix._observations import MISSING, Data, row_weights, starting_sample
+from nvmix._validation import array, one_of
 from nvmix.sources._cluster import Cluster
 from nvmix.sources._protocol import Chunk, Source, Whole
 from nvmix.sources._readers import of_array, of_arrow, of_dask
@@ -116,7 +110,7 @@ def starting_rows(X: Any, missing: str = "raise") -> Data:
     Returns
     -------
     Data
-        All rows of an array; of a source up to 131,072, evenly spaced.
+        All rows; of more than 131,072, or of many columns 32 MiB, evenly spaced ones.
 
     Raises
     ------

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from nvmix._exceptions import ReadError
+from nvmix._observations import chunk_values
 from nvmix._sums import PairwiseSum
-from nvmix._validation import chunk_values
 from nvmix.backends.cpu._threads import alone
 from nvmix.sources._protocol import Chunk
 

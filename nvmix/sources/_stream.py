@@ -12,8 +12,8 @@ import numpy as np
 
 from nvmix._columns import column_names, same_columns
 from nvmix._exceptions import ReadError
+from nvmix._observations import chunk_values, chunk_weights
 from nvmix._sums import PairwiseSum
-from nvmix._validation import chunk_values, chunk_weights
 from nvmix.sources._protocol import Chunk
 from nvmix.sources._readers import AHEAD, table_values
 

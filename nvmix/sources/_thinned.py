@@ -1,23 +1,19 @@
-"""Rows to make a starting model from: all of them, or evenly spaced ones of a source."""
+"""Rows to make a starting model from: all of few, evenly spaced ones of many."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nvmix._validation import Data, finite_rows, starting_sample
+from nvmix._observations import Data, finite_rows, most_rows, spacing, starting_sample
 from nvmix.sources._cluster import Cluster
-from nvmix.sources._readers import rows_of_chunk
 
 if TYPE_CHECKING:
     from nvmix._typing import FloatArray
     from nvmix.sources._protocol import Chunk, Source
-
-# The most rows that a start is made from, if these are no more than a chunk.
-_MOST: Final = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class _Every:
 
 
 def thinned(source: Source) -> Data:
-    """Validated rows of a source, evenly spaced, to make a starting model from.
+    """Validated rows of a source to make a starting model from, evenly spaced.
 
     The stride is the least power of 2 that leaves few enough, so that chunks do not matter.
 
@@ -47,7 +43,7 @@ def thinned(source: Source) -> Data:
     Returns
     -------
     Data
-        All rows of a short source; else half of the most rows, at least.
+        All rows, or at least half as many as there may be.
 
     Raises
     ------
@@ -59,31 +55,23 @@ def thinned(source: Source) -> Data:
 
 
 def _in_order(source: Source) -> FloatArray:
-    """Rows as they come: every second of those at hand goes when there are too many."""
+    """Rows as they come: some of those at hand go when there are too many."""
     stride, kept = 1, np.empty((0, 1))
     with closing(source.chunks()) as chunks:
         for chunk in chunks:
             m, d = chunk.values.shape
-            while chunk.first + m > stride * _most(d):
-                stride, kept = 2 * stride, kept[::2]
-            rows = _Every(stride, source.missing)(chunk)
+            stride, before = spacing(chunk.first + m, most_rows(d)), stride
+            kept, rows = kept[:: stride // before], _Every(stride, source.missing)(chunk)
             kept = rows if chunk.first == 0 else np.concatenate([kept, rows])
     return kept
 
 
 def _of_cluster(source: Cluster) -> FloatArray:
     """Rows that workers choose, as there are known to be so many."""
-    stride, most = 1, _most(source.d or 1)
-    while source.n_rows > stride * most:
-        stride *= 2
+    stride = spacing(source.n_rows, most_rows(source.d or 1))
     return source.fold(_Every(stride, source.missing), _one_after_the_other)
 
 
 def _one_after_the_other(left: FloatArray, right: FloatArray) -> FloatArray:
     """Rows of both."""
     return np.concatenate([left, right])
-
-
-def _most(d: int) -> int:
-    """Rows of d columns that are few enough."""
-    return min(_MOST, rows_of_chunk(d))
