@@ -1,4 +1,4 @@
-"""Observations as callers have them: the one place that raises on bad rows and weights.
+"""Validation of observations and their weights: every message names them and what they have.
 
 What JAX traces has a shape and no numbers yet: its shape is checked, and it passes as it is.
 """
@@ -191,6 +191,8 @@ def starting_sample(X: Any, missing: str = "raise") -> Data:
 def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
     """Return the (m, d) real rows of a chunk, which may be none; nan and infinite ones pass."""
     values = real_or_nan(name, frame_values(value))
+    if values.shape == (0,):
+        return values.reshape(0, d or 1)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] == 0 or d not in (None, values.shape[1]):
@@ -207,7 +209,10 @@ def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
         msg = f"{name} must have shape ({m},), one for each row, got {np.shape(value)}"
         raise ValueError(msg)
     if not ((weights >= 0.0) & (weights < LARGEST)).all():
-        msg = f"{name} must be nonnegative and below 1e150, got {weights.min()}, {weights.max()}"
+        msg = (
+            f"{name} must be nonnegative and below 1e150, got them from {weights.min()} to "
+            f"{weights.max()}"
+        )
         raise ValueError(msg)
     return weights
 

@@ -1,4 +1,4 @@
-"""The one place that raises on bad input: every message names the parameter and what it got.
+"""Validation of parameters: every message names the parameter and what it got.
 
 What JAX traces has a shape and no numbers yet: its shape is checked, and it passes as it is.
 """
@@ -111,7 +111,8 @@ def mapping(name: str, value: Any) -> dict[str, Any] | None:
 
 def instance(name: str, value: object, kind: type) -> None:
     """Check that value is an instance of a class."""
-    if not isinstance(value, kind):
+    # A class passes for an instance of a protocol.
+    if not isinstance(value, kind) or isinstance(value, type):
         msg = f"{name} must be a {kind.__name__}, got {type(value).__name__}"
         raise TypeError(msg)
 
@@ -126,9 +127,9 @@ def generator(seed: Any, name: str = "seed") -> np.random.Generator:
 
 
 def optional_callable(name: str, value: T) -> T:
-    """Return a callable or None."""
-    if value is not None and not callable(value):
-        msg = f"{name} must be callable or None, got {value!r}"
+    """Return a callable, which is not a class, or None."""
+    if value is not None and (not callable(value) or isinstance(value, type)):
+        msg = f"{name} must be callable or None, and no class, got {value!r}"
         raise TypeError(msg)
     return value
 
@@ -138,7 +139,8 @@ def optional_path(name: str, value: Any) -> Path | None:
     if value is not None and not isinstance(value, str | os.PathLike):
         msg = f"{name} must be a path or None, got {value!r}"
         raise TypeError(msg)
-    return None if value is None else Path(value)
+    # Wherever the process goes from here, and whatever a link leads to.
+    return None if value is None else Path(value).resolve()
 
 
 def real_or_nan(name: str, value: Any) -> FloatArray:
@@ -158,7 +160,9 @@ def array(name: str, value: Any) -> FloatArray:
         return namespace(value).asarray(value, float)  # type: ignore[no-any-return]
     result = real_or_nan(name, value)
     # One sum tells, without an array of flags, unless it overflows.
-    if not (np.isfinite(result.sum()) or np.isfinite(result).all()):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = result.sum()
+    if not (np.isfinite(total) or np.isfinite(result).all()):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0])
         place = f" at index {where}" if where else ""
         msg = f"{name} must be finite, got {result[where]}{place}"

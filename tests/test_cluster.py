@@ -1,12 +1,10 @@
 """Rows on the worker processes of a Dask cluster, one of which may die."""
 
-import contextlib
-import gc
 import os
 import signal
 import sys
-import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from conftest import make
 
 from nvmix import IncrementalEMFitter, NormalInverseGaussian, ReadError, VarianceGamma
 from nvmix.fitting.em import BatchEMFitter
+from nvmix.sources import source_of
 
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
 arrays = pytest.importorskip("dask.array", reason="dask is not installed")
@@ -96,25 +95,25 @@ def test_a_start_and_statistics_are_those_of_memory(client, X):
 def test_a_killed_worker_loses_nothing(client, X, start):
     """One of two workers is killed amid a fit: same bits, by what the other makes again."""
     data = arrays.from_array(X, chunks=(1000, 3)).persist()
-    fitter = BatchEMFitter(tol=0.0, max_iter=60)
+    pids = client.run(os.getpid)
+    steps = []
+
+    def killing(previous, batch, step):
+        steps.append(step)
+        if step == 5 and victims:
+            os.kill(victims.pop(), signal.SIGKILL)
+        return batch
+
+    fitter, victims = BatchEMFitter(tol=0.0, max_iter=20, eta_update=killing), []
     expected = fitter.run_on(start, data)
-    victim = next(iter(client.run(os.getpid).values()))
-    died = threading.Event()
-
-    def kill():
-        time.sleep(0.2 * expected.elapsed_time)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-        died.set()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
+    victims.append(next(iter(pids.values())))
     found = fitter.run_on(start, data)
-    assert died.is_set()
-    killer.join()
+    assert not victims
+    assert steps == 2 * list(range(20))
     np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
     np.testing.assert_array_equal(found.model.L_sigma, expected.model.L_sigma)
     client.wait_for_workers(2, timeout=60)
+    assert set(client.run(os.getpid).values()) != set(pids.values())
 
 
 def test_a_fit_on_a_cluster_resumes(client, X, start, tmp_path):
@@ -123,6 +122,18 @@ def test_a_fit_on_a_cluster_resumes(client, X, start, tmp_path):
     BatchEMFitter(tol=1e-8, max_iter=4, checkpoint=path).run_on(start, data)
     found = BatchEMFitter(tol=1e-8, checkpoint=path, resume=True).run_on(start, data)
     np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
+
+
+def test_blocks_are_shared_out_to_threads(client, X):
+    """Also those that all workers have, and those that none has yet."""
+    blocks = arrays.from_array(X, chunks=(1000, 3))
+    source = source_of(blocks)
+    client.replicate(source.blocks)
+    source._seen = -np.inf
+    assert sorted(map(len, source._grouped())) == [10, 10]
+    source.client = SimpleNamespace(nthreads=client.nthreads, who_has=lambda _: {})
+    source._seen = -np.inf
+    assert sorted(map(len, source._grouped())) == [1] * 20
 
 
 class TestErrors:
@@ -146,13 +157,33 @@ class TestErrors:
             IncrementalEMFitter().fit(start, data, key=0)
 
     def test_nothing_stays_on_the_workers(self, client, X, start):
-        bad = X.copy()
-        bad[1234, 1] = np.nan
-        for data in (bad, X):
-            with contextlib.suppress(ValueError):
-                start.fit(arrays.from_array(data, chunks=(5000, 3)))
+        """Neither after a fit, nor while what has ended it is remembered."""
+        data = arrays.from_array(X, chunks=(5000, 3))
+        bad, collinear = X.copy(), X.copy()
+        bad[1234, 1], collinear[:, 2] = np.nan, X[:, 0] + X[:, 1]
+
+        def broken(previous, batch, step):
+            raise KeyboardInterrupt
+
+        def calls():
+            yield lambda: start.fit(data)
+            yield lambda: start.fit(arrays.from_array(bad, chunks=(5000, 3)))
+            yield lambda: start.fit(arrays.from_array(collinear, chunks=(5000, 3)))
+            yield lambda: start.fit(data, eta_update=broken)
+            yield lambda: start.fit(data, weights=np.ones(3))
+            yield lambda: start.e_step(data)
+            yield lambda: NormalInverseGaussian.default_init(data)
+            yield lambda: IncrementalEMFitter(eta_update=broken).fit(start, data, key=0)
+            yield lambda: IncrementalEMFitter(max_steps=3).fit(start, data, key=0)
+
+        remembered = []
+        for call in calls():
+            try:
+                call()
+            except (ValueError, KeyboardInterrupt) as error:
+                remembered.append(error)
+        assert len(remembered) == 5
         for _ in range(100):
-            gc.collect()
             kept = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
             if kept == 0:
                 break

@@ -33,7 +33,7 @@ class TestForecast:
         assert lefts[3:] == [5, 4]
 
     def test_it_is_no_longer_than_the_most(self):
-        assert Forecast(10, 1e-8).left(4, -1.0, 0.1) != Forecast(10).left(4, -1.0, 0.1)
+        assert math.isnan(Forecast(10, 1e-8).left(4, -1.0, 0.1))
         assert Forecast(10).left(4, -1.0, 0.1) == 6
         growing = Forecast(10, 1e-8)
         growing.left(1, -1.0, 0.1)
@@ -67,6 +67,12 @@ def test_rows_are_counted_and_not_their_weights(X, capsys, monkeypatch):
     start = NormalInverseGaussian.default_init(X)
     start.fit(lambda: np.array_split(X, 2), weights=np.full(len(X), 1e-3), verbose=1)
     assert "2000 of 4000 rows of a pass" in capsys.readouterr().out
+
+
+def test_a_clock_that_stands_still_is_no_error(X, capsys, monkeypatch):
+    monkeypatch.setattr(module.time, "monotonic", lambda: 1.0)
+    make(NormalInverseGaussian).fit(lambda: np.array_split(X, 2), verbose=2)
+    assert "converged" in capsys.readouterr().out
 
 
 def test_a_quiet_fit_is_quiet(X, capsys, monkeypatch):

@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
-import weakref
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -258,6 +258,23 @@ class TestOneAnswer:
         start = NormalInverseGaussian.default_init(X)
         same_fit(start.fit(data), start.fit(X[X[:, 0] > 0.0]))
 
+    def test_of_some_row_groups(self, X, tmp_path):
+        dataset = pytest.importorskip("pyarrow.dataset")
+        (fragment,) = dataset.dataset(_parquet(X, tmp_path)).get_fragments()
+        part = dataset.FileSystemDataset(
+            [fragment.subset(row_group_ids=[1, 3])],
+            fragment.physical_schema,
+            fragment.format,
+            fragment.filesystem,
+        )
+        start = NormalInverseGaussian.default_init(X)
+        same_fit(start.fit(part), start.fit(np.concatenate([X[800:1600], X[2400:3200]])))
+
+    def test_of_batches_with_the_index_of_pandas(self, X, tmp_path):
+        table = _table(X, tmp_path).to_pandas().sample(frac=1.0, random_state=0)
+        batches = pytest.importorskip("pyarrow").Table.from_pandas(table).to_batches(900)
+        assert NormalInverseGaussian.default_init(lambda: batches).columns == COLUMNS
+
     def test_of_nullable_columns(self, X, tmp_path):
         frame = _table(X, tmp_path).to_pandas().astype("Float64")
         holes = frame.mask(frame > 6.0)
@@ -325,6 +342,11 @@ class TestOneAnswer:
         X[:, 1] = 0.0
         X[1::1000, 1] = 1.0
         assert len(starting_rows(X).values) == len(X)
+        with pytest.raises(
+            ValueError, match=r"constant column.*one in every 2 rows, of"
+        ):
+            starting_rows(chunks_of(X, 7001))
+        assert starting_rows(chunks_of(X[1:], 7001)).values.shape == (75_000, 2)
 
 
 class TestStatistics:
@@ -353,8 +375,8 @@ class TestStatistics:
         assert moved.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-13)
         np.testing.assert_allclose(moved.model.mu - 2.0**20, expected.model.mu, atol=1e-9)
 
-    def test_sums_of_a_billion_rows_keep_their_digits(self):
-        """1e9 rows as 1e5 equal chunks of 1e4: a power of 2 of them has no rounding at all."""
+    def test_sums_of_as_many_chunks_as_a_billion_rows_make_keep_their_digits(self):
+        """1e5 equal chunks of 1e4 rows: a power of 2 of them has no rounding at all."""
         term = 0.1
         assert pairwise_sum((term for _ in range(1 << 17)), operator.add) == term * (1 << 17)
         total = pairwise_sum((term for _ in range(100_000)), operator.add)
@@ -439,20 +461,31 @@ class TestReading:
         source = Stream(chunks, None, None, "raise", None, "chunks")
         assert source.fold(work, operator.add) == [True] * 3
 
-    def test_holds_few_chunks_at_once(self):
-        alive, most = weakref.WeakValueDictionary(), 0
+    @pytest.mark.parametrize("fresh", [True, False])
+    def test_holds_few_chunks_at_once(self, fresh):
+        """Of 40 that are read, those that are worked on, ready and being read."""
+        buffer = np.empty((1 << 14, 8))
 
         def chunks():
-            nonlocal most
-            for i in range(30):
-                rows = np.full((100, 1), float(i))
-                alive[i] = rows
-                most = max(most, len(alive))
+            for i in range(40):
+                rows = np.empty_like(buffer) if fresh else buffer
+                rows[:] = i
                 yield rows
 
         source = Stream(chunks, None, None, "raise", None, "chunks")
+        tracemalloc.start()
         source.fold(lambda chunk: float(chunk.values.sum()), operator.add)
-        assert most <= 5
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert 2 * buffer.nbytes < most < 5 * buffer.nbytes
+
+    def test_a_start_holds_few_rows_at_once(self):
+        rows = np.random.default_rng(0).standard_normal((1 << 14, 16))
+        tracemalloc.start()
+        starting_rows(lambda: (rows for _ in range(100)))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 5 * 8 * 16 * 131_072
 
     def test_ends_with_the_pass_that_an_error_ends(self, X):
         before = threading.active_count()
@@ -466,6 +499,27 @@ class TestReading:
             if thread.name.startswith("nvmix-reader"):
                 thread.join(timeout=30.0)
         assert threading.active_count() <= before
+
+
+def test_a_process_ends_well_amid_a_pass(tmp_path):
+    """A thread that is still in a library of C++ when the interpreter ends would abort it."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    table = _table(np.random.default_rng(0).standard_normal((300_000, 3)), tmp_path)
+    parquet.write_table(table, tmp_path / "x.parquet", row_group_size=100_000)
+    code = """
+import sys
+from nvmix import IncrementalEMFitter, NormalInverseGaussian
+start = NormalInverseGaussian.from_classical(
+    mu=[0.0] * 3, gamma=[0.0] * 3, sigma=[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]], mu_ig=1.0, lam=1.0)
+for max_steps in range(1, 9):
+    IncrementalEMFitter(max_steps=max_steps).fit(start, sys.argv[1], key=0)
+batches = __import__("nvmix").sources.source_of(sys.argv[1]).chunks()
+next(batches)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "x.parquet")]
+    for _ in range(3):
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -655,6 +709,18 @@ class TestErrors:
                     self.fit(data, weights=np.ones(n))
         with pytest.raises(ValueError, match="nonnegative"):
             self.fit(lambda: [(X, -np.ones(len(X)))])
+
+    def test_what_has_no_rows_columns_or_numbers_is_refused(self, X):
+        pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        with pytest.raises(ValueError, match="X must have columns, got an Arrow Table without"):
+            self.fit(pyarrow.table({}))
+        with pytest.raises(ValueError, match=r"one for each row of X, got \(0,\)"):
+            self.fit(chunks_of(X), weights=[])
+        delayed = pytest.importorskip("dask", reason="Dask is not installed").delayed
+        with pytest.raises(TypeError, match="Dask array or DataFrame of rows, got Delayed"):
+            self.fit(delayed(X))
+        start = NormalInverseGaussian.default_init(lambda: [[], X, []])
+        same_fit(start.fit(lambda: [[], X, []]), start.fit(X))
 
     def test_files_of_unknown_kinds_are_refused(self):
         with pytest.raises(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -118,7 +119,8 @@ class NormalMixture(MixtureLaw):
         chosen = get_backend(backend)
         source = source_of(X, self.d, self.columns, weights=weights)
         if source is not None:
-            return PassedOver(source, backend).sums(self.block, self.subordinator.gig)
+            with closing(source):
+                return PassedOver(source, backend).sums(self.block, self.subordinator.gig)
         values = observations(X, self.d, self.columns).values
         if self._on_jax or on_jax(values):
             gig = self.subordinator.gig

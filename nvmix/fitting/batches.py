@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -93,7 +94,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[FloatArray]:
         """(min(size, n), d) arrays, copied."""
-        return self._drawn(None)
+        return self.after(None)
 
     def place(self) -> Place:
         """Where they stand, after a batch.
@@ -105,17 +106,17 @@ class Batches:
         """
         return Place(*self._begun, self._taken, self.n_rows, self._last)
 
-    def after(self, place: Place) -> Iterator[FloatArray]:
+    def after(self, place: Place | None) -> Generator[FloatArray, None, None]:
         """The batches that follow on a place; those before it, of its pass, are drawn again.
 
         Parameters
         ----------
-        place : Place
-            Where batches of the same rows stood.
+        place : Place or None
+            Where batches of the same rows stood; None is before the first.
 
         Returns
         -------
-        iterator of array
+        generator of array
             As of `iter`, to the same bits.
 
         Raises
@@ -124,6 +125,8 @@ class Batches:
             If there are other rows, as far as their number and the last batch tell, or the
             generator is of another kind.
         """
+        if place is None:
+            return self._drawn(None)
         try:
             self.rng.bit_generator.state = json.loads(place.rng)
         except (TypeError, ValueError) as error:
@@ -141,7 +144,7 @@ class Batches:
             raise CheckpointError(msg)
         return drawn
 
-    def _drawn(self, rest: Any) -> Iterator[FloatArray]:
+    def _drawn(self, rest: Any) -> Generator[FloatArray, None, None]:
         """Batches of pass after pass, the first of which begins with what is left over."""
         source = self.source
         while True:
@@ -163,15 +166,16 @@ class Batches:
     def _of_chunks(self, rest: Any) -> Generator[FloatArray, None, Any]:
         """Batches of one pass over rows that are read chunk by chunk; those left over."""
         count, found = 0, False
-        for chunk in self.source.chunks():
-            rows = _validated(chunk)[self.rng.permutation(len(chunk.values))]
-            count += len(rows)
-            rows = rows if rest is None else np.concatenate([rest, rows])
-            whole = len(rows) - len(rows) % self.size
-            for first in range(0, whole, self.size):
-                found = True
-                yield self._met(rows[first : first + self.size])
-            rest = rows[whole:]
+        with closing(self.source.chunks()) as chunks:
+            for chunk in chunks:
+                rows = _validated(chunk)[self.rng.permutation(len(chunk.values))]
+                count += len(rows)
+                rows = rows if rest is None else np.concatenate([rest, rows])
+                whole = len(rows) - len(rows) % self.size
+                for first in range(0, whole, self.size):
+                    found = True
+                    yield self._met(rows[first : first + self.size])
+                rest = rows[whole:]
         if rest is None and math.isnan(self.n_rows):
             msg = f"X must not be empty, got no rows from {self.source}"
             raise ValueError(msg)

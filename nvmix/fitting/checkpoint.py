@@ -12,6 +12,7 @@ import time
 import warnings
 import zipfile
 import zlib
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # What tells the files of this module from others.
 _FORMAT: Final = "nvmix checkpoint 1"
-_SECONDS: Final = 60.0
+_MINUTE: Final = 60.0
 # What the readers of zip files, arrays and JSON raise.
 _DAMAGE: Final = (
     OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, struct.error, zlib.error,
@@ -106,7 +107,9 @@ class Checkpoint:
         """Write the last complete iteration, and leave signals as they were."""
         try:
             if self._state is not None:
-                self._try_to_write(self._state)
+                # A warning that is an error must not take the place of what ended the fit.
+                with nullcontext() if error is None else suppress(RuntimeWarning):
+                    self._try_to_write(self._state)
         finally:
             if self._restore is not None:
                 self._restore()
@@ -123,7 +126,7 @@ class Checkpoint:
         # One assignment: an interrupt finds the state of this iteration or of the one before.
         self._state = state
         self._count += 1
-        due = time.monotonic() - self._time > self.minutes * _SECONDS
+        due = time.monotonic() - self._time > self.minutes * _MINUTE
         if self._count >= self.every or due:
             written = self._try_to_write(state)
             self._state = None if written else self._state
@@ -172,7 +175,7 @@ class Checkpoint:
         head = json.dumps({"format": _FORMAT, "identity": self.identity, "numbers": numbers})
         buffer = io.BytesIO()
         np.savez(buffer, head=np.array(head), **arrays)
-        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}-{id(self)}.part")
+        beside = self.path.with_name(f"{self.path.name}.part")
         try:
             with beside.open("wb") as file:
                 file.write(buffer.getbuffer())
@@ -184,19 +187,19 @@ class Checkpoint:
 
 
 def check_resumable(checkpoint: Path | None, *, resume: bool) -> None:
-    """Check that there is a file to resume from, where that is asked for.
+    """Check that a checkpoint is named, where a fit is to go on from it.
 
     Parameters
     ----------
     checkpoint : Path or None
-        The file.
+        Its file.
     resume : bool
         Whether to go on from it.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If none is.
     """
     if resume and checkpoint is None:
         msg = "resume=True needs a checkpoint to go on from, got None"
@@ -262,7 +265,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         If the file is damaged, or not a checkpoint.
     """
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        # Sums of all bytes first: NumPy reads headers, and no more than arrays need, without them.
+        content = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as checked:
+            damaged = checked.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(damaged)
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         head = json.loads(str(arrays.pop("head")))
         known = head["format"] == _FORMAT

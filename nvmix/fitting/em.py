@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -129,8 +130,9 @@ class BatchEMFitter:
     resume : bool
         Whether to go on from the checkpoint, where there is one, to the bits that the fit would
         have come to. It must have begun from the same start, and one pass checks that the rows are
-        the same. A fit that reached max_iter goes on under a larger one. What an `eta_update` of
-        your own remembers is not kept.
+        the same. A fit that reached max_iter goes on under a larger one, and one that is beyond
+        max_iter ends as it is. An `eta_update` of your own is known by its name only, and what it
+        remembers is not kept.
     device : jax.Device, jax.sharding.Sharding or None
         Where an E-step on JAX has its rows; None leaves JAX arrays where they are and puts others
         on JAX's default device. Sums are reduced over the devices of a sharding of rows.
@@ -325,8 +327,9 @@ class BatchEMFitter:
         """
         source = source_of(X, model.d, model.columns, self.missing, weights)
         if source is not None:
-            self._check_source(source)
-            return self._run(model, source)
+            with closing(source):
+                self._check_source(source)
+                return self._run(model, source)
         data = sample(X, model.d, model.columns, self.missing)
         return self.run(model, data, row_weights(weights, len(data.values)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -32,7 +33,7 @@ from nvmix.fitting.progress import Progress
 from nvmix.fitting.regularization import check_gauge
 from nvmix.fitting.result import warn_unless_converged
 from nvmix.fitting.rules import EtaUpdate, RobbinsMonroUpdate
-from nvmix.fitting.standing import identity_of
+from nvmix.fitting.standing import digest
 from nvmix.sources import Whole, source_of
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class IncrementalEMFitter:
     inner_iter : int
         E- and M-steps on each batch, always from the statistics of before it.
     verbose : int
-        0 prints nothing, 1 a start and an end line and about ten checkpoints, for each of which
-        a pass over all rows takes their likelihood, 2 a row per step too.
+        0 prints nothing, 1 a start and an end line and about ten log-likelihoods on the way, for
+        each of which a pass is made over all rows, 2 a row per step too.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         Gauge of the fitted model, as of `BatchEMFitter`. Each step of a rule without constants
         begins in that of the starting model, "det_sigma_x".
@@ -100,9 +101,10 @@ class IncrementalEMFitter:
         Minutes after which a write is due before that.
     resume : bool
         Whether to go on from the checkpoint, where there is one, to the bits that the fit would
-        have come to, under the same key, or none, and a larger max_steps too. Rows are read anew
-        from the beginning of the pass that was not complete. What an `eta_update` of your own
-        remembers is not kept.
+        have come to, under the same key, or none, and a larger max_steps too (by which a verbose
+        fit tells other likelihoods). Rows are read anew from the beginning of the pass that was
+        not complete. An `eta_update` of your own is known by its name only, and what it remembers
+        is not kept.
 
     Attributes
     ----------
@@ -226,8 +228,8 @@ class IncrementalEMFitter:
             Where to start; the fit stays in its family.
         X : (n, d) array_like or source
             Observations, as of `BatchEMFitter.fit`; never modified. Those of a source are read
-            chunk by chunk, and are in random order within each; a verbose fit reads them a second
-            time meanwhile.
+            chunk by chunk, and are in random order within each; blocks on workers come here one
+            by one. A verbose fit reads them a second time meanwhile.
         key : int, numpy.random.Generator, JAX key or None
             Source of the order; the same key gives the same bits.
 
@@ -235,7 +237,7 @@ class IncrementalEMFitter:
         -------
         EMResult
             The fitted model and the record of the fit. ``converged`` is None; the log-likelihoods
-            are of all rows at checkpoints of a verbose fit, else there are none;
+            are the about ten of a verbose fit, else there are none;
             ``n_observations`` is nan where no second pass over a source was begun.
 
         Raises
@@ -259,11 +261,12 @@ class IncrementalEMFitter:
             data = validated_sample(_on_host("X", X), model.d, model.columns)
             source = Whole(data.values, None, data.columns)
         rng = generator_of_key(key)
-        identity = {} if key is None else {"key": identity_of(state_of_generator(rng))}
+        identity = {} if key is None else {"key": digest(state_of_generator(rng).encode())}
         drawn = Batches(source, self.batch_size, rng)
         fit = self._one_fit(State.of(model, source.columns), drawn, identity)
         try:
-            result = fit.run()
+            with closing(source):
+                result = fit.run()
         finally:
             self._state = fit.state
         warn_unless_converged(result, stacklevel=3)

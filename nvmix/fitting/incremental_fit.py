@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from nvmix.fitting.result import EMResult
 from nvmix.fitting.standing import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable
 
     from nvmix._typing import FloatArray
     from nvmix.fitting.batches import Batches
@@ -74,8 +74,8 @@ class IncrementalFit:
         self.progress.start(self.state.start, self.drawn.source, terms)
         ending = Ending.STEPS_DONE
         try:
-            with self.checkpoint or nullcontext():
-                self._take(self._batches())
+            with self.checkpoint or nullcontext(), closing(self._batches()) as batches:
+                self._take(batches)
         except DegenerateError:
             ending = Ending.DEGENERATE
         except SolveError:
@@ -87,17 +87,17 @@ class IncrementalFit:
         self.progress.end(result)
         return result
 
-    def _batches(self) -> Iterator[FloatArray]:
+    def _batches(self) -> Generator[FloatArray, None, None]:
         """Batches from the first one on, or from where a checkpoint says that the fit stood."""
         found = None if self.checkpoint is None else self.checkpoint.read()
         if found is None:
-            return iter(self.drawn)
+            return self.drawn.after(None)
         stood = Standing.of(self.state, found)
         batches = self.drawn.after(stood.place)
         self.state, self._changes, self.passes.told = stood.state, stood.changes, stood.told
         return batches
 
-    def _take(self, batches: Iterator[FloatArray]) -> None:
+    def _take(self, batches: Iterable[FloatArray]) -> None:
         """Take the steps that are left."""
         for rows in islice(batches, max(0, self.max_steps - self.state.n_steps)):
             self.state, move = self.step.take(self.state, rows)

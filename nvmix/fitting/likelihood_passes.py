@@ -107,4 +107,4 @@ class LikelihoodPasses:
         n_rows, value = float(statistics.weight), float(statistics.mean_log_likelihood)
         check_same_rows(self.told.n_rows, n_rows, self._source)
         self.told = Told((*self.told.values, value), state.n_steps, n_rows)
-        self._progress.checkpoint(state.n_steps, value)
+        self._progress.likelihood(state.n_steps, value)

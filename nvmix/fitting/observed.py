@@ -91,14 +91,14 @@ class PassedOver:
         The rows.
     backend : {"cpu", "jax"}
         Where E-steps run.
-    watch : callable or None
+    watch : callable
         Is told the rows of each chunk that is done, those done in the pass, and those of a pass
-        (nan in the first), where chunks come to this process.
+        (nan in the first); of all at once where they are on workers.
     """
 
     source: Source
     backend: str
-    watch: Watch | None = None
+    watch: Watch = unwatched
     weight: float = field(default=math.nan, init=False)
     _n_rows: float = field(default=math.nan, init=False)
     _done: int = field(default=0, init=False)
@@ -130,21 +130,20 @@ class PassedOver:
         """The same of any rows, be they too few to estimate a law from."""
         function, self._done = EStep(self.backend, block, theta, self.source.missing), 0
         statistics: SufficientStatistics = self.source.fold(self._watched(function), operator.add)
-        if self.watch is not None and isinstance(self.source, Cluster):
+        if isinstance(self.source, Cluster):
             self.watch(*3 * (self.source.n_rows,))
         self._n_rows = self._done
         return statistics
 
     def _watched(self, function: EStep) -> Callable[[Chunk], SufficientStatistics]:
-        """The function, which tells of its chunks where there is somebody to tell."""
-        watch = self.watch
-        if watch is None or isinstance(self.source, Cluster):
+        """The function, which tells of its chunks where they come to this process."""
+        if isinstance(self.source, Cluster):
             return function
 
         def of_chunk(chunk: Chunk) -> SufficientStatistics:
             statistics = function(chunk)
             self._done += len(chunk.values)
-            watch(len(chunk.values), self._done, self._n_rows)
+            self.watch(len(chunk.values), self._done, self._n_rows)
             return statistics
 
         return of_chunk
@@ -178,7 +177,7 @@ class EStep:
             holes = self.missing == "em"
             placed = backend.place(chunk.values, weights=chunk.weights, missing=holes)
             statistics = backend.e_step(placed, self.block, self.theta)
-        if self.missing == "em" or not np.isfinite(statistics.x.sum() + statistics.log_likelihood):
+        if not np.isfinite(statistics.x.sum() + statistics.log_likelihood):
             finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
         return statistics
 

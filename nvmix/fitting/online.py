@@ -70,7 +70,8 @@ class State:
             Of NumPy numbers.
         """
         model = on_host(model)
-        eta = model.expectation_params()
+        # No row of data is behind it.
+        eta = replace(model.expectation_params(), log_likelihood=0.0)
         return cls(model, model, None if infinite_expectations(eta) else eta).named(columns)
 
     def named(self, columns: tuple[str, ...] | None) -> State:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Seconds of silence after which a long fit says where it is.
 _SILENCE: Final = 10.0
+_TICK: Final = 1e-3
 
 
 class Progress:
@@ -58,7 +59,7 @@ class Progress:
         """Count rows of a pass, of which so many are done; tell of a long one."""
         self.count(rows)
         if self._verbose >= 1 and time.monotonic() - self._spoke > _SILENCE:
-            rate = self._rows / (time.monotonic() - self._begin)
+            rate = self._rows / self._elapsed()
             rest = "" if math.isnan(of) else f" of {of:.4g}"
             left = "" if math.isnan(of) else f", {duration((of - done) / rate)} left of it"
             self._line(f"EM: {done:.4g}{rest} rows of a pass, {rate:.2g} rows/s{left}")
@@ -67,15 +68,15 @@ class Progress:
         """Show an iteration that is just done."""
         if self._verbose == 0:
             return
-        now, left = time.monotonic(), math.nan
+        elapsed, left = self._elapsed(), math.nan
         self._shown += 1
         if self._forecast is not None:
             steps = self._forecast.left(i, log_likelihood, change)
-            left = steps * (now - self._begin) / self._shown
-        rate = self._rows / (now - self._begin) if self._rows else math.nan
+            left = steps * elapsed / self._shown
+        rate = self._rows / elapsed if self._rows else math.nan
         if self._verbose >= 2:
             self._row(i, log_likelihood, change, rate, left)
-        elif now - self._spoke > _SILENCE:
+        elif time.monotonic() - self._spoke > _SILENCE:
             self._line(
                 f"EM: {self._unit} {i}, mean log-likelihood {log_likelihood:.10g}, change "
                 f"{change:.1e}, {rate:.2g} rows/s, about {duration(left)} left"
@@ -86,7 +87,7 @@ class Progress:
         if self._verbose >= 2:
             self._row(i, log_likelihood, change, math.nan, math.nan)
 
-    def checkpoint(self, i: int, log_likelihood: float) -> None:
+    def likelihood(self, i: int, log_likelihood: float) -> None:
         """Show the likelihood of all rows."""
         if self._verbose >= 1:
             self._line(
@@ -101,6 +102,10 @@ class Progress:
                 f"EM: {result.status.name.lower()} after {result.n_iter} {self._unit}s "
                 f"in {result.elapsed_time:.3g} s, mean log-likelihood {likelihood:.10g}"
             )
+
+    def _elapsed(self) -> float:
+        """Seconds since the start, at least a tick of a coarse clock."""
+        return max(time.monotonic() - self._begin, _TICK)
 
     def _row(self, i: int, log_likelihood: float, change: float, rate: float, left: float) -> None:
         """A row of the table of iterations."""

@@ -43,7 +43,7 @@ class EMResult:
         The fitted model.
     log_likelihoods : (n_iter,) array
         Mean log-likelihood of the model that each iteration started from, from its E-step's pass.
-        Of an `IncrementalEMFitter`, of the fitted model at about ten checkpoints, if verbose.
+        Of an `IncrementalEMFitter`, if verbose, of the fitted model at about ten steps.
     param_changes : (n_iter,) array
         Largest relative change of the parameters in each iteration; see `BatchEMFitter`.
     n_iter : int

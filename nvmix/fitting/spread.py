@@ -9,6 +9,7 @@ import numpy as np
 
 from nvmix._columns import columns_vary
 from nvmix._linalg import Standardized
+from nvmix._observations import finite_rows
 from nvmix._sums import add_each
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _suspect(statistics: SufficientStatistics) -> bool:
 
 def _spread(source: Source) -> tuple[float, Standardized]:
     """Number of rows, and means, sizes and covariance; missing values count as the mean."""
-    total, size, least, count = source.fold(_extent, _added_extents)
+    total, size, least, count = source.fold(_Extent(source.missing), _added_extents)
     if not count.all():
         msg = f"X must not have columns of missing values only, got column {int(count.argmin())}"
         raise ValueError(msg)
@@ -79,13 +80,20 @@ def _spread(source: Source) -> tuple[float, Standardized]:
     return n, Standardized(mean + size * rest, size, products / n - np.outer(rest, rest))
 
 
-def _extent(chunk: Chunk) -> tuple[FloatArray, ...]:
-    """Sums, largest, least and numbers of the values in each column."""
-    X = np.asarray(chunk.values, np.float64)
-    known = np.isfinite(X)
-    least = np.where(known, X, np.inf).min(axis=0)
-    largest = np.where(known, X, -np.inf).max(axis=0)
-    return np.where(known, X, 0.0).sum(axis=0), largest, least, known.sum(axis=0).astype(float)
+@dataclass(frozen=True)
+class _Extent:
+    """Sums, largest, least and numbers of the values in each column; ValueError of bad rows."""
+
+    missing: str
+
+    def __call__(self, chunk: Chunk) -> tuple[FloatArray, ...]:
+        """Of the rows of a chunk."""
+        finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
+        X = np.asarray(chunk.values, np.float64)
+        known = np.isfinite(X)
+        least = np.where(known, X, np.inf).min(axis=0)
+        largest = np.where(known, X, -np.inf).max(axis=0)
+        return np.where(known, X, 0.0).sum(axis=0), largest, least, known.sum(axis=0).astype(float)
 
 
 def _added_extents(

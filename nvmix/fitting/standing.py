@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from nvmix._exceptions import CheckpointError
+from nvmix._linalg import inverse_lower
 from nvmix._statistics import SufficientStatistics
 from nvmix.backends._protocol import Ending
 from nvmix.fitting.acceleration import Extrapolation
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
     from nvmix.fitting.online import State
     from nvmix.fitting.steps import Track
 
-# Relative difference that machines and roundings may make between two starts.
+# Difference that machines and roundings may make between two starts, and of large numbers.
 _SAME: Final = 1e-9
+_ROUNDING: Final = 1e-12
 _COUNTS: Final = ("value", "gain", "passes", "plain", "quiet")
 _STATISTICS: Final = tuple(field.name for field in fields(SufficientStatistics))
 # Of the state of a stream.
@@ -173,15 +176,27 @@ def _lacking(error: KeyError) -> CheckpointError:
 
 def _check_start(start: NormalMixture, state: dict[str, Any]) -> None:
     """Raise CheckpointError where a fit began from another model, beyond rounding."""
-    for name, here in _parts("start", start).items():
-        there = state[name]
-        size = np.abs(here).max() if name == "start.law" else np.abs(start.L_sigma).max()
-        if not np.allclose(here, there, _SAME, _SAME * size):
+    there = _model(start, state, "start")
+    inverse = inverse_lower(start.L_sigma)
+    distances = {
+        "mu": _distance(inverse @ start.mu, inverse @ there.mu),
+        "gamma": _distance(inverse @ start.gamma, inverse @ there.gamma),
+        "L_sigma": _distance(np.eye(start.d), inverse @ there.L_sigma),
+        "law": _distance(_law(start), _law(there)),
+    }
+    for name, distance in distances.items():
+        if not distance <= _SAME:
             msg = (
-                f"checkpoint is of a fit from another start: {name.removeprefix('start.')} differs "
-                f"by up to {np.abs(here - there).max():.3g}"
+                f"checkpoint is of a fit from another start: {name} differs by {distance:.3g}, in "
+                "units of Sigma"
             )
             raise CheckpointError(msg)
+
+
+def _distance(here: FloatArray, there: FloatArray) -> float:
+    """Largest difference, but for what rounding makes of large numbers."""
+    rounding = _ROUNDING * np.abs(here)
+    return float((np.abs(here - there) - rounding).max(initial=0.0))
 
 
 def _restore(track: Track, state: dict[str, Any]) -> None:
@@ -204,9 +219,13 @@ def _restore(track: Track, state: dict[str, Any]) -> None:
 
 def _parts(prefix: str, model: NormalMixture) -> dict[str, FloatArray]:
     """What a model was made of, by name."""
-    law = np.array(list(model.subordinator.parameters.values()))
-    parts = {"mu": model.mu, "gamma": model.gamma, "L_sigma": model.L_sigma, "law": law}
+    parts = {"mu": model.mu, "gamma": model.gamma, "L_sigma": model.L_sigma, "law": _law(model)}
     return {f"{prefix}.{name}": part for name, part in parts.items()}
+
+
+def _law(model: NormalMixture) -> FloatArray:
+    """Parameters of the law of Y."""
+    return np.array(list(model.subordinator.parameters.values()))
 
 
 def _flat(prefix: str, eta: SufficientStatistics) -> dict[str, Any]:
@@ -219,10 +238,10 @@ def _statistics(prefix: str, state: dict[str, Any]) -> SufficientStatistics:
     return SufficientStatistics(**{name: state[f"{prefix}.{name}"] for name in _STATISTICS})
 
 
-def _model(like: NormalMixture, state: dict[str, Any]) -> NormalMixture:
+def _model(like: NormalMixture, state: dict[str, Any], prefix: str = "model") -> NormalMixture:
     """Model of the same family and columns, from the parameters it was made of."""
-    law = type(like.subordinator)(*state["model.law"].tolist())
-    parts = {name: state[f"model.{name}"] for name in ("mu", "gamma", "L_sigma")}
+    law = type(like.subordinator)(*state[f"{prefix}.law"].tolist())
+    parts = {name: state[f"{prefix}.{name}"] for name in ("mu", "gamma", "L_sigma")}
     return replace(like, **parts, subordinator=law)
 
 
@@ -232,25 +251,44 @@ def identity_of(value: Any) -> str:
     Parameters
     ----------
     value : object
-        A setting. Of what has no value of its own, such as a rule that is a function, it is the
-        name.
+        A setting. Of what has no value of its own, such as a rule that is a function or of a class
+        of yours, it is the name.
 
     Returns
     -------
     str
         Short, and readable where the value is.
     """
+    if isinstance(value, partial):
+        positional = {str(i): argument for i, argument in enumerate(value.args)}
+        value = {"function": value.func, **positional, **value.keywords}
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {identity_of(value[k])}" for k in sorted(value)) + "}"
     if is_dataclass(value) and not isinstance(value, type):
         parts = (f"{f.name}={identity_of(getattr(value, f.name))}" for f in fields(value))
         return f"{type(value).__qualname__}({', '.join(parts)})"
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, str | bool):
         return repr(value)
     try:
         numbers = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         return str(getattr(value, "__qualname__", type(value).__qualname__))
     if numbers.ndim == 0:
-        return repr(float(numbers))
-    return f"array {numbers.shape} {hashlib.sha256(numbers.tobytes()).hexdigest()[:16]}"
+        return repr(float(numbers)).removesuffix(".0")
+    return f"array {numbers.shape} {digest(numbers.tobytes())}"
+
+
+def digest(content: bytes) -> str:
+    """A short text that tells contents apart.
+
+    Parameters
+    ----------
+    content : bytes
+        Any.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    return hashlib.sha256(content).hexdigest()[:16]

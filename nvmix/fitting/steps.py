@@ -87,8 +87,9 @@ class StepLoop:
             return ending
         restore(track, state)
         self._check_rows(track)
-        if track.ending is Ending.MAX_ITER and len(track.changes) < self.plan.max_iter:
-            track.ending = None
+        if track.ending in (None, Ending.MAX_ITER):
+            begun = len(track.changes) < self.plan.max_iter
+            track.ending = None if begun else Ending.MAX_ITER
         return track.ending
 
     def _check_rows(self, track: Track) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from array import array as stdlib_array
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ import numpy as np
 
 from nvmix._arrays import on_jax
 from nvmix._columns import column_names, frame_values, same_columns
-from nvmix._observations import MISSING, Data, row_weights, starting_sample
+from nvmix._observations import MISSING, Data, chunk_weights, starting_sample
 from nvmix._validation import array, one_of
 from nvmix.sources._cluster import Cluster
 from nvmix.sources._protocol import Chunk, Source, Whole
-from nvmix.sources._readers import of_array, of_arrow, of_dask
+from nvmix.sources._readers import arrow_names, of_array, of_arrow, of_dask
 from nvmix.sources._stream import Stream
 from nvmix.sources._thinned import thinned
 
@@ -87,7 +88,7 @@ def source_of(
         width = _checked(values.shape[1], d)
         return Stream(of_array(values), width, columns, missing, omega, name, lasting=True)
     if on_arrow:
-        names = _arrow_names(X, columns)
+        names = _columns_of(X, columns)
         width = _checked(len(names), d)
         name = f"Arrow {type(X).__name__}"
         reader = of_arrow(X, list(names))
@@ -118,7 +119,10 @@ def starting_rows(X: Any, missing: str = "raise") -> Data:
         If X is not n > d finite real rows, or has constant or collinear columns.
     """
     source = source_of(X, missing=one_of("missing", missing, MISSING))
-    return starting_sample(X, missing) if source is None else thinned(source)
+    if source is None:
+        return starting_sample(X, missing)
+    with closing(source):
+        return thinned(source)
 
 
 def _opened(path: Path) -> Any:
@@ -187,15 +191,15 @@ def _checked(found: int, d: int | None) -> int:
 def _all_weights(weights: Any) -> FloatArray:
     """(n,) weights of all rows."""
     found = array("weights", weights)
-    checked = row_weights(found, found.size)
-    return found if checked is None else checked
+    return chunk_weights("weights", found, found.size)
 
 
-def _arrow_names(X: Any, columns: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Names of the columns of Arrow data, without those that pandas has for an index."""
-    schema = X.schema_arrow if hasattr(X, "schema_arrow") else X.schema
-    index = (schema.pandas_metadata or {}).get("index_columns", [])
-    names = tuple(name for name in schema.names if name not in index)
+def _columns_of(X: Any, columns: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Names of the columns of Arrow data, at least one."""
+    names = arrow_names(X.schema_arrow if hasattr(X, "schema_arrow") else X.schema)
+    if not names:
+        msg = f"X must have columns, got an Arrow {type(X).__name__} without any"
+        raise ValueError(msg)
     same_columns("X", names, columns)
     return names
 
@@ -208,7 +212,7 @@ def _of_dask(
     weights: FloatArray | None,
 ) -> Source:
     """Source of a Dask array or DataFrame: on the cluster, where there is a client, or here."""
-    if getattr(X, "ndim", 0) not in (1, 2) or not hasattr(X, "to_delayed"):
+    if not (hasattr(type(X), "to_delayed") and X.ndim in (1, 2)):
         msg = f"X must be a Dask array or DataFrame of rows, got {type(X).__name__}"
         raise TypeError(msg)
     names = column_names(X) if hasattr(X, "columns") else columns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,10 +16,11 @@ from nvmix._exceptions import ReadError
 from nvmix._observations import chunk_values
 from nvmix._sums import PairwiseSum
 from nvmix.backends.cpu._threads import alone
+from nvmix.sources._ahead import ahead
 from nvmix.sources._protocol import Chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from nvmix._typing import FloatArray
 
@@ -27,7 +29,7 @@ S = TypeVar("S")
 # Sums that one task adds, and the most that come to the client.
 _FAN_IN: Final = 16
 # Seconds for which it is taken for granted who has which block.
-_SECONDS: Final = 1.0
+_TRUSTED: Final = 1.0
 # Bytes from which a function is sent to each worker once, rather than with each task.
 _LARGE: Final = 1 << 16
 
@@ -46,7 +48,7 @@ class Cluster:
         (m, d) arrays.
     places : list of (Future or None, int, int)
         Weights, number of the first row and number of each block.
-    d : int or None
+    d : int
         Columns there must be.
     columns : tuple of str or None
         Their names.
@@ -59,7 +61,7 @@ class Cluster:
     client: Any
     blocks: list[Any]
     places: list[tuple[Any, int, int]]
-    d: int | None
+    d: int
     columns: tuple[str, ...] | None
     missing: str
     n_rows: int
@@ -75,65 +77,72 @@ class Cluster:
         cls,
         client: Any,
         delayed: list[Any],
-        d: int | None,
+        d: int,
         columns: tuple[str, ...] | None,
         missing: str,
         weights: FloatArray | None,
     ) -> Cluster:
         """Compute delayed blocks where the cluster wants them, and leave them there."""
         blocks = client.compute(delayed)
-        lengths = client.map(len, blocks, pure=False)
-        try:
-            sizes = client.gather(lengths)
-        except Exception as error:
-            _give_up(error, dict(enumerate(blocks)), lengths)
-            raise
-        bounds = np.cumsum([0, *sizes]).tolist()
-        omegas: list[Any] = [None] * len(blocks)
-        if weights is not None:
-            if len(weights) != bounds[-1]:
-                msg = f"weights must have shape ({bounds[-1]},), got ({len(weights)},)"
+        held = list(blocks)
+        with _giving_up(dict(enumerate(blocks)), held):
+            lengths = client.map(len, blocks, pure=False)
+            held += lengths
+            bounds = np.cumsum([0, *client.gather(lengths)]).tolist()
+            omegas: list[Any] = [None] * len(blocks)
+            if weights is not None:
+                if len(weights) != bounds[-1]:
+                    msg = f"weights must have shape ({bounds[-1]},), got ({len(weights)},)"
+                    raise ValueError(msg)
+                parts = [weights[slice(*pair)] for pair in pairwise(bounds)]
+                omegas = client.map(np.array, parts, pure=False)
+            kept = [(omegas[k], bounds[k], k) for k in range(len(blocks)) if np.diff(bounds)[k]]
+            if not kept:
+                msg = "X must not be empty, got blocks without rows"
                 raise ValueError(msg)
-            parts = [weights[slice(*pair)] for pair in pairwise(bounds)]
-            omegas = client.map(np.array, parts, pure=False)
-        kept = [(omegas[k], bounds[k], k) for k, size in enumerate(sizes) if size]
-        if not kept:
-            msg = "X must not be empty, got blocks without rows"
-            raise ValueError(msg)
         ready = [blocks[k] for *_, k in kept]
         return cls(client, ready, kept, d, columns, missing, bounds[-1])
 
+    def close(self) -> None:
+        """Let go of the blocks: what nobody else wants leaves the workers."""
+        for block, (weights, *_) in zip(self.blocks, self.places, strict=True):
+            block.release()
+            if weights is not None:
+                weights.release()
+
     def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk, by a tree of tasks; see `Source.fold`."""
-        client, sent, sums = self.client, function, []
-        try:
+        client, sent = self.client, function
+        held: list[Any] = []
+        with _giving_up(self._numbered(), held):
             if len(pickle.dumps(function)) > _LARGE:
                 # As a task it reaches each worker once, and outlives the worker that had it.
                 sent = client.submit(_itself, function, pure=False)
             groups = [[(k, self.blocks[k], *self.places[k]) for k in g] for g in self._grouped()]
             sums = client.map(_summed, groups, function=sent, add=add, d=self.d, pure=False)
+            held += sums
             while len(sums) > _FAN_IN:
                 nearby = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
                 sums = client.map(_merged, nearby, pure=False)
+                held += sums
             parts: list[PairwiseSum[S]] = client.gather(sums)
-            return _merged(parts).total()
-        except Exception as error:
-            _give_up(error, self._numbered(), sums)
-            raise
+        return _merged(parts).total()
 
     def _grouped(self) -> list[list[int]]:
-        """Numbers of the blocks that each thread of the cluster has, as of a second ago."""
-        if time.monotonic() - self._seen > _SECONDS:
+        """Numbers of the blocks that each thread of the cluster has, as of a moment ago."""
+        if time.monotonic() - self._seen > _TRUSTED:
             threads = self.client.nthreads()
             holders = self.client.who_has(self.blocks)
-            at: dict[str, list[int]] = {}
+            at: dict[str, list[int]] = {worker: [] for worker in threads}
+            # What no worker has is made again, each block wherever there is room.
+            self._groups = []
             for k, block in enumerate(self.blocks):
-                at.setdefault(min(holders.get(block.key) or [""]), []).append(k)
-            self._groups = [
-                part.tolist()
-                for worker, numbers in sorted(at.items())
-                for part in np.array_split(numbers, min(threads.get(worker, 1), len(numbers)))
-            ]
+                having = [at[w] for w in holders.get(block.key, ()) if w in at]
+                min(having, key=len).append(k) if having else self._groups.append([k])
+            for worker, numbers in sorted(at.items()):
+                if numbers:
+                    parts = np.array_split(numbers, min(threads[worker], len(numbers)))
+                    self._groups += [part.tolist() for part in parts]
             self._seen = time.monotonic()
         return self._groups
 
@@ -142,15 +151,17 @@ class Cluster:
         return {place[2]: block for place, block in zip(self.places, self.blocks, strict=True)}
 
     def chunks(self) -> Generator[Chunk, None, None]:
-        """The chunks of one pass, in order, which come here one by one."""
+        """The chunks of one pass, in order, which come here; see `Source.chunks`."""
+        return ahead(self._chunks())
+
+    def _chunks(self) -> Generator[Chunk, None, None]:
+        """The chunks one by one."""
         for block, place in zip(self.blocks, self.places, strict=True):
             weights, first, number = place
-            try:
+            with _giving_up(self._numbered(), []):
                 values = chunk_values(f"chunk {number} of X", block.result(), self.d)
-            except Exception as error:
-                _give_up(error, self._numbered(), [])
-                raise
-            yield Chunk(values, None if weights is None else weights.result(), first, number)
+                omega = None if weights is None else weights.result()
+            yield Chunk(values, omega, first, number)
 
 
 def _itself(value: S) -> S:
@@ -162,7 +173,7 @@ def _summed(
     group: list[tuple[int, Any, FloatArray | None, int, int]],
     function: Callable[[Chunk], S],
     add: Callable[[S, S], S],
-    d: int | None,
+    d: int,
 ) -> PairwiseSum[S]:
     """Sums of the function of chunks, on a worker, which has threads of its own."""
     sums = PairwiseSum(add)
@@ -178,14 +189,19 @@ def _merged(parts: list[PairwiseSum[S]]) -> PairwiseSum[S]:
     return parts[0].merged(parts[1:])
 
 
-def _give_up(error: Exception, blocks: dict[int, Any], others: list[Any]) -> None:
-    """Leave nothing on the workers; raise ReadError if a block could not be read, which names it.
+@contextmanager
+def _giving_up(blocks: dict[int, Any], held: list[Any]) -> Iterator[None]:
+    """On an error release futures; raise ReadError if a block could not be read, which names it.
 
     An error lives as long as its future, and what its traceback refers to as long as the error.
     """
-    broken = [(k, block.exception()) for k, block in blocks.items() if block.status == "error"]
-    for future in (*blocks.values(), *others):
-        future.release()
-    for number, reason in broken:
-        msg = f"chunk {number} of X could not be read: {reason!r}"
-        raise ReadError(msg) from error
+    try:
+        yield
+    except BaseException as error:
+        broken = [(k, block.exception()) for k, block in blocks.items() if block.status == "error"]
+        for future in held:
+            future.release()
+        for number, reason in broken:
+            msg = f"chunk {number} of X could not be read: {reason!r}"
+            raise ReadError(msg) from error
+        raise

@@ -63,6 +63,9 @@ class Source(Protocol):
     def chunks(self) -> Generator[Chunk, None, None]:
         """The chunks of one pass, in order, here; an array may be filled anew later in the pass."""
 
+    def close(self) -> None:
+        """Let go of what is held elsewhere; no pass follows."""
+
     def __str__(self) -> str:
         """What messages call the source."""
 
@@ -92,6 +95,9 @@ class Whole(NamedTuple):
     def chunks(self) -> Generator[Chunk, None, None]:
         """All rows."""
         yield Chunk(self.values, self.weights)
+
+    def close(self) -> None:
+        """Nothing is held elsewhere."""
 
     def __str__(self) -> str:
         """Number of rows."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 import importlib
 import mmap
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from nvmix.sources._ahead import AHEAD
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Reader = Callable[[], Iterator[Any]]
 
 # Bytes of a chunk: threads have a millisecond of work each, and memory for three is little.
 _CHUNK: Final = 1 << 25
-# Chunks that are read ahead of the one in use.
-AHEAD: Final = 2
 # Rows of a chunk are a multiple of this.
 _BLOCK: Final = 1 << 8
 
@@ -35,7 +36,7 @@ def of_array(X: np.ndarray[Any, Any]) -> Reader:
 
     def slices() -> Iterator[Any]:
         for first in range(0, len(X), rows):
-            yield X[first : first + rows]
+            yield np.array(X[first : first + rows])
 
     def reads() -> Iterator[Any]:
         # Pages of a map are read a few at a time, and count as memory of the process.
@@ -99,18 +100,19 @@ def _read_into(file: Any, part: np.ndarray[Any, Any]) -> None:
 
 def of_arrow(data: Any, names: list[str]) -> Reader:
     """Reader of columns of an Arrow or Parquet dataset, a table, or a Parquet file."""
-    rows = rows_of_chunk(len(names))
+    rows, lock = rows_of_chunk(len(names)), threading.Lock()
 
     def batches() -> Iterator[Any]:
         if hasattr(data, "iter_batches"):
-            yield from _of_parquet(data, names, rows)
+            yield from _locked(_of_parquet(data, range(data.num_row_groups), names, rows), lock)
         elif fragments := _parquet_fragments(data):
             file = importlib.import_module("pyarrow.parquet").ParquetFile
             for fragment in fragments:
                 with fragment.open() as opened:
                     # Whole column chunks would be read and kept; an eighth of a chunk is not much.
                     parquet = file(opened, pre_buffer=False, buffer_size=rows)
-                    yield from _of_parquet(parquet, names, rows)
+                    groups = [group.id for group in fragment.row_groups]
+                    yield from _of_parquet(parquet, groups, names, rows)
         elif hasattr(data, "scanner"):
             yield from data.scanner(names, **_frugal(data, rows)).to_batches()
         else:
@@ -119,10 +121,20 @@ def of_arrow(data: Any, names: list[str]) -> Reader:
     return batches
 
 
-def _of_parquet(file: Any, names: list[str], rows: int) -> Iterator[Any]:
+def _of_parquet(file: Any, groups: Iterable[int], names: list[str], rows: int) -> Iterator[Any]:
     """Batches of a Parquet file group by group: of all groups at once Arrow keeps the file."""
-    for group in range(file.num_row_groups):
+    for group in groups:
         yield from file.iter_batches(rows, row_groups=[group], columns=names)
+
+
+def _locked(items: Iterator[Any], lock: threading.Lock) -> Iterator[Any]:
+    """Items of iterators of threads that take turns, as those of one Parquet file must."""
+    while True:
+        with lock:
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
 
 
 def _parquet_fragments(data: Any) -> list[Any]:
@@ -152,13 +164,19 @@ def _frugal(data: Any, rows: int) -> dict[str, Any]:
     return settings
 
 
-def table_values(batch: Any) -> np.ndarray[Any, Any]:
-    """The columns of an Arrow table or batch as an (m, d) array; nulls are nan."""
-    values = np.empty((batch.num_rows, batch.num_columns))
-    for j, column in enumerate(batch.columns):
+def arrow_names(schema: Any) -> tuple[str, ...]:
+    """Names of the columns of an Arrow schema, without those that pandas has for an index."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return tuple(name for name in schema.names if name not in index)
+
+
+def table_values(batch: Any, names: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """Columns of an Arrow table or batch as an (m, d) array; nulls are nan."""
+    values = np.empty((batch.num_rows, len(names)))
+    for j, name in enumerate(names):
+        column = batch.column(name)
         numbers = column.to_numpy(zero_copy_only=False) if _is_array(column) else column.to_numpy()
         if numbers.dtype.kind not in "biuf":
-            name = batch.schema.names[j]
             msg = (
                 f"X must hold real numbers, got column {name!r} of type {column.type}: leave it "
                 "out, as by a function that returns chunks with the columns to fit"

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
-from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nvmix._columns import column_names, same_columns
 from nvmix._exceptions import ReadError
 from nvmix._observations import chunk_values, chunk_weights
 from nvmix._sums import PairwiseSum
+from nvmix.sources._ahead import ahead
 from nvmix.sources._protocol import Chunk
-from nvmix.sources._readers import AHEAD, table_values
+from nvmix.sources._readers import arrow_names, table_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -23,9 +20,6 @@ if TYPE_CHECKING:
     from nvmix._typing import FloatArray
 
 S = TypeVar("S")
-T = TypeVar("T")
-
-_END: Final = object()
 
 
 @dataclass
@@ -48,7 +42,7 @@ class Stream:
     name : str
         What messages call it.
     lasting : bool
-        Whether an array is left as it is until `AHEAD` more are asked for; else it is copied.
+        Whether an array is left as it is until two more are asked for; else it is copied.
     """
 
     read: Callable[[], Iterable[Any]]
@@ -77,29 +71,37 @@ class Stream:
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """The chunks of one pass, in order; see `Source.chunks`."""
-        return _ahead(self._chunks())
+        return ahead(self._chunks())
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def close(self) -> None:
+        """Each pass closes what it has opened."""
+
+    def _chunks(self) -> Generator[Chunk, None, None]:
         """Validated chunks that have rows."""
         first, d = 0, self.d
         for number, raw in enumerate(self._read()):
             values, weights = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, None)
             name = f"chunk {number} of {self.name}"
-            names = column_names(values)
-            if type(values).__module__.partition(".")[0] == "pyarrow":
-                names, values = tuple(map(str, values.schema.names)), table_values(values)
-            self.columns = self.columns or names
-            same_columns(name, names, self.columns)
-            rows = chunk_values(name, values, d)
-            if not self.lasting and np.may_share_memory(rows, values):
-                rows = rows.copy()
-            m, d = rows.shape
+            rows = self._rows(name, values, d)
+            m, d = len(rows), rows.shape[1] if rows.size else d
             omega = self._weights_of(name, first, m, weights)
             if m:
                 yield Chunk(rows, omega, first, number)
             first += m
         if self.weights is not None and first != len(self.weights):
             self._refuse_weights()
+
+    def _rows(self, name: str, values: Any, d: int | None) -> FloatArray:
+        """(m, d) rows of a chunk, of which the reader keeps nothing that it may fill anew."""
+        names, fresh = column_names(values), self.lasting
+        if type(values).__module__.partition(".")[0] == "pyarrow":
+            names, fresh = arrow_names(values.schema), True
+            values = table_values(values, names)
+        self.columns = self.columns or names
+        same_columns(name, names, self.columns)
+        rows = chunk_values(name, values, d)
+        viewed = rows is values or rows.base is not None
+        return rows.copy() if viewed and not fresh else rows
 
     def _read(self) -> Iterator[Any]:
         """What is read; an error names the chunk."""
@@ -131,37 +133,3 @@ class Stream:
         count = 0 if self.weights is None else len(self.weights)
         msg = f"weights must have shape (n,), one for each row of X, got ({count},)"
         raise ValueError(msg)
-
-
-def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Items of an iterator, `AHEAD` of which a thread reads while one is worked on."""
-    # One is in the queue and one in the reader's hands.
-    ready: Queue[tuple[Any, BaseException | None]] = Queue(AHEAD - 1)
-    gone = threading.Event()
-
-    def read() -> None:
-        error: BaseException | None = None
-        try:
-            for item in items:
-                ready.put((item, None))
-                if gone.is_set():
-                    return
-        # It is raised where the items are asked for.
-        except BaseException as caught:  # noqa: BLE001
-            error = caught
-        ready.put((_END, error))
-
-    # A daemon: neither an interrupted fit nor the interpreter's end waits for what is being read.
-    threading.Thread(target=read, name="nvmix-reader", daemon=True).start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is not None:
-                raise error
-            if item is _END:
-                return
-            yield item
-    finally:
-        gone.set()
-        with suppress(Empty):
-            ready.get_nowait()
