@@ -342,9 +342,7 @@ class TestOneAnswer:
         X[:, 1] = 0.0
         X[1::1000, 1] = 1.0
         assert len(starting_rows(X).values) == len(X)
-        with pytest.raises(
-            ValueError, match=r"constant column.*one in every 2 rows, of"
-        ):
+        with pytest.raises(ValueError, match=r"constant column.*one in every 2 rows, of"):
             starting_rows(chunks_of(X, 7001))
         assert starting_rows(chunks_of(X[1:], 7001)).values.shape == (75_000, 2)
 
