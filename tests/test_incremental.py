@@ -1,7 +1,6 @@
 """Incremental EM: steps over batches, streams, and how fast they reach the batch optimum."""
 
 import pickle
-import threading
 from functools import cache
 from itertools import islice
 
@@ -30,6 +29,7 @@ from nvmix._statistics import EXPECTATIONS
 from nvmix.backends._protocol import Ending
 from nvmix.fitting.batches import Batches, generator_of_key
 from nvmix.sources import Whole, source_of
+from nvmix.sources._ahead import readers
 
 MODEL = make(NormalInverseGaussian)
 X = MODEL.rvs(1000, seed=3)
@@ -622,7 +622,7 @@ class TestSources:
 
     def test_a_fit_that_ends_amid_a_pass_leaves_no_reader(self):
         self.fit(lambda: np.array_split(X, 30), max_steps=3)
-        assert not [t for t in threading.enumerate() if t.name == "nvmix-reader"]
+        assert not readers
 
     def test_nan_and_weights_are_refused(self):
         bad = X.copy()

@@ -19,6 +19,7 @@ from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.observed import PassedOver
 from nvmix.fitting.status import Status
 from nvmix.sources import Stream, source_of, starting_rows
+from nvmix.sources._ahead import readers
 
 COLUMNS = ("left", "middle", "right")
 
@@ -486,17 +487,44 @@ class TestReading:
         assert most < 5 * 8 * 16 * 131_072
 
     def test_ends_with_the_pass_that_an_error_ends(self, X):
-        before = threading.active_count()
-
         def failing(chunk):
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             source_of(chunks_of(X)).fold(failing, operator.add)
-        for thread in threading.enumerate():
-            if thread.name.startswith("nvmix-reader"):
-                thread.join(timeout=30.0)
-        assert threading.active_count() <= before
+        assert not readers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_interrupts_at_any_moment_leave_no_lock_behind():
+    """200 of them, in fits that last some ten milliseconds each."""
+    code = """
+import faulthandler, random, signal
+from nvmix import BatchEMFitter, NormalInverseGaussian
+
+start = NormalInverseGaussian.from_classical(
+    mu=[0.0], gamma=[0.1], sigma=[[1.0]], mu_ig=1.0, lam=1.0)
+X = start.rvs(3000, seed=0)
+fitter = BatchEMFitter(tol=0.0, acceleration="none", max_iter=10)
+fitter.run_on(start, lambda: [X])
+random.seed(0)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+interrupts = 0
+while interrupts < 200:
+    faulthandler.dump_traceback_later(30.0, exit=True)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 0.02))
+        fitter.run_on(start, lambda: (X[i : i + 50] for i in range(0, 3000, 50)))
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+    except KeyboardInterrupt:
+        interrupts += 1
+faulthandler.dump_traceback_later(30.0, exit=True)
+fitter.run_on(start, lambda: [X])
+print("done")
+"""
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (run.stdout, run.stderr) == ("done\n", "")
 
 
 def test_a_process_ends_well_amid_a_pass(tmp_path):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
-import threading
 from contextlib import closing, suppress
-from queue import Empty, Queue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
-from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,47 +21,76 @@ _END: Final = object()
 
 
 class _Reader(Generic[T]):
-    """A thread that reads items into a queue, or why there are no more."""
+    """A thread that reads items into a queue, or why there are no more.
+
+    What it shares with others are queues in C and one flag, and `threading` does not start it: an
+    interrupt, which may come between any two bytecodes, leaves no lock of theirs behind.
+    """
 
     def __init__(self, items: Generator[T, None, None]) -> None:
-        # One is in the queue and one in the reader's hands.
-        self.ready: Queue[tuple[Any, BaseException | None]] = Queue(AHEAD - 1)
         self._items = items
-        self._gone = threading.Event()
-        # A daemon: what blocks for good must not keep the interpreter.
-        self._thread = threading.Thread(target=self._read, name="nvmix-reader", daemon=True)
-        _readers.add(self)
-        self._thread.start()
+        self._gone = False
+        self._ready: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(AHEAD):
+            self._room.put(None)
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        readers.add(self)
+        # What blocks for good does not keep the interpreter.
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        """Read, and tell when that is over."""
+        try:
+            self._read()
+        finally:
+            readers.discard(self)
+            self._ended.put(None)
 
     def _read(self) -> None:
-        """Read until there is no more, or nobody to read for."""
+        """Read, as there is room, until there is no more, or nobody to read for."""
         error: BaseException | None = None
         try:
             with closing(self._items) as items:
-                for item in items:
-                    self.ready.put((item, None))
-                    if self._gone.is_set():
+                while True:
+                    self._room.get()
+                    if self._gone:
                         return
+                    self._ready.put((next(items), None))
+        except StopIteration:
+            pass
         # It is raised where the items are asked for.
         except BaseException as caught:  # noqa: BLE001
             error = caught
-        self.ready.put((_END, error))
+        self._ready.put((_END, error))
+
+    def take(self) -> T:
+        """The next item; StopIteration after the last, or what has ended the reading."""
+        item, error = self._ready.get()
+        self._room.put(None)
+        if error is not None:
+            raise error
+        if item is _END:
+            raise StopIteration
+        return item  # type: ignore[no-any-return]
 
     def stop(self, seconds: float) -> None:
         """Have it end, and wait for that no longer than so many seconds."""
-        self._gone.set()
+        self._gone = True
+        self._room.put(None)
         with suppress(Empty):
-            self.ready.get_nowait()
-        self._thread.join(seconds)
+            self._ended.get(timeout=seconds)
+            self._ended.put(None)
 
 
-_readers: WeakSet[_Reader[Any]] = WeakSet()
+# Those that read, or wait for room.
+readers: set[_Reader[Any]] = set()
 
 
 @atexit.register
 def _stop_all() -> None:
     """A thread that the interpreter's end meets in a library of C++ would abort the process."""
-    for reader in list(_readers):
+    for reader in list(readers):
         reader.stop(_PATIENCE)
 
 
@@ -81,15 +109,12 @@ def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
     """
     reader, waits = _Reader(items), True
     try:
-        while True:
-            item, error = reader.ready.get()
-            if error is not None:
-                raise error
-            if item is _END:
-                return
-            waits = False
-            yield item
-            waits = True
+        with suppress(StopIteration):
+            while True:
+                item = reader.take()
+                waits = False
+                yield item
+                waits = True
     finally:
         # An interrupt of the wait itself is not to wait for what may never come.
         reader.stop(0.0 if waits else _PATIENCE)

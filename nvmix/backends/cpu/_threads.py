@@ -64,6 +64,10 @@ class _Pool:
         futures = [executor.submit(_take, left, function, results) for _ in range(others)]
         try:
             _take(left, function, results)
+        except BaseException:
+            # An interrupt may have come while the executor had a lock of its own.
+            self.executor = None
+            raise
         finally:
             left.clear()
             for future in futures:
