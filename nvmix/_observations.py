@@ -193,7 +193,7 @@ def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
     values = real_or_nan(name, frame_values(value))
     if values.shape == (0,):
         return values.reshape(0, d or 1)
-    if values.ndim == 1 and d in (None, 1):
+    if values.ndim == 1 and d == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] == 0 or d not in (None, values.shape[1]):
         expected = "(m, d)" if d is None else f"(m, {d})"

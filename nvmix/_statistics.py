@@ -216,6 +216,10 @@ class SufficientStatistics:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, divisor: float) -> SufficientStatistics:
+        """Statistics with every row's weight divided by a number."""
+        return self * (1.0 / divisor) if is_number(divisor) else NotImplemented
+
 
 def infinite_expectations(eta: SufficientStatistics) -> tuple[str, ...]:
     """Names of the expectations that are not finite.

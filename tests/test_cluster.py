@@ -124,16 +124,28 @@ def test_a_fit_on_a_cluster_resumes(client, X, start, tmp_path):
     np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
 
 
-def test_blocks_are_shared_out_to_threads(client, X):
-    """Also those that all workers have, and those that none has yet."""
-    blocks = arrays.from_array(X, chunks=(1000, 3))
-    source = source_of(blocks)
+def test_blocks_are_shared_out_to_tasks(client, X):
+    """Also those that all workers have, and those that none has yet, and no more than fit."""
+    source = source_of(arrays.from_array(X, chunks=(1000, 3)))
     client.replicate(source.blocks)
-    source._seen = -np.inf
-    assert sorted(map(len, source._grouped())) == [10, 10]
-    source.client = SimpleNamespace(nthreads=client.nthreads, who_has=lambda _: {})
-    source._seen = -np.inf
-    assert sorted(map(len, source._grouped())) == [1] * 20
+
+    def sizes(workers, holders):
+        source._seen = -np.inf
+        source.client = SimpleNamespace(
+            scheduler_info=lambda **_: {"workers": workers},
+            who_has=lambda _: {block.key: holders for block in source.blocks},
+        )
+        return sorted(map(len, source._grouped()))
+
+    two = {name: {"nthreads": 1, "memory_limit": 10**10} for name in ("a", "b")}
+    wide = {"a": {"nthreads": 4, "memory_limit": 0}}
+    narrow = {"a": {"nthreads": 1, "memory_limit": 8 * 10 * 24_000}}
+    tiny = {"a": {"nthreads": 2, "memory_limit": 1000}}
+    assert sizes(two, ("a", "b")) == [10, 10]
+    assert sizes(two, ()) == sizes(two, ("c",)) == [1] * 20
+    assert sizes(wide, ("a",)) == [5] * 4
+    assert sizes(narrow, ("a",)) == [10] * 2
+    assert sizes(tiny, ("a",)) == [1] * 20
 
 
 class TestErrors:

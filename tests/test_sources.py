@@ -184,6 +184,12 @@ class TestOneAnswer:
         one, other = model.e_step(rows), model.e_step(lambda: [rows], "jax")
         np.testing.assert_allclose(other.xx_inv_y, one.xx_inv_y, rtol=1e-12)
 
+    def test_of_a_function_that_returns_the_array(self, X):
+        start = NormalInverseGaussian.default_init(lambda: X)
+        same_fit(start.fit(lambda: X), start.fit(X))
+        with pytest.raises(ValueError, match=r"chunk 0 of .* must have shape \(m, d\), got \(3,\)"):
+            NormalInverseGaussian.default_init(lambda: iter(X))
+
     def test_of_a_reader_that_fills_one_buffer_again_and_again(self, X):
         def chunks():
             buffer = np.empty((500, 3))
@@ -400,6 +406,7 @@ class TestStatistics:
         doubled = model.e_step(X, weights=np.full(len(X), 2.0))
         np.testing.assert_allclose((2.0 * eta).xx_inv_y, doubled.xx_inv_y, rtol=1e-13)
         np.testing.assert_array_equal((np.float64(0.5) * eta * 2).x, eta.x)
+        np.testing.assert_array_equal((eta / 4).x, (0.25 * eta).x)
         for factor in (eta, None, "2", np.ones(2)):
             with pytest.raises(TypeError):
                 eta * factor
@@ -750,7 +757,7 @@ class TestErrors:
 
     def test_files_of_unknown_kinds_are_refused(self):
         with pytest.raises(
-            ValueError, match=r"\.npy, .*file or a directory of the latter, got 'x\.xls'"
+            ValueError, match=r"\.npy, .*file, or a directory of Parquet or of .*, got 'x\.xls'"
         ):
             self.fit("x.xls")
         with pytest.raises(FileNotFoundError):

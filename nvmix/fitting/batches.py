@@ -140,7 +140,10 @@ class Batches:
                 next(drawn)
             same = np.array_equal(self._last, place.last)
         if not same:
-            msg = f"checkpoint is of a fit to other rows than those of {self.source}"
+            msg = (
+                "checkpoint is of a fit to other rows, or to rows in other chunks, than those of "
+                f"{self.source}"
+            )
             raise CheckpointError(msg)
         return drawn
 

@@ -151,9 +151,10 @@ class Checkpoint:
         identity = found.pop("identity")
         for name, value in self.identity.items():
             if identity.get(name) != value:
+                verb = "are" if name.endswith("s") else "is"
                 msg = (
-                    f"checkpoint {str(self.path)!r} is of another fit: {name} is "
-                    f"{identity.get(name)!r} there and {value!r} here"
+                    f"checkpoint {str(self.path)!r} is of another fit: {name} {verb} "
+                    f"{identity.get(name)} there and {value} here"
                 )
                 raise CheckpointError(msg)
         return found
@@ -173,17 +174,30 @@ class Checkpoint:
         numbers = {k: v for k, v in state.items() if not isinstance(v, np.ndarray)}
         arrays: dict[str, Any] = {k: v for k, v in state.items() if isinstance(v, np.ndarray)}
         head = json.dumps({"format": _FORMAT, "identity": self.identity, "numbers": numbers})
-        buffer = io.BytesIO()
-        np.savez(buffer, head=np.array(head), **arrays)
+        content = _archived(head=np.array(head), **arrays)
         beside = self.path.with_name(f"{self.path.name}.part")
         try:
             with beside.open("wb") as file:
-                file.write(buffer.getbuffer())
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self.path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _archived(**arrays: Any) -> bytes:
+    """Arrays as a file of NumPy."""
+    buffer = io.BytesIO()
+    try:
+        np.savez(buffer, **arrays)
+    except ValueError as error:
+        # What an interrupt leaves half done, zipfile complains of in its place.
+        interrupt = error.__context__
+        if interrupt is None or isinstance(interrupt, Exception):
+            raise
+        raise interrupt from None
+    return buffer.getvalue()
 
 
 def check_resumable(checkpoint: Path | None, *, resume: bool) -> None:

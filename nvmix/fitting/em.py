@@ -83,9 +83,8 @@ class BatchEMFitter:
     tol : float or None
         What the criterion is compared with; None is 1e-4 for "parameters", 1e-9 for "likelihood".
     verbose : int
-        0 prints nothing, 1 a start and an end line, 2 a row per iteration too, with the rows
-        passed per second and an estimate of the time left. A fit of more than 10 seconds says
-        where it is now and then.
+        0 prints nothing, 1 a start and an end line, and every 10 seconds where a fit is, 2 a row
+        per iteration too, with the rows passed per second and an estimate of the time left.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         Gauge of the scale shared by Sigma and Y: free, \|Sigma\| = 1, \|Sigma\| as in the starting
         model, or a GIG with a = b. The law of X is the same in each.
@@ -116,13 +115,15 @@ class BatchEMFitter:
         Whether nan is refused, or stands for a missing value, at random, over which the E-step
         takes exact conditional expectations.
     n_init : int
-        Starts: the model given, and fits to random subsets of the rows. The likeliest end is kept.
+        Starts: the model given, and fits to random subsets of the rows, which are in memory. The
+        likeliest end is kept.
     seed : int, numpy.random.Generator or None
         Source of the subsets.
     checkpoint : path or None
         File that holds where the fit stands, written at once or not at all: every so often, at the
-        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts the fit. One
-        that is there is gone on from, or refused.
+        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts the fit. With
+        one that is there a fit begins under ``resume=True`` only. A fit with a checkpoint goes step
+        by step, which for few rows in memory changes the last digits.
     checkpoint_every : int
         Iterations between two writes.
     checkpoint_minutes : float

@@ -93,8 +93,9 @@ class IncrementalEMFitter:
         in which step t counts as :math:`t^3`, nearly. The steps go on from :math:`\eta_t` itself.
     checkpoint : path or None
         File that holds where a `fit` stands, written at once or not at all: every so often, at the
-        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts it. One that
-        is there is gone on from, or refused. `partial_fit` writes none: pickle the fitter.
+        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts it. With one
+        that is there a fit begins under ``resume=True`` only. `partial_fit` writes none: pickle
+        the fitter.
     checkpoint_every : int
         Steps between two writes.
     checkpoint_minutes : float
@@ -103,8 +104,8 @@ class IncrementalEMFitter:
         Whether to go on from the checkpoint, where there is one, to the bits that the fit would
         have come to, under the same key, or none, and a larger max_steps too (by which a verbose
         fit tells other likelihoods). Rows are read anew from the beginning of the pass that was
-        not complete. An `eta_update` of your own is known by its name only, and what it remembers
-        is not kept.
+        not complete; they are known by their number and the last batch. An `eta_update` of your
+        own is known by its name only, and what it remembers is not kept.
 
     Attributes
     ----------
@@ -229,7 +230,8 @@ class IncrementalEMFitter:
         X : (n, d) array_like or source
             Observations, as of `BatchEMFitter.fit`; never modified. Those of a source are read
             chunk by chunk, and are in random order within each; blocks on workers come here one
-            by one. A verbose fit reads them a second time meanwhile.
+            by one. A verbose fit reads them a second time meanwhile. All rows count alike, and
+            none may have missing values.
         key : int, numpy.random.Generator, JAX key or None
             Source of the order; the same key gives the same bits.
 
@@ -261,7 +263,9 @@ class IncrementalEMFitter:
             data = validated_sample(_on_host("X", X), model.d, model.columns)
             source = Whole(data.values, None, data.columns)
         rng = generator_of_key(key)
-        identity = {} if key is None else {"key": digest(state_of_generator(rng).encode())}
+        identity = {"rows": "in memory" if isinstance(source, Whole) else "in chunks"}
+        if key is not None:
+            identity["key"] = digest(state_of_generator(rng).encode())
         drawn = Batches(source, self.batch_size, rng)
         fit = self._one_fit(State.of(model, source.columns), drawn, identity)
         try:

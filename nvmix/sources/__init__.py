@@ -45,8 +45,8 @@ def source_of(
     Parameters
     ----------
     X : object
-        `np.memmap`, path of a .npy, .parquet, .arrow or .feather file or of a directory of the
-        latter, Arrow dataset or table, Parquet file, Dask array or DataFrame, or a function (or an
+        `np.memmap`, path of a .npy, .parquet, .arrow or .feather file or of a directory of Parquet
+        or of Arrow files, Arrow dataset or table, Parquet file, Dask array or DataFrame, or a function (or an
         object that can be iterated again and again) that gives chunks: (m, d) arrays, DataFrames or
         Arrow batches, or pairs of them with their (m,) weights.
     d : int or None
@@ -68,8 +68,9 @@ def source_of(
     TypeError, ValueError
         If X is a file of an unknown kind, can be read only once, or has other columns.
     """
-    if isinstance(X, str | Path):
-        X = _opened(Path(X))
+    path = X if isinstance(X, str | Path) else None
+    if path is not None:
+        X = _opened(Path(path))
     package = type(X).__module__.partition(".")[0]
     if package == "pyarrow" and hasattr(X, "num_columns") and not hasattr(X, "to_batches"):
         X = sys.modules["pyarrow"].Table.from_batches([X])
@@ -90,7 +91,7 @@ def source_of(
     if on_arrow:
         names = _columns_of(X, columns)
         width = _checked(len(names), d)
-        name = f"Arrow {type(X).__name__}"
+        name = f"Arrow {type(X).__name__}" if path is None else str(path)
         reader = of_arrow(X, list(names))
         return Stream(reader, width, names, missing, omega, name, lasting=True)
     read: Callable[[], Iterable[Any]] = X if callable(X) else X.__iter__
@@ -127,24 +128,27 @@ def starting_rows(X: Any, missing: str = "raise") -> Data:
 
 def _opened(path: Path) -> Any:
     """What a path leads to."""
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         return np.load(path, mmap_mode="r")
     files = _arrow_files(path) if path.is_dir() else [path]
-    kinds = {_ARROW_FILES.get(file.suffix) for file in files}
+    kinds = {_ARROW_FILES.get(file.suffix.lower()) for file in files}
     if len(kinds) > 1:
         msg = f"X must be a directory of files of one kind, got Parquet and Arrow in {str(path)!r}"
         raise ValueError(msg)
     kind = kinds.pop() if kinds else None
     if kind is None:
         suffixes = ", ".join(_ARROW_FILES)
-        msg = f"X must be a .npy, {suffixes} file or a directory of the latter, got {str(path)!r}"
+        msg = (
+            f"X must be a .npy, {suffixes} file, or a directory of Parquet or of Arrow files, got "
+            f"{str(path)!r}"
+        )
         raise ValueError(msg)
     return _package("pyarrow.dataset", "arrow").dataset([str(file) for file in files], format=kind)
 
 
 def _arrow_files(directory: Path) -> list[Path]:
     """Arrow and Parquet files in a directory, in order, but for hidden ones (of "." or "_")."""
-    found = (file for file in directory.rglob("*") if file.suffix in _ARROW_FILES)
+    found = (file for file in directory.rglob("*") if file.suffix.lower() in _ARROW_FILES)
     inside = {file: file.relative_to(directory).parts for file in found}
     return sorted(f for f, parts in inside.items() if not any(p[0] in "._" for p in parts))
 

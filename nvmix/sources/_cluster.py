@@ -30,6 +30,8 @@ S = TypeVar("S")
 _FAN_IN: Final = 16
 # Seconds for which it is taken for granted who has which block.
 _TRUSTED: Final = 1.0
+# One in so many of a worker's memory, for each of its threads, is what the blocks of a task take.
+_SHARE: Final = 8
 # Bytes from which a function is sent to each worker once, rather than with each task.
 _LARGE: Final = 1 << 16
 
@@ -129,22 +131,27 @@ class Cluster:
         return _merged(parts).total()
 
     def _grouped(self) -> list[list[int]]:
-        """Numbers of the blocks that each thread of the cluster has, as of a moment ago."""
+        """Numbers of the blocks of each task, as of a moment ago: one for each thread, or more."""
         if time.monotonic() - self._seen > _TRUSTED:
-            threads = self.client.nthreads()
+            workers = self.client.scheduler_info(n_workers=-1)["workers"]
             holders = self.client.who_has(self.blocks)
-            at: dict[str, list[int]] = {worker: [] for worker in threads}
+            at: dict[str, list[int]] = {worker: [] for worker in workers}
             # What no worker has is made again, each block wherever there is room.
             self._groups = []
             for k, block in enumerate(self.blocks):
                 having = [at[w] for w in holders.get(block.key, ()) if w in at]
                 min(having, key=len).append(k) if having else self._groups.append([k])
             for worker, numbers in sorted(at.items()):
-                if numbers:
-                    parts = np.array_split(numbers, min(threads[worker], len(numbers)))
-                    self._groups += [part.tolist() for part in parts]
+                parts = np.array_split(numbers, self._tasks(workers[worker], len(numbers)))
+                self._groups += [part.tolist() for part in parts if part.size]
             self._seen = time.monotonic()
         return self._groups
+
+    def _tasks(self, worker: dict[str, Any], blocks: int) -> int:
+        """Tasks for so many blocks of a worker, which needs all blocks of a task in memory."""
+        threads, limit = worker["nthreads"], worker["memory_limit"] or math.inf
+        size = 8 * self.d * self.n_rows * blocks / len(self.blocks)
+        return int(max(1, min(blocks, max(threads, _SHARE * threads * size / limit))))
 
     def _numbered(self) -> dict[int, Any]:
         """The blocks by number."""

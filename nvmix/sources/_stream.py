@@ -107,7 +107,10 @@ class Stream:
         """What is read; an error names the chunk."""
         number = 0
         try:
-            for raw in self.read():
+            chunks = self.read()
+            if hasattr(chunks, "__array__"):
+                chunks = [chunks]
+            for raw in chunks:
                 yield raw
                 number += 1
         except MemoryError:
