@@ -93,7 +93,7 @@ class VarianceGamma(NormalMixture):
         ----------
         X : (n, d) array_like or source
             Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
-            most, evenly spaced, make the start, fewer of more than 32 columns; weights do not count.
+            most, evenly spaced, make the start, fewer of more than 32 columns, without weights.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 
@@ -321,7 +321,7 @@ class GeneralizedHyperbolic(NormalMixture):
         ----------
         X : (n, d) array_like or source
             Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
-            most, evenly spaced, make the start, fewer of more than 32 columns; weights do not count.
+            most, evenly spaced, make the start, fewer of more than 32 columns, without weights.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 

@@ -63,7 +63,7 @@ class NormalMixture(MixtureLaw):
         ----------
         X : (n, d) array_like or source
             Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
-            most, evenly spaced, make the start, fewer of more than 32 columns; weights do not count.
+            most, evenly spaced, make the start, fewer of more than 32 columns, without weights.
         missing : {"raise", "em"}
             Whether nan is refused, or left out with its row.
 

@@ -46,9 +46,9 @@ def source_of(
     ----------
     X : object
         `np.memmap`, path of a .npy, .parquet, .arrow or .feather file or of a directory of Parquet
-        or of Arrow files, Arrow dataset or table, Parquet file, Dask array or DataFrame, or a function (or an
-        object that can be iterated again and again) that gives chunks: (m, d) arrays, DataFrames or
-        Arrow batches, or pairs of them with their (m,) weights.
+        or of Arrow files, Arrow dataset or table, Parquet file, Dask array or DataFrame, or a
+        function (or an object that can be iterated again and again) that gives chunks: (m, d)
+        arrays, DataFrames or Arrow batches, or pairs of them with their (m,) weights.
     d : int or None
         Columns there must be.
     columns : tuple of str or None
