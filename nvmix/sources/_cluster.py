@@ -90,7 +90,8 @@ class Cluster:
         with _giving_up(dict(enumerate(blocks)), held):
             lengths = client.map(len, blocks, pure=False)
             held += lengths
-            bounds = np.cumsum([0, *client.gather(lengths)]).tolist()
+            sizes = client.gather(lengths)
+            bounds = np.cumsum([0, *sizes]).tolist()
             omegas: list[Any] = [None] * len(blocks)
             if weights is not None:
                 if len(weights) != bounds[-1]:
@@ -98,7 +99,7 @@ class Cluster:
                     raise ValueError(msg)
                 parts = [weights[slice(*pair)] for pair in pairwise(bounds)]
                 omegas = client.map(np.array, parts, pure=False)
-            kept = [(omegas[k], bounds[k], k) for k in range(len(blocks)) if np.diff(bounds)[k]]
+            kept = [(omegas[k], bounds[k], k) for k, size in enumerate(sizes) if size]
             if not kept:
                 msg = "X must not be empty, got blocks without rows"
                 raise ValueError(msg)
