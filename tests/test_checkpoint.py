@@ -1,5 +1,6 @@
 """Fits that are interrupted: what they leave behind, and what goes on from it."""
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -223,10 +224,36 @@ def test_a_kill_loses_the_iterations_since_the_last_write(X, tmp_path):
     assert int(of_all) - int(passes) == 6 - 1
 
 
-def test_sigterm_is_left_as_it_was(X, path):
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_an_interrupt_that_is_swallowed_is_raised_again(number, error, X, path):
+    """As by callbacks of compiled code, in which Python prints what is raised."""
+    steps = []
+
+    def swallows(previous, batch, step):
+        steps.append(step)
+        if step == 3:
+            with contextlib.suppress(error):
+                os.kill(os.getpid(), number)
+        return batch
+
+    for most in (40, 4):
+        with pytest.raises(error):
+            fit(START, X, checkpoint=path, eta_update=swallows, max_iter=most)
+        assert steps == [0, 1, 2, 3]
+        with np.load(path) as file:
+            assert len(file["changes"]) == 4
+        steps.clear()
+        path.unlink()
+
+
+def test_signals_are_left_as_they_were(X, path):
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = [signal.getsignal(number) for number in numbers]
     fit(make(NormalInverseGaussian), X, checkpoint=path)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_there_is_a_whole_file_at_any_time(X, path):

@@ -13,6 +13,7 @@ import warnings
 import zipfile
 import zlib
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -35,15 +36,19 @@ _DAMAGE: Final = (
     OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, struct.error, zlib.error,
     zipfile.BadZipFile,
 )  # fmt: skip
-# Exit status of a process that a SIGTERM ended, as shells give it.
-_TERMINATED: Final = 128 + signal.SIGTERM
+# What Python does about a signal, and what is raised; a process that SIGTERM has ended exits with
+# the status that shells give it.
+_INTERRUPTS: Final[dict[int, tuple[Any, Callable[[], BaseException]]]] = {
+    signal.SIGINT: (signal.default_int_handler, KeyboardInterrupt),
+    signal.SIGTERM: (signal.SIG_DFL, partial(SystemExit, 128 + signal.SIGTERM)),
+}
 
 
 class Checkpoint:
     """Writes where a fit stands every so often, and where it stood when it was interrupted.
 
-    Used as a context: SIGTERM raises SystemExit in it, and whatever leaves it by an exception
-    leaves a file of the last complete iteration behind.
+    Used as a context: Ctrl-C and SIGTERM raise in it, again if something has swallowed that, and
+    whatever leaves it by an exception leaves a file of the last complete iteration behind.
 
     Parameters
     ----------
@@ -88,15 +93,29 @@ class Checkpoint:
             raise FileExistsError(msg)
         self._state: Callable[[], dict[str, Any]] | None = None
         self._count, self._time = 0, time.monotonic()
-        self._restore: Callable[[], object] | None = None
+        self._interrupted: int | None = None
+        self._replaced: list[int] = []
 
     def __enter__(self) -> Self:
-        """Let SIGTERM raise."""
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._restore = lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, _terminate)
+        """Let signals raise that nobody else handles."""
+        if threading.current_thread() is threading.main_thread():
+            for number, (default, _) in _INTERRUPTS.items():
+                if signal.getsignal(number) == default:
+                    self._replaced.append(number)
+                    signal.signal(number, self._interrupt)
         return self
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Raise, so that what is open is closed."""
+        self._interrupted = number
+        error = _INTERRUPTS[number][1]()
+        raise error
+
+    def _raise_again(self) -> None:
+        """Raise what callbacks of compiled code, as while it loads, print in place of raising."""
+        if self._interrupted is not None:
+            error = _INTERRUPTS[self._interrupted][1]()
+            raise error
 
     def __exit__(
         self,
@@ -111,8 +130,10 @@ class Checkpoint:
                 with nullcontext() if error is None else suppress(RuntimeWarning):
                     self._try_to_write(self._state)
         finally:
-            if self._restore is not None:
-                self._restore()
+            for number in self._replaced:
+                signal.signal(number, _INTERRUPTS[number][0])
+        if error is None:
+            self._raise_again()
 
     def note(self, state: Callable[[], dict[str, Any]]) -> None:
         """Take note of a complete iteration, and write it where that is due.
@@ -125,6 +146,7 @@ class Checkpoint:
         """
         # One assignment: an interrupt finds the state of this iteration or of the one before.
         self._state = state
+        self._raise_again()
         self._count += 1
         due = time.monotonic() - self._time > self.minutes * _MINUTE
         if self._count >= self.every or due:
@@ -297,8 +319,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         msg = f"checkpoint {str(path)!r} has format {head['format']!r}, not {_FORMAT!r}"
         raise CheckpointError(msg)
     return state
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    """Raise, so that what is open is closed."""
-    raise SystemExit(_TERMINATED)
