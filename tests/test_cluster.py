@@ -146,6 +146,7 @@ def test_blocks_are_shared_out_to_tasks(client, X):
     assert sizes(wide, ("a",)) == [5] * 4
     assert sizes(narrow, ("a",)) == [10] * 2
     assert sizes(tiny, ("a",)) == [1] * 20
+    source.close()
 
 
 class TestErrors:
