@@ -71,6 +71,11 @@ def make(family, d=2):
     return family.from_classical(**normal_block(d), **FAMILIES[family])
 
 
+def chunks_of(X, size=777):
+    """A function that returns the rows in chunks."""
+    return lambda: (X[i : i + size] for i in range(0, len(X), size))
+
+
 @pytest.fixture(params=FAMILIES, ids=lambda family: family.__name__)
 def family(request):
     return request.param

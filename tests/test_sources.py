@@ -1,25 +1,14 @@
 """Rows on disk and in chunks: one answer, whatever they come from, and errors that say where."""
 
-import functools
-import math
-import operator
-import pickle
-import subprocess
-import sys
-import threading
-import tracemalloc
-
 import numpy as np
 import pytest
-from conftest import ROWS, make, needs_jax
+from conftest import ROWS, chunks_of, make, needs_jax
 
 from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
-from nvmix._sums import PairwiseSum, pairwise_sum
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.observed import PassedOver
 from nvmix.fitting.status import Status
-from nvmix.sources import Stream, source_of, starting_rows
-from nvmix.sources._ahead import readers
+from nvmix.sources import source_of, starting_rows
 
 COLUMNS = ("left", "middle", "right")
 
@@ -27,10 +16,6 @@ COLUMNS = ("left", "middle", "right")
 @pytest.fixture(scope="module")
 def X():
     return make(NormalInverseGaussian, 3).rvs(5000, seed=2)
-
-
-def chunks_of(X, size=777):
-    return lambda: (X[i : i + size] for i in range(0, len(X), size))
 
 
 def _memmap(X, path):
@@ -352,230 +337,6 @@ class TestOneAnswer:
         with pytest.raises(ValueError, match=r"constant column.*one in every 2 rows, of"):
             starting_rows(chunks_of(X, 7001))
         assert starting_rows(chunks_of(X[1:], 7001)).values.shape == (75_000, 2)
-
-
-class TestStatistics:
-    def test_of_chunks_add_to_those_of_one_pass(self, family):
-        """Mean 1e6, spread 1: against sums by math.fsum of exact expectations of each row."""
-        model = _shifted(make(family, 2), 1e6)
-        X = model.rvs(3000, seed=0)
-        whole = model.e_step(X)
-        merged = sum(model.e_step(part) for part in np.array_split(X, 40))
-        rows = [model.e_step(x[None, :]) for x in X]
-        for name in ("log_likelihood", "log_y", "inv_y", "y"):
-            exact = math.fsum(getattr(row, name) for row in rows)
-            size = math.fsum(abs(getattr(row, name)) for row in rows)
-            assert abs(getattr(whole, name) - exact) <= 1e-13 * size
-            assert abs(getattr(merged, name) - exact) <= 1e-13 * size
-        scale = np.sqrt(np.outer(np.diag(whole.xx_inv_y), np.diag(whole.xx_inv_y)))
-        assert (np.abs(merged.xx_inv_y - whole.xx_inv_y) <= 1e-13 * scale).all()
-        np.testing.assert_allclose(merged.E_X, whole.E_X, rtol=1e-15)
-
-    def test_a_fit_is_as_sure_of_data_far_from_the_origin(self, X):
-        start = NormalInverseGaussian.default_init(X)
-        far = np.round(X * 2.0**20) / 2.0**20 + 2.0**20
-        near = far - 2.0**20
-        moved = _shifted(start, 2.0**20).fit(chunks_of(far, 500))
-        expected = start.fit(chunks_of(near, 500))
-        assert moved.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-13)
-        np.testing.assert_allclose(moved.model.mu - 2.0**20, expected.model.mu, atol=1e-9)
-
-    def test_sums_of_as_many_chunks_as_a_billion_rows_make_keep_their_digits(self):
-        """1e5 equal chunks of 1e4 rows: a power of 2 of them has no rounding at all."""
-        term = 0.1
-        assert pairwise_sum((term for _ in range(1 << 17)), operator.add) == term * (1 << 17)
-        total = pairwise_sum((term for _ in range(100_000)), operator.add)
-        assert abs(total - 10_000.0) <= 4 * np.spacing(10_000.0)
-        one_by_one = functools.reduce(operator.add, [term] * 100_000)
-        assert abs(one_by_one - 10_000.0) > 1000 * np.spacing(10_000.0)
-
-    def test_long_arrays_are_summed_in_pieces(self):
-        X = np.full((200_000, 1), 0.3)
-        X[::2] = -0.1
-        model = make(NormalInverseGaussian, 1)
-        found, two = model.e_step(X), model.e_step(X[:2])
-        assert found.y == pytest.approx(two.y * 100_000, rel=1e-14)
-
-    def test_scale_pickle_and_start_a_sum(self, X):
-        model = make(NormalInverseGaussian, 3)
-        eta = model.e_step(X)
-        again = pickle.loads(pickle.dumps(eta))
-        assert again.log_likelihood == eta.log_likelihood
-        np.testing.assert_array_equal(again.xx_inv_y, eta.xx_inv_y)
-        assert sum([eta]) is eta
-        doubled = model.e_step(X, weights=np.full(len(X), 2.0))
-        np.testing.assert_allclose((2.0 * eta).xx_inv_y, doubled.xx_inv_y, rtol=1e-13)
-        np.testing.assert_array_equal((np.float64(0.5) * eta * 2).x, eta.x)
-        np.testing.assert_array_equal((eta / 4).x, (0.25 * eta).x)
-        for factor in (eta, None, "2", np.ones(2)):
-            with pytest.raises(TypeError):
-                eta * factor
-            with pytest.raises(TypeError):
-                factor * eta
-        for term in (1.0, np.zeros(2), None):
-            with pytest.raises(TypeError):
-                eta + term
-            with pytest.raises(TypeError):
-                term + eta
-        with pytest.raises(ValueError, match="statistics of 3 and of 1 columns cannot be added"):
-            eta + make(NormalInverseGaussian, 1).e_step(X[:, :1])
-
-    def test_of_a_source_are_those_of_its_rows(self, X):
-        model = make(NormalInverseGaussian, 3)
-        assert model.e_step(chunks_of(X)).y == pytest.approx(model.e_step(X).y, rel=1e-14)
-
-    def test_pairwise_sums_keep_the_order(self):
-        for n in range(1, 40):
-            total = PairwiseSum(operator.add)
-            for i in range(n):
-                total.push(i, [i])
-            assert total.total() == list(range(n))
-        with pytest.raises(ValueError, match="a term to add"):
-            PairwiseSum(operator.add).total()
-
-    def test_partial_sums_are_the_pairwise_ones_whoever_has_which_terms(self):
-        rng = np.random.default_rng(0)
-        for n in (1, 2, 7, 40, 65):
-            terms = rng.standard_normal(n)
-            holders = [PairwiseSum(operator.add) for _ in range(5)]
-            for i in rng.permutation(n):
-                holders[rng.integers(5)].push(int(i), terms[i])
-            merged = holders[0].merged(holders[1:])
-            assert merged.total() == pairwise_sum(terms, operator.add)
-            assert holders[0].merged(holders[1:]).total() == merged.total()
-
-
-def _shifted(model, shift):
-    return type(model)(
-        model.mu + shift, model.gamma, model.L_sigma, model.subordinator, model.columns
-    )
-
-
-class TestReading:
-    def test_goes_on_while_a_chunk_is_worked_on(self):
-        read = [threading.Event() for _ in range(3)]
-
-        def chunks():
-            for event in read:
-                event.set()
-                yield np.ones((2, 1))
-
-        def work(chunk):
-            last = chunk.number == len(read) - 1
-            return [last or read[chunk.number + 1].wait(timeout=30.0)]
-
-        source = Stream(chunks, None, None, "raise", None, "chunks")
-        assert source.fold(work, operator.add) == [True] * 3
-
-    @pytest.mark.parametrize("fresh", [True, False])
-    def test_holds_few_chunks_at_once(self, fresh):
-        """Of 40 that are read, those that are worked on, ready and being read."""
-        buffer = np.empty((1 << 14, 8))
-
-        def chunks():
-            for i in range(40):
-                rows = np.empty_like(buffer) if fresh else buffer
-                rows[:] = i
-                yield rows
-
-        source = Stream(chunks, None, None, "raise", None, "chunks")
-        tracemalloc.start()
-        source.fold(lambda chunk: float(chunk.values.sum()), operator.add)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert 2 * buffer.nbytes < most < 5 * buffer.nbytes
-
-    def test_a_start_holds_few_rows_at_once(self):
-        rows = np.random.default_rng(0).standard_normal((1 << 14, 16))
-        tracemalloc.start()
-        starting_rows(lambda: (rows for _ in range(100)))
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert most < 5 * 8 * 16 * 131_072
-
-    def test_ends_with_the_pass_that_an_error_ends(self, X):
-        def failing(chunk):
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            source_of(chunks_of(X)).fold(failing, operator.add)
-        assert not readers
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_interrupts_at_any_moment_leave_no_lock_behind():
-    """200 of them, in fits that last some ten milliseconds each."""
-    code = """
-import faulthandler, random, signal
-from nvmix import BatchEMFitter, NormalInverseGaussian
-
-start = NormalInverseGaussian.from_classical(
-    mu=[0.0], gamma=[0.1], sigma=[[1.0]], mu_ig=1.0, lam=1.0)
-X = start.rvs(3000, seed=0)
-fitter = BatchEMFitter(tol=0.0, acceleration="none", max_iter=10)
-fitter.run_on(start, lambda: [X])
-random.seed(0)
-signal.signal(signal.SIGALRM, signal.default_int_handler)
-interrupts = 0
-while interrupts < 200:
-    faulthandler.dump_traceback_later(30.0, exit=True)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 0.02))
-        fitter.run_on(start, lambda: (X[i : i + 50] for i in range(0, 3000, 50)))
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-    except KeyboardInterrupt:
-        interrupts += 1
-faulthandler.dump_traceback_later(30.0, exit=True)
-fitter.run_on(start, lambda: [X])
-print("done")
-"""
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert (run.stdout, run.stderr) == ("done\n", "")
-
-
-def test_a_process_ends_well_amid_a_pass(tmp_path):
-    """A thread that is still in a library of C++ when the interpreter ends would abort it."""
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    table = _table(np.random.default_rng(0).standard_normal((300_000, 3)), tmp_path)
-    parquet.write_table(table, tmp_path / "x.parquet", row_group_size=100_000)
-    code = """
-import sys
-from nvmix import IncrementalEMFitter, NormalInverseGaussian
-start = NormalInverseGaussian.from_classical(
-    mu=[0.0] * 3, gamma=[0.0] * 3, sigma=[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]], mu_ig=1.0, lam=1.0)
-for max_steps in range(1, 9):
-    IncrementalEMFitter(max_steps=max_steps).fit(start, sys.argv[1], key=0)
-batches = __import__("nvmix").sources.source_of(sys.argv[1]).chunks()
-next(batches)
-"""
-    command = [sys.executable, "-c", code, str(tmp_path / "x.parquet")]
-    for _ in range(3):
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        assert (run.returncode, run.stderr) == (0, "")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_an_interrupt_does_not_wait_for_what_is_being_read(tmp_path):
-    code = """
-import os, signal, threading
-import numpy as np
-from nvmix import NormalInverseGaussian
-
-X = np.random.default_rng(0).standard_normal((100, 1))
-
-
-def chunks():
-    yield X
-    os.kill(os.getpid(), signal.SIGINT)
-    threading.Event().wait()
-
-
-NormalInverseGaussian.default_init(X).fit(chunks)
-"""
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert "KeyboardInterrupt" in run.stderr
 
 
 class TestErrors:
