@@ -42,19 +42,25 @@ def _largest(values: FloatArray) -> float:
     return float(max(values.max(initial=0.0), -values.min(initial=0.0)))
 
 
-def _in_range(name: str, values: FloatArray) -> None:
-    """Check that values are finite, and that squares neither overflow nor all underflow."""
+def _largest_finite(name: str, values: FloatArray) -> float:
+    """Largest absolute value; ValueError that names where one is not finite."""
     largest = _largest(values)
     if not np.isfinite(largest):
         array(name, values)
+    return largest
+
+
+def _in_range(name: str, values: FloatArray) -> None:
+    """Check that values are finite, and that squares neither overflow nor all underflow."""
+    largest = _largest_finite(name, values)
     if largest > LARGEST or 0.0 < largest < 1.0 / LARGEST:
         msg = f"{name} must have its largest value within 1e-150 and 1e150, got {largest:.3g}"
         raise ValueError(msg)
 
 
 def _not_beyond(name: str, values: FloatArray) -> None:
-    """Check that squares do not overflow."""
-    largest = _largest(values)
+    """Check that values are finite, and that squares do not overflow."""
+    largest = _largest_finite(name, values)
     if largest > LARGEST:
         msg = f"{name} must not exceed 1e150, got {largest:.3g}"
         raise ValueError(msg)
@@ -99,7 +105,7 @@ def observations(
 
 def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[FloatArray, bool]:
     """Return (n, d) points and whether x was a single (d,) point (for d = 1, a scalar)."""
-    values = x if on_jax(x) else array("x", x)
+    values = x if on_jax(x) else real_or_nan("x", x)
     if not on_jax(x):
         _not_beyond("x", values)
     single = values.ndim == 1 if d > 1 else values.ndim == 0

@@ -108,11 +108,10 @@ class Checkpoint:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Raise, so that what is open is closed."""
         self._interrupted = number
-        error = _INTERRUPTS[number][1]()
-        raise error
+        self._raise_if_interrupted()
 
-    def _raise_again(self) -> None:
-        """Raise what callbacks of compiled code, as while it loads, print in place of raising."""
+    def _raise_if_interrupted(self) -> None:
+        """Raise, also what callbacks of compiled code, as while it loads, have only printed."""
         if self._interrupted is not None:
             error = _INTERRUPTS[self._interrupted][1]()
             raise error
@@ -133,7 +132,7 @@ class Checkpoint:
             for number in self._replaced:
                 signal.signal(number, _INTERRUPTS[number][0])
         if error is None:
-            self._raise_again()
+            self._raise_if_interrupted()
 
     def note(self, state: Callable[[], dict[str, Any]]) -> None:
         """Take note of a complete iteration, and write it where that is due.
@@ -146,7 +145,7 @@ class Checkpoint:
         """
         # One assignment: an interrupt finds the state of this iteration or of the one before.
         self._state = state
-        self._raise_again()
+        self._raise_if_interrupted()
         self._count += 1
         due = time.monotonic() - self._time > self.minutes * _MINUTE
         if self._count >= self.every or due:

@@ -164,9 +164,10 @@ class Cluster:
 
     def _chunks(self) -> Generator[Chunk, None, None]:
         """The chunks one by one."""
+        numbered = self._numbered()
         for block, place in zip(self.blocks, self.places, strict=True):
             weights, first, number = place
-            with _giving_up(self._numbered(), []):
+            with _giving_up(numbered, []):
                 values = chunk_values(f"chunk {number} of X", block.result(), self.d)
                 omega = None if weights is None else weights.result()
             yield Chunk(values, omega, first, number)
