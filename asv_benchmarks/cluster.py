@@ -31,7 +31,7 @@ def model_of(d: int) -> NormalInverseGaussian:
 def seconds_of_a_pass(workers: int, rows: int, d: int, chunks: int) -> float:
     """Median time of an E-step over rows that stay on so many workers of one thread."""
     model = model_of(d)
-    settings = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+    settings = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(n_workers=workers, **settings) as cluster, Client(cluster):
         generator = array.random.default_rng(0)
         X = generator.standard_normal((rows, d), chunks=(-(-rows // chunks), d)).persist()

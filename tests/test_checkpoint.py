@@ -158,10 +158,11 @@ class TestResume:
 
 
 SCRIPT = """
-import os, sys, warnings
+import os, signal, sys, warnings
 import numpy as np
 from nvmix import NormalInverseGaussian
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind it ignores it
 X = np.load("x.npy")
 number, resume = int(sys.argv[1]), sys.argv[2] == "resume"
 passes = 0
@@ -231,6 +232,7 @@ def test_a_kill_loses_the_iterations_since_the_last_write(X, tmp_path):
 def test_an_interrupt_that_is_swallowed_is_raised_again(number, error, X, path):
     """As by callbacks of compiled code, in which Python prints what is raised."""
     steps = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def swallows(previous, batch, step):
         steps.append(step)
@@ -247,6 +249,7 @@ def test_an_interrupt_that_is_swallowed_is_raised_again(number, error, X, path):
             assert len(file["changes"]) == 4
         steps.clear()
         path.unlink()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_signals_are_left_as_they_were(X, path):

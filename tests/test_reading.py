@@ -132,6 +132,7 @@ import os, signal, threading
 import numpy as np
 from nvmix import NormalInverseGaussian
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 X = np.random.default_rng(0).standard_normal((100, 1))
 
 
