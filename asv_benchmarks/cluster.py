@@ -14,7 +14,7 @@ from dask import array
 from distributed import Client, LocalCluster
 
 from nvmix import NormalInverseGaussian
-from nvmix.fitting.observed import EStep, PassedOver
+from nvmix.backends.source_e_step import EStep, PassedOver
 from nvmix.sources import source_of
 
 ROUNDS = 15

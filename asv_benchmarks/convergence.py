@@ -17,8 +17,8 @@ from nvmix import (
     NormalInverseGaussian,
     VarianceGamma,
 )
-from nvmix._validation import Data
 from nvmix.datasets import load_crude_oil
+from nvmix.foundation.validation import Data
 
 FAMILIES = {
     NormalInverseGaussian: {"mu_ig": 1.0, "lam": 1.5},

@@ -15,11 +15,12 @@ from figures import median, model_of
 
 import nvmix
 from nvmix.backends import get_backend
-from nvmix.backends.jax import _gig, _rows
-from nvmix.backends.jax._series import _TERMS, _WIDTH
+from nvmix.backends.jax.em import e_step as e_steps
+from nvmix.backends.jax.gig import moments
+from nvmix.backends.jax.gig.series import _TERMS, _WIDTH
 
 if TYPE_CHECKING:
-    from nvmix.backends.jax._placing import Placed
+    from nvmix.backends.jax.placed import Placed
 
 JAX = get_backend("jax")
 ITERATIONS = 10
@@ -58,7 +59,7 @@ def by_compiler(placed: Placed, model: nvmix.NormalMixture) -> list[float]:
     """COUNTS per row of an E-step of all rows at once, as on a GPU; a loop counts for one turn."""
 
     def e_step(rows: Any, block: Any, theta: Any) -> Any:
-        return _rows.e_step(rows, block, theta, _gig.log_norm(*theta), 1)
+        return e_steps.e_step(rows, block, theta, moments.log_norm(*theta), 1)
 
     law = np.array(model.subordinator.gig)
     found = jax.jit(e_step).lower(placed.rows, model.block, law).compile().cost_analysis() or {}
@@ -67,7 +68,7 @@ def by_compiler(placed: Placed, model: nvmix.NormalMixture) -> list[float]:
 
 def turns(placed: Placed, model: nvmix.NormalMixture) -> int:
     """Turns of the loop over intervals of log s, for all rows at once."""
-    w = _rows.whitened(placed.rows.values, model.block)
+    w = e_steps.whitened(placed.rows.values, model.block)
     t = jnp.log(model.subordinator.gig[2] + jnp.sum(w * w, axis=1))
     return int((t.max() - t.min()) // _WIDTH) + 1
 

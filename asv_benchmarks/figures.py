@@ -19,9 +19,9 @@ from benchmarks.imports import FIRST_FIT
 
 import nvmix
 from nvmix.backends import get_backend
-from nvmix.backends._protocol import Fixed
-from nvmix.backends.cpu import _loops
-from nvmix.backends.cpu._m_step import law_of
+from nvmix.backends.cpu.kernels import entry_points
+from nvmix.backends.cpu.kernels.em.m_step import law_of
+from nvmix.backends.types import Fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +119,7 @@ def gig_solves(n: int = 10_000) -> None:
     times, interior = np.empty(n), np.empty(n, bool)
     for i in range(n):
         begin = time.perf_counter()
-        status = _loops.fit_law_entry(log_y[i], m[i], m[i], law, start)[3]
+        status = entry_points.fit_law_entry(log_y[i], m[i], m[i], law, start)[3]
         times[i], interior[i] = time.perf_counter() - begin, status == 0
     for name, part in (("all", times[1:]), ("interior", times[1:][interior[1:]])):
         middle, high = np.quantile(part, [0.5, 0.99]) * 1e6

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nvmix import NormalInverseGaussian
-from nvmix.fitting.observed import PassedOver
+from nvmix.backends.source_e_step import PassedOver
 from nvmix.sources import source_of
 
 COLUMNS = 5

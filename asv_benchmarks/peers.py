@@ -31,7 +31,7 @@ from nvmix.special import kv_ratio, log_kv
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from nvmix._typing import FloatArray
+    from nvmix.foundation.typing import FloatArray
 
 # A row is repeated no more after this many seconds.
 PATIENCE = 60.0

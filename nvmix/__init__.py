@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nvmix._exceptions import CheckpointError as CheckpointError
-    from nvmix._exceptions import ConvergenceWarning as ConvergenceWarning
-    from nvmix._exceptions import ReadError as ReadError
-    from nvmix._statistics import SufficientStatistics as SufficientStatistics
     from nvmix._warm_up import warm_up as warm_up
-    from nvmix.backends.cpu._threads import get_num_threads as get_num_threads
-    from nvmix.backends.cpu._threads import set_num_threads as set_num_threads
+    from nvmix.backends.cpu.threads import get_num_threads as get_num_threads
+    from nvmix.backends.cpu.threads import set_num_threads as set_num_threads
+    from nvmix.backends.status import Status as Status
     from nvmix.distributions import GIG as GIG
     from nvmix.distributions import Gamma as Gamma
     from nvmix.distributions import GeneralizedHyperbolic as GeneralizedHyperbolic
@@ -31,18 +28,21 @@ if TYPE_CHECKING:
     from nvmix.fitting.em import BatchEMFitter as BatchEMFitter
     from nvmix.fitting.em import EMResult as EMResult
     from nvmix.fitting.em import IncrementalEMFitter as IncrementalEMFitter
-    from nvmix.fitting.rules import AffineUpdate as AffineUpdate
-    from nvmix.fitting.rules import EWMAUpdate as EWMAUpdate
-    from nvmix.fitting.rules import IdentityUpdate as IdentityUpdate
-    from nvmix.fitting.rules import RobbinsMonroUpdate as RobbinsMonroUpdate
-    from nvmix.fitting.rules import SampleWeightedUpdate as SampleWeightedUpdate
-    from nvmix.fitting.shrinkage import Shrinkage as Shrinkage
-    from nvmix.fitting.standard_errors import StandardErrors as StandardErrors
-    from nvmix.fitting.status import Status as Status
-    from nvmix.fitting.targets import eta0_diagonal as eta0_diagonal
-    from nvmix.fitting.targets import eta0_from_model as eta0_from_model
-    from nvmix.fitting.targets import eta0_isotropic as eta0_isotropic
-    from nvmix.fitting.targets import eta0_with_sigma as eta0_with_sigma
+    from nvmix.fitting.rules.shrinkage import Shrinkage as Shrinkage
+    from nvmix.fitting.rules.targets import eta0_diagonal as eta0_diagonal
+    from nvmix.fitting.rules.targets import eta0_from_model as eta0_from_model
+    from nvmix.fitting.rules.targets import eta0_isotropic as eta0_isotropic
+    from nvmix.fitting.rules.targets import eta0_with_sigma as eta0_with_sigma
+    from nvmix.fitting.rules.updates import AffineUpdate as AffineUpdate
+    from nvmix.fitting.rules.updates import EWMAUpdate as EWMAUpdate
+    from nvmix.fitting.rules.updates import IdentityUpdate as IdentityUpdate
+    from nvmix.fitting.rules.updates import RobbinsMonroUpdate as RobbinsMonroUpdate
+    from nvmix.fitting.rules.updates import SampleWeightedUpdate as SampleWeightedUpdate
+    from nvmix.foundation.exceptions import CheckpointError as CheckpointError
+    from nvmix.foundation.exceptions import ConvergenceWarning as ConvergenceWarning
+    from nvmix.foundation.exceptions import ReadError as ReadError
+    from nvmix.foundation.statistics import SufficientStatistics as SufficientStatistics
+    from nvmix.inference.standard_errors import StandardErrors as StandardErrors
     from nvmix.many import fit_many as fit_many
     from nvmix.selection import Comparison as Comparison
     from nvmix.selection import LikelihoodRatioTest as LikelihoodRatioTest
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from nvmix.selection import likelihood_ratio_test as likelihood_ratio_test
 
 _MODULES = {
-    "nvmix._exceptions": ("CheckpointError", "ConvergenceWarning", "ReadError"),
-    "nvmix._statistics": ("SufficientStatistics",),
+    "nvmix.foundation.exceptions": ("CheckpointError", "ConvergenceWarning", "ReadError"),
+    "nvmix.foundation.statistics": ("SufficientStatistics",),
     "nvmix._warm_up": ("warm_up",),
-    "nvmix.backends.cpu._threads": ("get_num_threads", "set_num_threads"),
+    "nvmix.backends.cpu.threads": ("get_num_threads", "set_num_threads"),
     "nvmix.distributions": (
         "GIG",
         "Gamma",
@@ -67,17 +67,17 @@ _MODULES = {
         "VarianceGamma",
     ),
     "nvmix.fitting.em": ("BatchEMFitter", "EMResult", "IncrementalEMFitter"),
-    "nvmix.fitting.rules": (
+    "nvmix.fitting.rules.updates": (
         "AffineUpdate",
         "EWMAUpdate",
         "IdentityUpdate",
         "RobbinsMonroUpdate",
         "SampleWeightedUpdate",
     ),
-    "nvmix.fitting.shrinkage": ("Shrinkage",),
-    "nvmix.fitting.standard_errors": ("StandardErrors",),
-    "nvmix.fitting.status": ("Status",),
-    "nvmix.fitting.targets": (
+    "nvmix.fitting.rules.shrinkage": ("Shrinkage",),
+    "nvmix.inference.standard_errors": ("StandardErrors",),
+    "nvmix.backends.status": ("Status",),
+    "nvmix.fitting.rules.targets": (
         "eta0_diagonal",
         "eta0_from_model",
         "eta0_isotropic",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvmix._observations import sample
 from nvmix.distributions import GeneralizedHyperbolic, Hyperbolic, NormalInverseGaussian
 from nvmix.fitting.em import BatchEMFitter
+from nvmix.sources.observations import sample
 
 
 def warm_up() -> None:

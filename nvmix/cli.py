@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nvmix import __version__
-from nvmix._csv import CSVError, read_csv
-from nvmix._observations import Data, sample
 from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
 from nvmix.distributions import Hyperbolic, NormalMixture
 from nvmix.distributions.names import FAMILIES
 from nvmix.fitting.em import BatchEMFitter, EMResult
+from nvmix.sources.csv import CSVError, read_csv
+from nvmix.sources.observations import Data, sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nvmix._csv import read_csv
+from nvmix.sources.csv import read_csv
 
 if TYPE_CHECKING:
-    from nvmix._typing import FloatArray
+    from nvmix.foundation.typing import FloatArray
 
 __all__ = ["load_crude_oil"]
 

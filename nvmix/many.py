@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from nvmix._observations import observations, row_weights
-from nvmix.backends.cpu._threads import get_num_threads
+from nvmix.backends.cpu.threads import get_num_threads
 from nvmix.distributions.names import family_of
 from nvmix.fitting.em import BatchEMFitter
+from nvmix.sources.observations import observations, row_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nvmix.distributions.mixture import NormalMixture
+    from nvmix.distributions.normal_mixture import NormalMixture
     from nvmix.fitting.em import EMResult
 
 

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 import numpy as np
 from scipy.special import chdtrc
 
-from nvmix._observations import Data, row_weights, sample
-from nvmix._tables import html_table, text_table
-from nvmix._validation import instance
 from nvmix.distributions import (
     GeneralizedHyperbolic,
     NormalInverseGamma,
@@ -23,10 +20,13 @@ from nvmix.distributions import (
 )
 from nvmix.distributions.names import FAMILIES, family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
+from nvmix.foundation.tables import html_table, text_table
+from nvmix.foundation.validation import instance
 from nvmix.many import fitter_of_many
+from nvmix.sources.observations import Data, row_weights, sample
 
 if TYPE_CHECKING:
-    from nvmix._typing import FloatArray
+    from nvmix.foundation.typing import FloatArray
 
 Family: TypeAlias = str | type[NormalMixture]
 

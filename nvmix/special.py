@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nvmix._arrays import namespace, on_jax
-from nvmix._validation import real_or_nan
 from nvmix.backends import get_backend, get_functions
+from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.validation import real_or_nan
 
 if TYPE_CHECKING:
-    from nvmix._typing import FloatArray
+    from nvmix.foundation.typing import FloatArray
 
 __all__ = [
     "kv_ratio",

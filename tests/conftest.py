@@ -5,11 +5,11 @@ import os
 import tempfile
 from pathlib import Path
 
-_SOURCES = Path(__file__).parents[1] / "nvmix" / "backends" / "cpu" / "_linked_sources.py"
+_SOURCES = Path(__file__).parents[1] / "nvmix" / "backends" / "cpu" / "linked_sources.py"
 
 
 def _kernel_hash():
-    spec = importlib.util.spec_from_file_location("_linked_sources", _SOURCES)
+    spec = importlib.util.spec_from_file_location("linked_sources", _SOURCES)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.linked_sources().removeprefix("sha256:")

@@ -17,12 +17,12 @@ from nvmix import (
     Status,
     VarianceGamma,
 )
-from nvmix._observations import Data
 from nvmix.backends import ACCELERATIONS
-from nvmix.fitting.acceleration import Extrapolation
-from nvmix.fitting.observed import observed
-from nvmix.fitting.steps import StepLoop
+from nvmix.backends.source_e_step import observed
+from nvmix.fitting.engine.acceleration import Extrapolation
+from nvmix.fitting.engine.loop import StepLoop
 from nvmix.sources import Whole
+from nvmix.sources.observations import Data
 
 
 def moment_start(family, X):
@@ -108,7 +108,7 @@ def test_the_loops_agree(family, data):
 
 
 def _plan(start, acceleration):
-    from nvmix.backends._protocol import Plan, Restriction
+    from nvmix.backends.types import Plan, Restriction
 
     restriction = Restriction()
     return Plan(start.fixed, restriction, "newton", None, acceleration, "parameters", 200, 1e-4)

@@ -10,18 +10,17 @@ from pathlib import Path
 import pytest
 
 import nvmix
-from nvmix.backends.cpu import _jit
-from nvmix.backends.cpu._quadrature import means
+from nvmix.backends.cpu import jit
+from nvmix.backends.cpu.kernels.bessel.quadrature import means
 
 ROOT = Path(nvmix.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 # A module may import from its own layer and from those before it.
 LAYERS = (
-    ("_typing", "_exceptions", "_arrays", "_pytrees"),
-    ("_columns", "_linalg", "_sums", "_validation", "_observations", "_statistics", "_tables"),
-    ("backends",),
-    ("special", "_csv", "datasets"),
-    ("sources",),
+    ("foundation",),
+    # Clusters work in one thread of the backend.
+    ("sources", "backends"),
+    ("mixture", "inference", "special", "datasets"),
     ("fitting",),
     ("distributions",),
     ("utils", "_warm_up", "many", "selection", "cli", "__main__", "__init__"),
@@ -65,7 +64,7 @@ def test_files_hold_one_idea(path):
 def test_without_a_writable_cache_kernels_compile_all_the_same(monkeypatch):
     monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
     with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR"):
-        compiled = _jit.loop(_doubled)
+        compiled = jit.loop(_doubled)
     assert compiled(3.0) == 6.0
 
 
@@ -78,7 +77,7 @@ def test_a_loop_shares_its_kernels_with_no_other(monkeypatch):
     monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        compiled = _jit.entry(_two_means)
+        compiled = jit.entry(_two_means)
     compiled(1.0, 2.0)
     (program,) = compiled.inspect_llvm().values()
     assert "define private" in program
@@ -109,10 +108,13 @@ def test_what_compiles_and_what_loads_give_the_same_bits(tmp_path):
 
 
 def test_the_cache_stamp_is_current():
-    from nvmix.backends.cpu import _linked_sources, _loops
+    from nvmix.backends.cpu import linked_sources
+    from nvmix.backends.cpu.kernels import entry_points
 
-    current = _linked_sources.linked_sources()
-    assert current == _loops.LINKED_SOURCES, f"set LINKED_SOURCES in _loops.py to {current!r}"
+    current = linked_sources.linked_sources()
+    assert current == entry_points.LINKED_SOURCES, (
+        f"set LINKED_SOURCES in entry_points.py to {current!r}"
+    )
 
 
 def test_import_loads_numpy_only():
@@ -142,7 +144,7 @@ def test_public_names_load():
 
 
 def test_every_loop_is_compiled_for_one_signature():
-    from nvmix.backends.cpu import _loops
+    from nvmix.backends.cpu.kernels import entry_points
     from nvmix.datasets import load_crude_oil
 
     X, _ = load_crude_oil()
@@ -152,8 +154,8 @@ def test_every_loop_is_compiled_for_one_signature():
     for data in (X, frozen, X.astype("f4"), X.T.copy().T, X[::2], X.tolist()):
         model.log_prob(data)
         model.e_step(data)
-    assert len(_loops.e_step_loop.signatures) == 1
-    assert len(_loops.log_prob_loop.signatures) == 1
+    assert len(entry_points.e_step_loop.signatures) == 1
+    assert len(entry_points.log_prob_loop.signatures) == 1
 
 
 def test_a_missing_jax_names_the_extra():

@@ -24,9 +24,9 @@ from nvmix import (
     RobbinsMonroUpdate,
     Status,
 )
-from nvmix.fitting.checkpoint import read_checkpoint
+from nvmix.fitting.checkpoints.checkpoint import read_checkpoint
+from nvmix.fitting.checkpoints.fit_state import identity_of
 from nvmix.fitting.em import BatchEMFitter
-from nvmix.fitting.standing import identity_of
 
 START = make(NormalInverseGaussian)
 LONG = {"tol": 1e-9, "criterion": "parameters", "max_iter": 40}

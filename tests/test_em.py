@@ -21,8 +21,9 @@ from nvmix import (
     get_num_threads,
     set_num_threads,
 )
-from nvmix._observations import sample
-from nvmix.backends.cpu import CPUBackend, _table
+from nvmix.backends.cpu import CPUBackend
+from nvmix.backends.cpu.kernels.gig import table as tables
+from nvmix.sources.observations import sample
 
 GAUGES = ["none", "det_sigma_one", "det_sigma_x", "a_eq_b"]
 
@@ -378,9 +379,9 @@ class TestStatistics:
 
 @numba.njit
 def _from_table(p, s, table, out):
-    inside = _table.covered_moments(p, 1.0, 0.0, s, table)
+    inside = tables.covered_moments(p, 1.0, 0.0, s, table)
     for i in range(s.size):
-        out[i] = _table.scaled_moments(p, 1.0, s[i], table)
+        out[i] = tables.scaled_moments(p, 1.0, s[i], table)
     return inside
 
 
@@ -389,7 +390,7 @@ def test_every_interval_of_the_table(p):
     binades = 2.0 ** np.arange(-32, 32)
     # Ends and insides of all four intervals of each binade that a table serves.
     s = np.outer(binades, [1.0, 1.1, 1.2499, 1.25, 1.4, 1.5, 1.62, 1.75, 1.9, 1.9999999]).ravel()
-    table = _table.new_table()
+    table = tables.new_table()
     found = np.empty((s.size, 4))
     assert _from_table(p, s, table, found)
     assert not _from_table(p, np.array([2.0**32, 1.0]), table, np.empty((2, 4)))

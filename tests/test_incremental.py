@@ -25,11 +25,11 @@ from nvmix import (
     VarianceGamma,
     eta0_isotropic,
 )
-from nvmix._statistics import EXPECTATIONS
-from nvmix.backends._protocol import Ending
-from nvmix.fitting.batches import Batches, generator_of_key
+from nvmix.backends.types import Ending
+from nvmix.fitting.incremental.batches import Batches, generator_of_key
+from nvmix.foundation.statistics import EXPECTATIONS
 from nvmix.sources import Whole, source_of
-from nvmix.sources._ahead import readers
+from nvmix.sources.prefetch import readers
 
 MODEL = make(NormalInverseGaussian)
 X = MODEL.rvs(1000, seed=3)

@@ -12,9 +12,9 @@ from nvmix import (
     NormalInverseGaussian,
     VarianceGamma,
 )
-from nvmix.backends._protocol import Gaussian
-from nvmix.fitting.information import observed_information
-from nvmix.fitting.standard_errors import standard_errors
+from nvmix.backends.types import Gaussian
+from nvmix.inference.information import observed_information
+from nvmix.inference.standard_errors import standard_errors
 
 SMOOTH = {VarianceGamma: {"alpha": 4.5, "beta": 3.0}}
 LIMITS = ({"p": 4.0, "a": 3.0, "b": 0.0}, {"p": -4.0, "a": 0.0, "b": 3.0})

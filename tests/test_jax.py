@@ -24,8 +24,8 @@ from nvmix import (
     VarianceGamma,
     special,
 )
-from nvmix._observations import sample
 from nvmix.backends import GAUGES, M_STEP_METHODS, get_backend
+from nvmix.sources.observations import sample
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
 jnp = jax.numpy
@@ -159,7 +159,7 @@ def test_blocks_of_rows_add(family):
 @pytest.mark.parametrize("p", [-60.0, -2.0, -0.5, 0.0, 0.3, 1.0, 7.5, 60.0])
 @pytest.mark.parametrize("span", [(-80.0, 5.0), (-3.0, 6.0), (0.0, 0.0)])
 def test_series_of_moments(p, span, x64):
-    from nvmix.backends.jax._series import moments_along
+    from nvmix.backends.jax.gig.series import moments_along
 
     s = np.exp(np.random.default_rng(0).uniform(*span, 2000))
     found = jax.jit(moments_along)(p, 1.7, s)

@@ -11,7 +11,7 @@ from nvmix import (
     NormalInverseGaussian,
     Status,
 )
-from nvmix._observations import sample
+from nvmix.sources.observations import sample
 
 pytestmark = needs_jax
 BOTH = {"e_step_backend": "jax", "m_step_backend": "jax"}

@@ -8,8 +8,8 @@ from conftest import make
 
 from nvmix import IncrementalEMFitter, NormalInverseGaussian
 from nvmix.fitting import progress as module
-from nvmix.fitting.forecast import Forecast
-from nvmix.fitting.progress import duration
+from nvmix.fitting.report.forecast import Forecast
+from nvmix.fitting.report.progress import duration
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from conftest import chunks_of, make
 
 from nvmix import NormalInverseGaussian
 from nvmix.sources import Stream, source_of, starting_rows
-from nvmix.sources._ahead import readers
+from nvmix.sources.prefetch import readers
 
 
 @pytest.fixture(scope="module")

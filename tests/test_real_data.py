@@ -13,8 +13,8 @@ from nvmix import (
     Status,
     VarianceGamma,
 )
-from nvmix._observations import sample
 from nvmix.datasets import load_crude_oil
+from nvmix.sources.observations import sample
 
 nasdaq = pytest.importorskip("arch.data.nasdaq", reason="arch is not installed")
 sp500 = pytest.importorskip("arch.data.sp500", reason="arch is not installed")

@@ -17,7 +17,7 @@ from nvmix import (
     get_num_threads,
     set_num_threads,
 )
-from nvmix._observations import Data, sample
+from nvmix.sources.observations import Data, sample
 
 TIGHT = {"criterion": "likelihood", "tol": 1e-12, "max_iter": 5000}
 

@@ -25,8 +25,8 @@ from nvmix import (
     eta0_isotropic,
     eta0_with_sigma,
 )
-from nvmix._observations import sample
-from nvmix._statistics import EXPECTATIONS
+from nvmix.foundation.statistics import EXPECTATIONS
+from nvmix.sources.observations import sample
 
 MODEL = make(NormalInverseGaussian)
 X = MODEL.rvs(600, seed=5)

@@ -5,9 +5,9 @@ import pytest
 from conftest import ROWS, chunks_of, make, needs_jax
 
 from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
+from nvmix.backends.source_e_step import PassedOver
+from nvmix.backends.status import Status
 from nvmix.fitting.em import BatchEMFitter
-from nvmix.fitting.observed import PassedOver
-from nvmix.fitting.status import Status
 from nvmix.sources import source_of, starting_rows
 
 COLUMNS = ("left", "middle", "right")

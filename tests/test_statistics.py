@@ -10,7 +10,7 @@ import pytest
 from conftest import chunks_of, make
 
 from nvmix import NormalInverseGaussian
-from nvmix._sums import PairwiseSum, pairwise_sum
+from nvmix.foundation.pairwise_sum import PairwiseSum, pairwise_sum
 
 
 @pytest.fixture(scope="module")

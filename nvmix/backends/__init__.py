@@ -6,11 +6,11 @@ import importlib
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from nvmix._validation import one_of
-from nvmix.backends._protocol import ACCELERATIONS, CRITERIA, GAUGES
+from nvmix.backends.types import ACCELERATIONS, CRITERIA, GAUGES
+from nvmix.foundation.validation import one_of
 
 if TYPE_CHECKING:
-    from nvmix.backends._protocol import Backend, Looper, Sampler
+    from nvmix.backends.types import Backend, Looper, Sampler
 
 _BACKENDS: Final = {
     "cpu": ("nvmix.backends.cpu", "CPUBackend"),
@@ -117,7 +117,7 @@ def get_functions() -> Any:
         When JAX is not installed.
     """
     _load("jax")
-    return importlib.import_module("nvmix.backends.jax._functions")
+    return importlib.import_module("nvmix.backends.jax.functions")
 
 
 @cache

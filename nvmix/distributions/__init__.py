@@ -7,9 +7,9 @@ from nvmix.distributions.families import (
     NormalInverseGaussian,
     VarianceGamma,
 )
-from nvmix.distributions.mixture import NormalMixture
-from nvmix.distributions.subordinator import Subordinator
-from nvmix.distributions.subordinators import (
+from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.mixture.subordinator import Subordinator
+from nvmix.mixture.subordinators import (
     GIG,
     Gamma,
     InverseGamma,

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from nvmix._validation import vector
 from nvmix.backends import get_backend
-from nvmix.backends._protocol import Fixed
-from nvmix.distributions.mixture import NormalMixture
-from nvmix.distributions.subordinators import (
+from nvmix.backends.types import Fixed
+from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.distributions.starts import fitted, likeliest
+from nvmix.foundation.validation import vector
+from nvmix.mixture.subordinators import (
     GIG,
     Gamma,
     InverseGamma,
     InverseGaussian,
 )
-from nvmix.fitting.starts import fitted, likeliest
-from nvmix.sources import starting_rows
+from nvmix.sources.factory import starting_rows
 
 if TYPE_CHECKING:
-    from nvmix.backends._protocol import GIGParameters
-    from nvmix.distributions.subordinator import Subordinator
-    from nvmix.fitting.initialization import SampleMoments
+    from nvmix.backends.types import GIGParameters
+    from nvmix.fitting.starts.moments import SampleMoments
+    from nvmix.mixture.subordinator import Subordinator
 
 # Iterations of the generalized hyperbolic that starts a variance gamma, and the largest alpha of
 # such a start.

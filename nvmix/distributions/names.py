@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from nvmix._validation import one_of
 from nvmix.distributions.families import (
     GeneralizedHyperbolic,
     Hyperbolic,
@@ -12,7 +11,8 @@ from nvmix.distributions.families import (
     NormalInverseGaussian,
     VarianceGamma,
 )
-from nvmix.distributions.mixture import NormalMixture
+from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.foundation.validation import one_of
 
 FAMILIES: Final[dict[str, type[NormalMixture]]] = {
     "nig": NormalInverseGaussian,

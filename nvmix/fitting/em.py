@@ -10,9 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nvmix._arrays import traced
-from nvmix._observations import MISSING, Data, row_weights, sample
-from nvmix._validation import (
+from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
+from nvmix.backends.types import Plan
+from nvmix.fitting.checkpoints.checkpoint import check_resumable, checkpoint_of
+from nvmix.fitting.engine.constraints import Holding, holding, restricted
+from nvmix.fitting.engine.run import Fit, on_host
+from nvmix.fitting.incremental.fitter import IncrementalEMFitter
+from nvmix.fitting.model import Model
+from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
+from nvmix.fitting.report.forecast import Forecast
+from nvmix.fitting.report.progress import Progress
+from nvmix.fitting.rules.shrinkage import has_target
+from nvmix.fitting.rules.updates import EtaUpdate, IdentityUpdate
+from nvmix.fitting.starts.moments import random_parts
+from nvmix.foundation.arrays import traced
+from nvmix.foundation.validation import (
     boolean,
     instance,
     integer,
@@ -22,29 +34,18 @@ from nvmix._validation import (
     optional_callable,
     optional_path,
 )
-from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
-from nvmix.backends._protocol import Plan
-from nvmix.fitting.checkpoint import check_resumable, checkpoint_of
-from nvmix.fitting.fit import Fit, on_host
-from nvmix.fitting.forecast import Forecast
-from nvmix.fitting.incremental import IncrementalEMFitter
-from nvmix.fitting.initialization import random_parts
-from nvmix.fitting.model import Model
-from nvmix.fitting.progress import Progress
-from nvmix.fitting.regularization import check_gauge
-from nvmix.fitting.restrictions import Holding, holding, restricted
-from nvmix.fitting.result import EMResult, warn_unless_converged
-from nvmix.fitting.rules import EtaUpdate, IdentityUpdate
-from nvmix.fitting.shrinkage import has_target
-from nvmix.sources import Whole, source_of
+from nvmix.mixture.gauge import check_gauge
+from nvmix.sources.factory import source_of
+from nvmix.sources.observations import MISSING, Data, row_weights, sample
+from nvmix.sources.source import Whole
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from nvmix._typing import FloatArray
-    from nvmix.distributions.mixture import NormalMixture
-    from nvmix.sources import Source
+    from nvmix.distributions.normal_mixture import NormalMixture
+    from nvmix.foundation.typing import FloatArray
+    from nvmix.sources.source import Source
 
 __all__ = ["BatchEMFitter", "EMResult", "IncrementalEMFitter"]
 

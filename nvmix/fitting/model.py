@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from nvmix.backends._protocol import Gaussian, GIGParameters
+    from nvmix.backends.types import Gaussian, GIGParameters
 
 
 @runtime_checkable

@@ -1,5 +1,5 @@
 """The CPU backend."""
 
-from nvmix.backends.cpu._backend import CPUBackend
+from nvmix.backends.cpu.backend import CPUBackend
 
 __all__ = ["CPUBackend"]

@@ -1,0 +1,228 @@
+"""The CPU backend: numba kernels behind the Backend protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nvmix.backends.cpu.kernels import entry_points
+from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
+from nvmix.backends.cpu.kernels.em.loop import Task
+from nvmix.backends.cpu.kernels.em.m_step import Held, law_of
+from nvmix.backends.cpu.placed import Placed, canonical, placed
+from nvmix.backends.cpu.quasi_newton import fit_gamma_shape, fit_gig
+from nvmix.backends.cpu.threads import groups_of, over, pieces_of, table_of
+from nvmix.backends.types import (
+    ACCELERATIONS,
+    CRITERIA,
+    Course,
+    Ending,
+    Fixed,
+    Gaussian,
+    GIGParameters,
+    GIGStatus,
+    Plan,
+)
+from nvmix.foundation.linalg import inverse_lower
+from nvmix.foundation.pairwise_sum import add_each, pairwise_sum
+from nvmix.foundation.statistics import SufficientStatistics
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from nvmix.backends.cpu.kernels.em.missing_values import Patterns
+    from nvmix.foundation.typing import FloatArray
+
+    # Scalars and vectors in one array, and the scatter.
+    Sums: TypeAlias = tuple[FloatArray, FloatArray]
+
+# Arguments at one order of a Bessel function from which a table pays whatever their spread.
+_LEAST_TABULATED = 4096
+_NO_START = (np.nan, np.nan, np.nan)
+
+
+class CPUBackend:
+    """Numba kernels on one core."""
+
+    name = "cpu"
+
+    def place(
+        self,
+        X: Any,
+        device: Any = None,  # noqa: ARG002
+        weights: FloatArray | None = None,
+        *,
+        missing: bool = False,
+    ) -> Placed:
+        """Return X as the loops take it, without a copy where it already is."""
+        return placed(X, weights, missing)
+
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(log K, ratio), elementwise."""
+        one_order = v.size >= _LEAST_TABULATED and not any(v.strides)
+        order = float(v.flat[0]) if one_order else np.nan
+        log_k, ratio, flat = np.empty(z.size), np.empty(z.size), canonical(z).ravel()
+        orders = flat[:0] if one_order else canonical(v).ravel()
+
+        def fill(rows: slice) -> None:
+            if one_order:
+                table = table_of("bessel", order, z.size)
+                entry_points.bessel_order_loop(order, flat[rows], table, log_k[rows], ratio[rows])
+            else:
+                entry_points.bessel_pair_loop(orders[rows], flat[rows], log_k[rows], ratio[rows])
+
+        over(fill, groups_of((z.size, 1)))
+        return log_k.reshape(z.shape), ratio.reshape(z.shape)
+
+    def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
+        """(4, ...) derivatives by v, by v twice, by v and z, and by z twice, elementwise."""
+        out = np.empty((v.size, 4))
+        entry_points.bessel_derivatives_loop(canonical(v).ravel(), canonical(z).ravel(), out)
+        return np.moveaxis(out.reshape(*v.shape, 4), -1, 0)
+
+    def gig_law(self, theta: GIGParameters) -> tuple[float, float, float, float]:
+        """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+        return entry_points.gig_moments_entry(*theta)
+
+    def gig_moments(
+        self, p: FloatArray, a: FloatArray, b: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
+        out = np.empty((p.size, 4))
+        flat = [canonical(x).ravel() for x in (p, a, b)]
+        entry_points.gig_moments_loop(flat[0], flat[1], flat[2], out)
+        columns = [np.ascontiguousarray(column).reshape(p.shape) for column in out.T]
+        return columns[0], columns[1], columns[2], columns[3]
+
+    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
+        """(3, 3) covariance of (log Y, 1/Y, Y)."""
+        ll, li, ly, ii, iy, yy = entry_points.gig_covariance_entry(*map(float, theta))
+        return np.array([[ll, li, ly], [li, ii, iy], [ly, iy, yy]])
+
+    def gig_fit(
+        self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
+    ) -> tuple[GIGParameters, GIGStatus]:
+        """Solve eta -> theta; see `Backend.gig_fit`."""
+        log_y, inv_y, y = map(float, eta)
+        law, free_p = law_of(fixed, -np.inf), fixed.p is None
+        if method == "newton" or not (free_p or law.kind == 0) or fixed.p == -0.5:
+            p, a, b, code = entry_points.fit_law_entry(log_y, inv_y, y, law, start or _NO_START)
+            return (p, a, b), GIGStatus(code)
+        if fixed.b == 0.0:
+            return _fit_gamma(log_y, y, method)
+        if fixed.a == 0.0:
+            (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
+            return (-p, 0.0, a), status
+        p, a, b, code = entry_points.gig_boundary_entry(log_y, inv_y, y, law.p)
+        if code == GIGStatus.INTERIOR:
+            return fit_gig((log_y, inv_y, y), fixed.p, method, start)
+        return (p, a, b), GIGStatus(code)
+
+    def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
+        """(n,) independent variates; a = 0 or b = 0 draw the gamma limits."""
+        p, a, b = map(float, theta)
+        if b == 0.0:
+            return rng.standard_gamma(p, n) * (2.0 / a)
+        if a == 0.0:
+            with np.errstate(divide="ignore"):
+                return 0.5 * b / rng.standard_gamma(-p, n)
+        out = np.empty(n)
+        entry_points.gig_variates_loop(p, a, b, out, rng)
+        return out
+
+    def log_prob(self, X: Placed, block: Gaussian, theta: GIGParameters) -> FloatArray:
+        """(n,) log-densities."""
+        mu, gamma, L = (canonical(x) for x in block)
+        inverse, log_norm = inverse_lower(L), self.gig_law(theta)[0]
+        rows, out = X.X, np.empty(len(X.X))
+
+        def fill(part: slice) -> None:
+            table = _table(rows, theta[0])
+            entry_points.log_prob_loop(
+                rows[part], mu, inverse, gamma, theta, log_norm, table, out[part]
+            )
+
+        over(fill, groups_of(rows.shape))
+        return out
+
+    def e_step(self, X: Placed, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over the rows of X."""
+        model, d, log_norm = _model(block, theta), block.mu.size, self.gig_law(theta)[0]
+        inverse = inverse_lower(block.L)
+
+        def of_piece(rows: slice) -> Sums:
+            sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
+            arguments = X.weights_of(rows), model, inverse, log_norm, _table(X.X, theta[0])
+            entry_points.e_step_loop(X.X[rows], *arguments, sums, scatter)
+            return sums, scatter
+
+        def of_rows(group: slice) -> Sums:
+            return pairwise_sum(map(of_piece, pieces_of(group)), add_each)
+
+        def of_patterns(group: Patterns) -> Sums:
+            sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
+            tables = table_of("patterns", theta[0], len(X.X), d)
+            entry_points.patterns_loop(group, model, log_norm, tables, sums, scatter)
+            return sums, scatter
+
+        parts = over(of_patterns, X.patterns) if X.patterns else over(of_rows, X.groups)
+        sums, scatter = pairwise_sum(parts, add_each)
+        weight, log_likelihood, log_y, inv_y, y = sums[:SCALARS].tolist()
+        return SufficientStatistics(
+            weight=weight,
+            log_likelihood=log_likelihood,
+            log_y=log_y,
+            inv_y=inv_y,
+            y=y,
+            x=sums[SCALARS : SCALARS + d],
+            x_inv_y=sums[SCALARS + d :],
+            xx_inv_y=scatter,
+            origin=block.mu,
+            scale=block.L,
+        )
+
+    def fit(self, X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
+        """Fit complete observations of one group by one call of compiled code."""
+        model = _model(Gaussian(*(np.array(x) for x in block)), theta)
+        held = plan.restriction
+        task = Task(
+            law_of(plan.fixed, held.least_p),
+            Held(np.empty(0) if held.mu is None else np.array(held.mu), held.symmetric),
+            float(np.exp(self.gig_law(theta)[1])),
+            tuple(np.diag(self.gig_covariance(theta)).tolist()),
+            ACCELERATIONS.index(plan.acceleration),
+            CRITERIA.index(plan.criterion),
+            plan.max_iter,
+            plan.tol,
+        )
+        # Only tables of an order that stays are worth keeping.
+        table = _table(X.X, theta[0] if plan.fixed.p is not None else np.nan)
+        histories = np.full((2, plan.max_iter), np.nan)
+        value, n_iter, n_passes, ending = entry_points.fit_loop(
+            X.X, X.weights, model, task, table, histories
+        )
+        block, (values, changes) = Gaussian(*model[:3]), histories
+        return Course(block, model.theta, values, changes, n_iter, n_passes, value, Ending(ending))
+
+
+def _table(X: FloatArray, p: float) -> FloatArray:
+    """Table for rows X at order p of Y."""
+    n, d = X.shape
+    return table_of("moments", p - 0.5 * d, n)
+
+
+def _model(block: Gaussian, theta: GIGParameters) -> Model:
+    """A model as the loops take it."""
+    mu, gamma, L = (canonical(x) for x in block)
+    return Model(mu, gamma, L, np.array(theta, np.float64))
+
+
+def _fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:
+    """Gamma law with the given E log Y and E Y, by a method of scipy.optimize."""
+    c = float(np.log(y)) - log_y if y > 0.0 else np.nan
+    if not c > 0.0:
+        status = GIGStatus.DEGENERATE if c == 0.0 else GIGStatus.INFEASIBLE
+        return (np.nan, np.nan, 0.0), status
+    p, status = fit_gamma_shape(c, method)
+    return (p, 2.0 * p / y, 0.0), status

@@ -1,0 +1,79 @@
+"""The numba decorators of the package, and nothing else."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+
+import numba
+
+from nvmix.backends.cpu.linkage import PrivateKernels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+# Device functions are called by compiled code only: wrappers for other callers would cost a third
+# of the compile time.
+_DEVICE: Final = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_ENTRY: Final = {
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+    "pipeline_class": PrivateKernels,
+}
+_LOOP: Final = {**_ENTRY, "nogil": True}
+# Sums may be reordered into SIMD lanes; inf and nan keep meaning.
+_REDUCING: Final = {"reassoc", "contract", "nsz"}
+
+
+def device(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a scalar kernel; it is compiled into, and cached with, the loops that call it."""
+    return cast("Callable[P, R]", numba.njit(**_DEVICE)(function))
+
+
+def reducing_device(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel whose sums may be reordered."""
+    return cast("Callable[P, R]", numba.njit(fastmath=_REDUCING, **_DEVICE)(function))
+
+
+def inlined_device(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a reducing device that LLVM must inline into its loop."""
+    decorated = numba.njit(fastmath=_REDUCING, forceinline=True, **_DEVICE)(function)
+    return cast("Callable[P, R]", decorated)
+
+
+def loop(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile an entry point over arrays; machine code is cached on disk, the GIL is released.
+
+    The cache lies beside this file, or in the user's cache directory where that is read-only.
+    """
+    return _cached(function, _LOOP)
+
+
+def entry(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile an entry point of microseconds, for which to release the GIL would cost more."""
+    return _cached(function, _ENTRY)
+
+
+def _cached(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
+    """Compile with a cache on disk, or without where there can be none."""
+    try:
+        return cast("Callable[P, R]", numba.njit(cache=True, **options)(function))
+    except RuntimeError:
+        _warn_of_no_cache()
+        return cast("Callable[P, R]", numba.njit(**options)(function))
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    """Say once that every process will compile."""
+    warnings.warn(
+        "no directory is writable for nvmix's compiled code, so each process spends seconds on "
+        "compiling; set NUMBA_CACHE_DIR to one that is",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,1 @@
+"""Every compiled file of the CPU backend, and nothing else."""

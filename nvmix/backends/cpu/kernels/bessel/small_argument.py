@@ -1,0 +1,218 @@
+"""Bessel functions and GIG moments at vanishing z = sqrt(a b) <= SMALL, where two terms suffice.
+
+With x = log(2 / z), e = d / v and y = v (x + e),
+
+    K_v(z) = Gamma(1 + v) (2 / z)^v (1 - e^{-2 y}) / (2 v),   0 <= v <= 3/4,
+    K_v(z) = Gamma(v) (2 / z)^v / 2,                          v > 3/4,
+
+d and g being the odd and even parts of log Gamma(1 + v): DLMF 10.27.4 and 10.25.2, less terms
+below 1e-16 of those kept. GIG functions take p >= 0 and a, b > 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from scipy.special import zeta
+
+from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.bessel.gamma import digamma, trigamma
+
+SMALL: Final = 1e-11
+# Order beyond which the second term is negligible.
+_ONE_TERM: Final = 0.75
+_SERIES: Final = 0.25
+_TERMS: Final = 15
+_ODD: Final = zeta(np.arange(3, 2 * _TERMS + 3, 2))
+_EVEN: Final = zeta(np.arange(2, 2 * _TERMS + 2, 2))
+_COTH: Final = -2.0 * _EVEN / (-(np.pi**2)) ** np.arange(1, _TERMS + 1)
+
+
+@device
+def _odd_part(v: float) -> tuple[float, float, float, float]:
+    """(e, e' / v, d', d'') at 0 <= v <= 3/4; series DLMF 5.7.3 where differences cancel."""
+    if v >= _SERIES:
+        d = 0.5 * (math.lgamma(1.0 + v) - math.lgamma(1.0 - v))
+        d1 = 0.5 * (digamma(1.0 + v) + digamma(1.0 - v))
+        return d / v, (d1 - d / v) / (v * v), d1, 0.5 * (trigamma(1.0 + v) - trigamma(1.0 - v))
+    t, e, e1, d1, d2 = v * v, 0.0, 0.0, 0.0, 0.0
+    for k in range(_TERMS, 0, -1):
+        c = _ODD[k - 1]
+        e = e * t + c / (2 * k + 1)
+        e1 = e1 * t + c * (2 * k) / (2 * k + 1)
+        d1 = d1 * t + c
+        d2 = d2 * t + c * (2 * k)
+    return -np.euler_gamma - e * t, -e1, -np.euler_gamma - d1 * t, -d2 * v
+
+
+@device
+def _even_part(v: float) -> tuple[float, float]:
+    """(g', g'') at 0 <= v <= 3/4."""
+    if v >= _SERIES:
+        g1 = 0.5 * (digamma(1.0 + v) - digamma(1.0 - v))
+        return g1, 0.5 * (trigamma(1.0 + v) + trigamma(1.0 - v))
+    t, g1, g2 = v * v, 0.0, 0.0
+    for k in range(_TERMS, 0, -1):
+        g1 = g1 * t + _EVEN[k - 1]
+        g2 = g2 * t + _EVEN[k - 1] * (2 * k - 1)
+    return g1 * v, g2
+
+
+@device
+def _decay(y: float) -> float:
+    """(1 - e^{-2 y}) / y for y >= 0."""
+    return -math.expm1(-2.0 * y) / y if y > 0.0 else 2.0
+
+
+@device
+def _langevin(y: float) -> tuple[float, float]:
+    """L(y) = coth y - 1 / y and L'(y) = 1 / y^2 - 1 / sinh^2 y for y >= 0; DLMF 4.36.3."""
+    if y < 1.0:
+        t, first, second = y * y, 0.0, 0.0
+        for k in range(_TERMS, 0, -1):
+            first = first * t + _COTH[k - 1]
+            second = second * t + _COTH[k - 1] * (2 * k - 1)
+        return first * y, second
+    inverse_sinh = 1.0 / math.sinh(y) if y < 350.0 else 0.0
+    return 1.0 / math.tanh(y) - 1.0 / y, 1.0 / (y * y) - inverse_sinh * inverse_sinh
+
+
+@device
+def _scaled_log(v: float, x: float) -> float:
+    """log of 2 K_v(z) (z / 2)^v."""
+    if v > _ONE_TERM:
+        return math.lgamma(v)
+    e = _odd_part(v)[0]
+    return math.lgamma(1.0 + v) + math.log((x + e) * _decay(v * (x + e)))
+
+
+@device
+def _scaled_ratio(v: float, x: float) -> float:
+    """K_{v+1} / K_v z / 2."""
+    if v > _ONE_TERM:
+        return v
+    e = _odd_part(v)[0]
+    return 1.0 / ((x + e) * _decay(v * (x + e)))
+
+
+@device
+def _ratio_down(v: float, z: float, x: float) -> float:
+    """K_{v-1} / K_v."""
+    if v >= 1.0:
+        return 0.5 * z / _scaled_ratio(v - 1.0, x)
+    # Away from 1 each factor is of the order of 1: no digit is lost to large logarithms.
+    factors = math.exp(_scaled_log(1.0 - v, x) - _scaled_log(v, x))
+    half = 0.5 * z
+    # (z / 2)^(2 v - 1) by an exponent that is not rounded.
+    return factors * (math.pow(half, 2.0 * v - 1.0) if v > 0.5 else math.pow(half, 2.0 * v) / half)
+
+
+@device
+def _slopes(v: float, x: float) -> tuple[float, float]:
+    """d log K_v / dv and d2 log K_v / dv2."""
+    if v > _ONE_TERM:
+        return x + digamma(v), trigamma(v)
+    e, e1, d1, d2 = _odd_part(v)
+    g1, g2 = _even_part(v)
+    y = v * (x + e)
+    first, second = _langevin(y)
+    s, slope = x + d1, e1 / (x + e)
+    # The poles 1 / v and 1 / v^2 cancel by hand.
+    curvature = g2 + s * s * second - 2.0 * slope - v * v * slope * slope
+    return g1 + v * slope + s * first, curvature + d2 * first + _over(d2, v) / (x + e)
+
+
+@device
+def _over(d2: float, v: float) -> float:
+    """d'' / v, which tends to -2 zeta(3)."""
+    return d2 / v if v > 0.0 else -2.0 * _ODD[0]
+
+
+@device
+def small_bessel(v: float, z: float) -> tuple[float, float, float]:
+    """(log K_v, K_{v+1} / K_v, d log K_v / dv); error 1e-14 relative to max(1, |value|)."""
+    w, x = abs(v), math.log(2.0) - math.log(z)
+    log_k = w * x + _scaled_log(w, x) - math.log(2.0)
+    if v < 0.0:
+        return log_k, _ratio_down(w, z, x), -_slopes(w, x)[0]
+    return log_k, _scaled_ratio(w, x) * (2.0 / z), _slopes(w, x)[0]
+
+
+@device
+def small_curvature(v: float, z: float) -> tuple[float, float, float]:
+    """(d2/dv2, d2/dvdz, d2/dz2) of log K_v(z), v >= 0."""
+    x = math.log(2.0) - math.log(z)
+    dv2 = _slopes(v, x)[1]
+    if v > _ONE_TERM:
+        return dv2, -1.0 / z, v / z / z
+    e, e1, d1, _ = _odd_part(v)
+    s = x + e
+    first, second = _langevin(v * s)
+    # d log K / dz = -(v / z) coth y, and v coth y = 1 / (x + e) + v L(y).
+    coth = 1.0 / s + v * first
+    mixed = first + v * (x + d1) * second - v * e1 / (s * s)
+    return dv2, -mixed / z, (coth - (1.0 / (s * s) - v * v * second)) / z / z
+
+
+@device
+def _mean(p: float, a: float, x: float) -> float:
+    """E Y."""
+    return 2.0 * _scaled_ratio(p, x) / a
+
+
+@device
+def _inverse_mean(p: float, a: float, z: float, x: float) -> float:
+    """E 1/Y."""
+    if p >= 1.0:
+        return 0.5 * (a / _scaled_ratio(p - 1.0, x))
+    return _ratio_down(p, z, x) * (a / z)
+
+
+@device
+def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
+    """(lnZ, E log Y, E 1/Y, E Y)."""
+    z = math.sqrt(a) * math.sqrt(b)
+    x = math.log(2.0) - math.log(z)
+    log_scale = math.log(2.0) - math.log(a)
+    return (
+        _scaled_log(p, x) + p * log_scale,
+        log_scale + (_slopes(p, x)[0] - x),
+        _inverse_mean(p, a, z, x),
+        _mean(p, a, x),
+    )
+
+
+@device
+def _slope(v: float, x: float) -> float:
+    """d log K_v / dv for any sign of v."""
+    return math.copysign(1.0, v) * _slopes(abs(v), x)[0]
+
+
+@device
+def small_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
+    """Covariances (log log, log inv, log id, inv inv, inv id, id id) of log Y, 1/Y and Y."""
+    z = math.sqrt(a) * math.sqrt(b)
+    x = math.log(2.0) - math.log(z)
+    rate = 0.5 * a
+    slope, ll = _slopes(p, x)
+    y, inverse = _mean(p, a, x), _inverse_mean(p, a, z, x)
+    # Covariances with log Y are derivatives by p; those of Gamma(p, a / 2) where p is large.
+    if p > _ONE_TERM:
+        ly, yy = 1.0 / rate, p / (rate * rate)
+    else:
+        ly = y * (_slope(p + 1.0, x) - slope)
+        yy = y * ((p + 1.0) / rate - y) if y < np.inf else np.inf
+    if p > 1.0 + _ONE_TERM:
+        li, iy = -rate / (p - 1.0) ** 2, -1.0 / (p - 1.0)
+    else:
+        li, iy = inverse * (_slope(p - 1.0, x) - slope), 1.0 - inverse * y
+    if p > 2.0 + _ONE_TERM:
+        ii = rate * rate / ((p - 1.0) ** 2 * (p - 2.0))
+    else:
+        # E 1/Y^2 = E 1/Y times the E 1/Y of order p - 1.
+        q = p - 1.0
+        next_inverse = _inverse_mean(q, a, z, x) if q >= 0.0 else _mean(-q, b, x)
+        ii = inverse * (next_inverse - inverse)
+    return ll, li, ly, ii, iy, yy

@@ -1,0 +1,80 @@
+"""Small square matrices: what LAPACK does, without waking its threads."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from nvmix.backends.cpu.jit import device
+
+if TYPE_CHECKING:
+    from nvmix.foundation.typing import FloatArray
+
+
+@device
+def multiply(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
+    """out = A B."""
+    for i in range(A.shape[0]):
+        for j in range(B.shape[1]):
+            out[i, j] = 0.0
+        for k in range(A.shape[1]):
+            factor = A[i, k]
+            if factor != 0.0:
+                for j in range(B.shape[1]):
+                    out[i, j] += factor * B[k, j]
+
+
+@device
+def apply(A: FloatArray, x: FloatArray, out: FloatArray) -> None:
+    """out = A x."""
+    for i in range(A.shape[0]):
+        total = 0.0
+        for j in range(A.shape[1]):
+            total += A[i, j] * x[j]
+        out[i] = total
+
+
+@device
+def multiply_transposed(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
+    """out = A B'."""
+    for i in range(A.shape[0]):
+        for j in range(B.shape[0]):
+            total = 0.0
+            for k in range(A.shape[1]):
+                total += A[i, k] * B[j, k]
+            out[i, j] = total
+
+
+@device
+def cholesky(A: FloatArray, L: FloatArray) -> bool:
+    """Lower Cholesky factor of A's lower triangle; whether A is positive definite."""
+    d = A.shape[0]
+    for j in range(d):
+        pivot = A[j, j]
+        for k in range(j):
+            pivot -= L[j, k] * L[j, k]
+        if not 0.0 < pivot < math.inf:
+            return False
+        L[j, j] = math.sqrt(pivot)
+        for i in range(j + 1, d):
+            total = A[i, j]
+            for k in range(j):
+                total -= L[i, k] * L[j, k]
+            L[i, j] = total / L[j, j]
+            L[j, i] = 0.0
+    return True
+
+
+@device
+def invert_lower(L: FloatArray, inverse: FloatArray) -> None:
+    """Inverse of a lower-triangular matrix."""
+    d = L.shape[0]
+    for j in range(d):
+        for i in range(j):
+            inverse[i, j] = 0.0
+        inverse[j, j] = 1.0 / L[j, j]
+        for i in range(j + 1, d):
+            total = 0.0
+            for k in range(j, i):
+                total -= L[i, k] * inverse[k, j]
+            inverse[i, j] = total / L[i, i]

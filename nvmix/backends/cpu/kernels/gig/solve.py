@@ -1,0 +1,361 @@
+"""GIG eta -> theta: boundary tests, closed forms and a safeguarded Newton iteration.
+
+All solves work on T = Y / s with s = sqrt(E[Y] / E[1/Y]), so that E[T] = E[1/T] = m >= 1, and in
+the statistics (t, e^t - 1 - t, e^-t - 1 + t), t = log T, which stay apart as m -> 1. Their natural
+parameters are k = (p - a/2 + b/2, -a/2, -b/2); k . tau - A(k) is concave.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.bessel.gamma import log_minus_digamma, trigamma
+from nvmix.backends.cpu.kernels.bessel.quadrature import covariances, means, node
+from nvmix.backends.cpu.kernels.bessel.small_argument import SMALL
+from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments, log_mode_terms
+from nvmix.backends.tolerances import AT_LIMIT, NO_SPREAD, ROUNDED
+from nvmix.backends.types import GIGStatus
+
+_INTERIOR: Final = int(GIGStatus.INTERIOR)
+_GAMMA: Final = int(GIGStatus.GAMMA)
+_INVERSE_GAMMA: Final = int(GIGStatus.INVERSE_GAMMA)
+_DEGENERATE: Final = int(GIGStatus.DEGENERATE)
+_INFEASIBLE: Final = int(GIGStatus.INFEASIBLE)
+_NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
+
+_MAX_NEWTON: Final = 300
+# Squared Newton decrement, in standard deviations of the statistics, of a finished solve.
+_DECREMENT: Final = 1e-26
+# A solve whose decrement stopped falling is finished at the rounding of its statistics.
+_STALLED: Final = 1e-14
+# Largest relative error of E[Y] and E[1/Y] of a finished solve.
+_RESIDUAL: Final = 1e-10
+# Largest relative error of the moments of a law that stands in for one that was not found.
+_REPRODUCED: Final = 1e-9
+# Smallest pivot of a unit-diagonal covariance that is not rounding.
+_PIVOT: Final = 1e-15
+# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped (with p held, always), and on
+# logarithms.
+_BROAD: Final = 1.05
+_WIDE: Final = 2.0
+# Below this decrement full steps converge quadratically and the objective only shows rounding.
+_QUADRATIC: Final = 1e-8
+_MAX_HALVINGS: Final = 40
+# Product of a and b that counts as having reached the boundary.
+_VANISHING: Final = 1e-300
+
+
+@device
+def gamma_shape(c: float) -> float:
+    """Alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
+    alpha = (3.0 - c + math.sqrt((c - 3.0) ** 2 + 24.0 * c)) / (12.0 * c)
+    for _ in range(50):
+        f = log_minus_digamma(alpha) - c
+        slope = 1.0 / alpha - trigamma(alpha)
+        inverse = 1.0 / alpha + f / (alpha * alpha * slope)
+        new = 1.0 / inverse if inverse > 0.0 else 0.5 * alpha
+        if abs(new - alpha) <= 4e-16 * alpha:
+            return new
+        alpha = new
+    return alpha
+
+
+@device
+def gig_boundary(
+    log_y: float, inv_y: float, y: float, fixed_p: float
+) -> tuple[float, float, float, int]:
+    """(p, a, b, status) of the boundary law that maximises eta . theta - A, or INTERIOR.
+
+    b = 0 is optimal when the gamma law fitted to the other statistics has E[1/Y] <= inv_y.
+    """
+    spread = y * inv_y - 1.0
+    if not (y > 0.0 and inv_y > 0.0 and -NO_SPREAD <= spread < np.inf):
+        return np.nan, np.nan, np.nan, _INFEASIBLE
+    free = math.isnan(fixed_p)
+    c_gamma, c_inverse = math.log(y) - log_y, math.log(inv_y) + log_y
+    if free and not (c_gamma > -NO_SPREAD and c_inverse > -NO_SPREAD):
+        return np.nan, np.nan, np.nan, _INFEASIBLE
+    if spread <= NO_SPREAD or (free and (c_gamma <= NO_SPREAD or c_inverse <= NO_SPREAD)):
+        return np.nan, np.nan, np.nan, _DEGENERATE
+    p = gamma_shape(c_gamma) if free else fixed_p
+    if p > 1.0 and spread * (p - 1.0) >= AT_LIMIT:
+        return p, 2.0 * p / y, 0.0, _GAMMA
+    p = -gamma_shape(c_inverse) if free else fixed_p
+    if p < -1.0 and spread * (-p - 1.0) >= AT_LIMIT:
+        return p, 0.0, -2.0 * p / inv_y, _INVERSE_GAMMA
+    return np.nan, np.nan, np.nan, _INTERIOR
+
+
+@device
+def _basis(t: float) -> tuple[float, float, float]:
+    """(t, e^t - 1 - t, e^-t - 1 + t)."""
+    if t == 0.0:
+        return 0.0, 0.0, 0.0
+    _, up, down = node(abs(t))
+    return (t, up, down) if t > 0.0 else (t, down, up)
+
+
+@device
+def gig_objective(p: float, a: float, b: float, tau: tuple[float, float, float]) -> float:
+    """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2."""
+    k = p - 0.5 * (a - b)
+    if a * b <= SMALL * SMALL:
+        log_z = gig_moments(p, a, b)[0]
+        return k * tau[0] - 0.5 * (a * tau[1] + b * tau[2] + a + b) - log_z
+    _, alpha, mode = log_mode_terms(p, a, b)
+    t, up, down = _basis(mode)
+    log_integral = means(alpha, p)[0]
+    return k * (tau[0] - t) - 0.5 * a * (tau[1] - up) - 0.5 * b * (tau[2] - down) - log_integral
+
+
+@device
+def gig_derivatives(
+    p: float, a: float, b: float, tau: tuple[float, float, float]
+) -> tuple[float, ...]:
+    """Gradient tau - E and Hessian Cov of A(k) in (t, e^t - 1 - t, e^-t - 1 + t): g then h."""
+    if a * b <= SMALL * SMALL:
+        return _limit_derivatives(p, a, b, tau)
+    _, alpha, mode = log_mode_terms(p, a, b)
+    _, m1, m2, m3, c11, c12, c13, c22, c23, c33 = covariances(alpha, p)
+    t, up, down = _basis(mode)
+    e = math.exp(mode)
+    f, g = e - 1.0, 1.0 - 1.0 / e
+    # The statistics at t = mode + u are an affine image of the same statistics at u.
+    return (
+        tau[0] - (t + m1),
+        tau[1] - (up + e * m2 + f * m1),
+        tau[2] - (down + m3 / e + g * m1),
+        c11,
+        e * c12 + f * c11,
+        c13 / e + g * c11,
+        e * e * c22 + 2.0 * e * f * c12 + f * f * c11,
+        c23 + e * g * c12 + f * c13 / e + f * g * c11,
+        c33 / (e * e) + 2.0 * g * c13 / e + g * g * c11,
+    )
+
+
+@device
+def _limit_derivatives(
+    p: float, a: float, b: float, tau: tuple[float, float, float]
+) -> tuple[float, ...]:
+    """`gig_derivatives` where Y spans so many decades that 1, t and e^t do not cancel."""
+    _, log_y, inv_y, y = gig_moments(p, a, b)
+    ll, li, ly, ii, iy, yy = gig_covariance(p, a, b)
+    return (
+        tau[0] - log_y,
+        tau[1] - (y - 1.0 - log_y),
+        tau[2] - (inv_y - 1.0 + log_y),
+        ll,
+        ly - ll,
+        li + ll,
+        yy - 2.0 * ly + ll,
+        iy + ly - li - ll,
+        ii + 2.0 * li + ll,
+    )
+
+
+@device
+def _scaled_solve(
+    g1: float, g2: float, g3: float,
+    h11: float, h12: float, h13: float, h22: float, h23: float, h33: float,
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """h^-1 g and g' h^-1 g by Cholesky at unit diagonal, pivots never below rounding."""
+    d1, d2, d3 = math.sqrt(h11), math.sqrt(h22), math.sqrt(h33)
+    l21, l31 = h12 / (d1 * d2), h13 / (d1 * d3)
+    l22 = math.sqrt(max(1.0 - l21 * l21, _PIVOT))
+    l32 = (h23 / (d2 * d3) - l31 * l21) / l22
+    l33 = math.sqrt(max(1.0 - l31 * l31 - l32 * l32, _PIVOT))
+    y1 = g1 / d1
+    y2 = (g2 / d2 - l21 * y1) / l22
+    y3 = (g3 / d3 - l31 * y1 - l32 * y2) / l33
+    x3 = y3 / l33
+    x2 = (y2 - l32 * x3) / l22
+    x1 = y1 - l21 * x2 - l31 * x3
+    return x1 / d1, x2 / d2, x3 / d3, y1 * y1 + y2 * y2 + y3 * y3
+
+
+@device
+def _newton_step(
+    p: float, a: float, b: float, tau: tuple[float, float, float], fixed: bool, damped: bool
+) -> tuple[float, float, float, float, float]:
+    """Newton step in (p, a, b), p held when fixed, its squared decrement and worst residual."""
+    g1, g2, g3, h11, h12, h13, h22, h23, h33 = gig_derivatives(p, a, b, tau)
+    m = 1.0 + 0.5 * (tau[1] + tau[2])
+    residual = max(abs(g2 + g1), abs(g3 - g1)) / m
+    if m > _WIDE:
+        # log E[T] and log E[1/T] are nearly linear in log a and log b, E[T] and E[1/T] are not.
+        mean, inverse = m - g2 - g1, m - g3 + g1
+        g2 = mean * math.log(m / mean) - g1
+        g3 = inverse * math.log(m / inverse) + g1
+    if damped:
+        # Curvature in log a and log b where the gradient shrinks them keeps the step modest.
+        h22 += 2.0 * max(0.0, g2 + g1) / a
+        h33 += 2.0 * max(0.0, g3 - g1) / b
+    if fixed:
+        # dp = 0 leaves the directions dk2 and dk3 with dk1 = dk2 - dk3.
+        g2, g3 = g2 + g1, g3 - g1
+        h23 = h23 - h12 + h13 - h11
+        h22, h33 = h22 + 2.0 * h12 + h11, h33 - 2.0 * h13 + h11
+        g1, h11, h12, h13 = 0.0, 1.0, 0.0, 0.0
+    k1, k2, k3, decrement = _scaled_solve(g1, g2, g3, h11, h12, h13, h22, h23, h33)
+    return (0.0 if fixed else k1 - k2 + k3), -2.0 * k2, -2.0 * k3, decrement, residual
+
+
+@device
+def _moved(x: float, step: float, log: bool) -> float:
+    """x + step, or x times e^(step / x), at most e^5 away, where that leaves little of x."""
+    if step > -0.5 * x and not log:
+        return x + step
+    return x * math.exp(min(max(step / x, -5.0), 5.0))
+
+
+@device
+def _near_gamma(c: float, m: float) -> tuple[float, float, float]:
+    """(p, a, b), b small, that meets E[T] and E[log T] = log m - c as a gamma law and E[1/T] = m.
+
+    E[1/T] falls from that of the gamma law by b Var[1/T] / 2; nan where that variance is infinite.
+    """
+    p = gamma_shape(c)
+    if not p > 2.0:
+        return np.nan, np.nan, np.nan
+    rate = p / m
+    inverse = rate / (p - 1.0)
+    return p, 2.0 * rate, 2.0 * (inverse - m) * (p - 2.0) / (inverse * inverse)
+
+
+@device
+def _best_start(
+    tau: tuple[float, float, float], m: float, spread: float, fixed_p: float
+) -> tuple[float, float, float]:
+    """The likeliest of the inverse Gaussian, its reciprocal and laws near the gamma limits."""
+    lam = m / spread
+    small = lam / (m * m)
+    if not math.isnan(fixed_p):
+        a, b = (lam, small) if fixed_p > 0.0 else (small, lam)
+        return fixed_p, a + abs(fixed_p) / m, b + abs(fixed_p) / m
+    best = (-0.5, small, lam)
+    value = gig_objective(best[0], best[1], best[2], tau)
+    p, a, b = _near_gamma(math.log(m) - tau[0], m)
+    q, b_inverse, a_inverse = _near_gamma(math.log(m) + tau[0], m)
+    for start in ((0.5, lam, small), (p, a, b), (-q, a_inverse, b_inverse)):
+        if start[1] > 0.0 and start[2] > 0.0:
+            new = gig_objective(start[0], start[1], start[2], tau)
+            if new > value:
+                best, value = start, new
+    return best
+
+
+@device
+def _ascent(
+    start: tuple[float, float, float], step: tuple[float, float, float],
+    tau: tuple[float, float, float], value: float, decrement: float, wide: bool,
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """Halve the step until the objective rises enough; (p, a, b, objective)."""
+    size = 1.0
+    p, a, b, new = start[0], start[1], start[2], value
+    for _ in range(_MAX_HALVINGS):
+        p = start[0] + size * step[0]
+        a = _moved(start[1], size * step[1], wide)
+        b = _moved(start[2], size * step[2], wide)
+        new = gig_objective(p, a, b, tau)
+        if new >= value + 1e-4 * size * decrement or decrement <= _QUADRATIC:
+            break
+        size *= 0.5
+    return p, a, b, new
+
+
+@device
+def _gig_interior(
+    tau: tuple[float, float, float], p: float, a: float, b: float, fixed: bool
+) -> tuple[float, float, float, int]:
+    """Maximise k . tau - A(k) by Newton steps that stay inside a, b > 0 and ascend."""
+    m = 1.0 + 0.5 * (tau[1] + tau[2])
+    wide = m > _WIDE
+    value = gig_objective(p, a, b, tau)
+    last, residual = np.inf, np.inf
+    for _ in range(_MAX_NEWTON):
+        dp, da, db, decrement, residual = _newton_step(p, a, b, tau, fixed, False)
+        narrow = m <= _BROAD and not fixed
+        if not (narrow or wide) and (a + da <= 0.1 * a or b + db <= 0.1 * b):
+            dp, da, db, decrement, residual = _newton_step(p, a, b, tau, fixed, True)
+        if not decrement >= 0.0:
+            return p, a, b, _NOT_CONVERGED
+        done = decrement <= _DECREMENT or (decrement <= _STALLED and decrement > 0.25 * last)
+        if done and residual <= _RESIDUAL:
+            return p, a, b, _INTERIOR
+        last = decrement
+        p, a, b, value = _ascent((p, a, b), (dp, da, db), tau, value, decrement, wide)
+        if a * b < _VANISHING:
+            return (
+                (p, 2.0 * p / m, 0.0, _GAMMA) if a > b else (p, 0.0, -2.0 * p / m, _INVERSE_GAMMA)
+            )
+    return p, a, b, _INTERIOR if residual <= ROUNDED else _NOT_CONVERGED
+
+
+@device
+def _misfit(law: tuple[float, float, float], log_t: float, m: float, fixed: bool) -> float:
+    """Worst relative error of the moments of T; what a boundary law falls short of is none."""
+    _, log_found, inverse, mean = gig_moments(law[0], law[1], law[2])
+    error = 0.0 if fixed else abs(log_found - log_t)
+    error = max(error, inverse / m - 1.0, mean / m - 1.0)
+    if law[1] > 0.0:
+        error = max(error, 1.0 - mean / m)
+    if law[2] > 0.0:
+        error = max(error, 1.0 - inverse / m)
+    return error
+
+
+@device
+def _reproducing(
+    found: tuple[float, float, float], log_t: float, m: float, s: float, fixed: bool
+) -> tuple[float, float, float, int]:
+    """First of the law found and the special cases that reproduces the moments.
+
+    Rounding of E log T, E T and E 1/T leaves p undetermined where they nearly agree, and b where
+    the gamma law nearly has them: there any law that has them will do.
+    """
+    p, q = gamma_shape(math.log(m) - log_t), gamma_shape(math.log(m) + log_t)
+    lam = m / (m * m - 1.0)
+    gamma, inverse = (p, 2.0 * p / m, 0.0), (-q, 0.0, 2.0 * q / m)
+    gaussian, reciprocal = (-0.5, lam / (m * m), lam), (0.5, lam, lam / (m * m))
+    for i, law in enumerate((found, gaussian, reciprocal, gamma, inverse)):
+        if (i == 0 or not fixed) and _misfit(law, log_t, m, fixed) <= _REPRODUCED:
+            status = _GAMMA if law[2] == 0.0 else _INVERSE_GAMMA if law[1] == 0.0 else _INTERIOR
+            return law[0], law[1] / s, law[2] * s, status
+    # A b too small for doubles: the gamma law has an infinite E 1/T, and everything else.
+    if found[2] == 0.0 and found[0] <= 1.0:
+        law = found if fixed else gamma
+        return law[0], law[1] / s, 0.0, _GAMMA
+    if found[1] == 0.0 and found[0] >= -1.0:
+        law = found if fixed else inverse
+        return law[0], 0.0, law[2] * s, _INVERSE_GAMMA
+    return found[0], found[1] / s, found[2] * s, _NOT_CONVERGED
+
+
+@device
+def gig_solve(
+    log_y: float, inv_y: float, y: float, fixed_p: float, start: tuple[float, float, float]
+) -> tuple[float, float, float, int]:
+    """(p, a, b, status) with moments (log_y, inv_y, y), p given or nan; start may be nan."""
+    p, a, b, status = gig_boundary(log_y, inv_y, y, fixed_p)
+    if status != _INTERIOR:
+        return p, a, b, status
+    spread = y * inv_y - 1.0
+    s = math.sqrt(y) / math.sqrt(inv_y)
+    m = math.sqrt(y * inv_y)
+    excess = spread / (1.0 + m)
+    fixed = not math.isnan(fixed_p)
+    centred = 0.0 if fixed else log_y - math.log(s)
+    tau = (centred, excess - centred, excess + centred)
+    p, a, b = _best_start(tau, m, spread, fixed_p)
+    p0, a0, b0 = start[0], start[1] * s, start[2] / s
+    if a0 > 0.0 and b0 > 0.0 and gig_objective(p0, a0, b0, tau) > gig_objective(p, a, b, tau):
+        p, a, b = p0, a0, b0
+    p, a, b, status = _gig_interior(tau, p, a, b, fixed)
+    if status == _INTERIOR:
+        return p, a / s, b * s, status
+    return _reproducing((p, a, b), centred, m, s, fixed)

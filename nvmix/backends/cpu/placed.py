@@ -1,0 +1,74 @@
+"""Observations as the loops take them: groups of rows that one thread each works on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nvmix.backends.cpu.kernels.em.missing_values import Patterns
+from nvmix.backends.cpu.threads import groups_of
+
+if TYPE_CHECKING:
+    from nvmix.foundation.typing import BoolArray, FloatArray
+
+_NO_WEIGHTS = np.empty(0)
+
+
+class Placed(NamedTuple):
+    """Observations (n, d), their weights, empty where all are 1, and fixed groups of rows.
+
+    Of complete observations a group is a slice; else it is the rows by pattern.
+    """
+
+    X: FloatArray
+    weights: FloatArray
+    groups: list[slice]
+    patterns: list[Patterns]
+
+    @property
+    def whole(self) -> bool:
+        """Whether one thread works on all rows, of which none has missing values."""
+        return len(self.groups) == 1 and not self.patterns
+
+    def weights_of(self, group: slice) -> FloatArray:
+        """Weights of the rows of a group."""
+        return self.weights[group] if self.weights.size else self.weights
+
+
+def canonical(x: FloatArray) -> FloatArray:
+    """The one array type the loops are compiled for: float64, C-ordered, writeable."""
+    return np.require(x, np.float64, ["C", "W"])
+
+
+def placed(X: FloatArray, weights: FloatArray | None, missing: bool) -> Placed:
+    """Observations in fixed groups; complete ones are not copied. Some values may be missing."""
+    X = canonical(X)
+    omega = _NO_WEIGHTS if weights is None else canonical(weights)
+    holes = missing and bool(np.isnan(X).any())
+    return Placed(X, omega, groups_of(X.shape), _by_pattern(X, omega) if holes else [])
+
+
+def _by_pattern(X: FloatArray, weights: FloatArray) -> list[Patterns]:
+    """Rows sorted by which columns they have, in fixed groups."""
+    present = ~np.isnan(X)
+    bits = np.packbits(present, axis=1)
+    # One number a row where its bits fit, as sorting numbers is quick.
+    codes = np.zeros((len(X), -(-bits.shape[1] // 8) * 8), np.uint8)
+    codes[:, : bits.shape[1]] = bits
+    order = np.lexsort(codes.view(np.uint64).T)
+    X, present = X[order], present[order]
+    weights = weights[order] if weights.size else weights
+    return [
+        _group(X[part], present[part], weights[part] if weights.size else weights)
+        for part in groups_of(X.shape)
+    ]
+
+
+def _group(X: FloatArray, present: BoolArray, weights: FloatArray) -> Patterns:
+    """Sorted rows as patterns."""
+    changes = np.flatnonzero((present[1:] != present[:-1]).any(axis=1)) + 1
+    first = np.concatenate([[0], changes])
+    kinds = present[first]
+    columns = np.argsort(np.logical_not(kinds), axis=1, kind="stable")
+    return Patterns(X[present], weights, columns, kinds.sum(axis=1), np.diff([*first, len(X)]))

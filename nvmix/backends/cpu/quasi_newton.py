@@ -1,0 +1,159 @@
+"""Quasi-Newton GIG eta -> theta by SciPy: minimise A(theta) - theta . eta."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import scipy
+
+from nvmix.backends.cpu.kernels import entry_points
+from nvmix.backends.types import GIGStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nvmix.backends.types import GIGParameters
+    from nvmix.foundation.typing import FloatArray
+
+_SCIPY_METHODS: Final = {"lbfgs": "L-BFGS-B", "bfgs": "BFGS"}
+_OPTIONS: Final = {
+    "lbfgs": {"gtol": 1e-11, "ftol": 0.0, "maxiter": 1000, "maxcor": 20},
+    "bfgs": {"gtol": 1e-11, "maxiter": 1000},
+}
+# A line search stops at the rounding of the objective; beyond this gradient it has failed.
+_STATIONARY: Final = 1e-5
+# Gradients below this are zero to rounding.
+_UNIT: Final = 1e-9
+# Longest step, in p, log a and log b, that ends a minimisation.
+_POLISH: Final = 1e-3
+# exp of a larger coordinate is no shape anybody fits.
+_LARGEST_LOG: Final = 300.0
+
+
+class _ScaledEta(NamedTuple):
+    """A GIG eta of T = Y / s: E[T] = E[1/T] = m and E[log T] = log_t."""
+
+    s: float
+    m: float
+    log_t: float
+
+    @property
+    def tau(self) -> tuple[float, float, float]:
+        """Targets of (t, e^t - 1 - t, e^-t - 1 + t), t = log T."""
+        excess = self.m - 1.0
+        return self.log_t, excess - self.log_t, excess + self.log_t
+
+
+def _scale_eta(eta: GIGParameters, fixed_p: float | None) -> _ScaledEta:
+    """Rescale (E log Y, E 1/Y, E Y) so that E[T] = E[1/T]; E[log T] is idle at a fixed p."""
+    log_y, inv_y, y = eta
+    s = math.sqrt(y) / math.sqrt(inv_y)
+    log_t = 0.0 if fixed_p is not None else log_y - math.log(s)
+    return _ScaledEta(s, math.sqrt(y * inv_y), log_t)
+
+
+def _log_start(
+    eta: _ScaledEta, p: float | None, start: GIGParameters | None
+) -> tuple[float, float, float]:
+    """(p, log a, log b) to start from, for T: `start` where interior, else an inverse Gaussian."""
+    if start is not None and start[1] > 0.0 and start[2] > 0.0:
+        return start[0] if p is None else p, math.log(start[1] * eta.s), math.log(start[2] / eta.s)
+    lam = eta.m / (eta.m * eta.m - 1.0)
+    small, large = math.log(lam / (eta.m * eta.m)), math.log(lam)
+    if (p is None and eta.log_t <= 0.0) or (p is not None and p <= 0.0):
+        return -0.5 if p is None else p, small, large
+    return 0.5 if p is None else p, large, small
+
+
+def _run(
+    objective: Callable[[FloatArray], tuple[float, FloatArray]],
+    x0: FloatArray,
+    method: str,
+    unit: float = 1.0,
+) -> tuple[FloatArray, GIGStatus]:
+    """Minimise from x0; the status says whether unit times the last gradient is negligible."""
+    with np.errstate(all="ignore"):
+        result = scipy.optimize.minimize(
+            objective, x0, jac=True, method=_SCIPY_METHODS[method], options=_OPTIONS[method]
+        )
+    stationary = bool(unit * np.abs(result.jac).max() <= _STATIONARY)
+    return result.x, GIGStatus.INTERIOR if stationary else GIGStatus.NOT_CONVERGED
+
+
+def _moments(p: float, a: float, b: float) -> tuple[float, ...]:
+    """(lnZ, E log T, E 1/T, E T)."""
+    out = np.empty((1, 4))
+    entry_points.gig_moments_loop(np.array([p]), np.array([a]), np.array([b]), out)
+    return tuple(map(float, out[0]))
+
+
+def fit_gamma_shape(c: float, method: str) -> tuple[float, GIGStatus]:
+    """Shape p of a Gamma law with log E[Y] - E[log Y] = c, over log p."""
+
+    def objective(x: FloatArray) -> tuple[float, FloatArray]:
+        if abs(x[0]) > _LARGEST_LOG:
+            return math.inf, np.zeros(1)
+        p = math.exp(x[0])
+        log_z, log_t, _, _ = _moments(p, 2.0 * p, 0.0)
+        return log_z + p * (1.0 + c), np.array([p * (log_t + c)])
+
+    x, status = _run(objective, np.array([-math.log(2.0 * c)]), method)
+    return math.exp(x[0]), status
+
+
+def fit_gig(
+    eta: GIGParameters, p: float | None, method: str, start: GIGParameters | None
+) -> tuple[GIGParameters, GIGStatus]:
+    """(p, a, b) over (p, log a, log b), or over (log a, log b) at a fixed p.
+
+    Coordinates are whitened by the curvature at the start, which makes gradients comparable with
+    standard deviations however flat the likelihood is.
+    """
+    target = _scale_eta(eta, p)
+    free = slice(0, 3) if p is None else slice(1, 3)
+    x0 = np.array(_log_start(target, p, start))
+    value0, gradient0, curvature = _value_gradient_curvature(x0, target.tau)
+    scale = np.linalg.inv(np.linalg.cholesky(_positive(curvature[free, free]))).T
+    # SciPy's tests are relative to 1: the first gradient is made 1, the first value 0.
+    unit = min(1.0, max(float(np.abs(scale.T @ gradient0[free]).max()), _UNIT))
+    scale *= unit
+
+    def point(z: FloatArray) -> FloatArray:
+        x = x0.copy()
+        x[free] += scale @ z
+        return x
+
+    def objective(z: FloatArray) -> tuple[float, FloatArray]:
+        x = point(z)
+        if np.abs(x).max() > _LARGEST_LOG:
+            return math.inf, np.zeros(z.size)
+        value, gradient, _ = _value_gradient_curvature(x, target.tau)
+        return (value - value0) / unit**2, scale.T @ gradient[free] / unit**2
+
+    z, status = _run(objective, np.zeros(scale.shape[0]), method, unit)
+    x = point(z)
+    # One Newton step removes what the rounding of the objective hides from a line search.
+    _, gradient, curvature = _value_gradient_curvature(x, target.tau)
+    step = np.linalg.solve(_positive(curvature[free, free]), gradient[free])
+    if status is GIGStatus.INTERIOR and np.abs(step).max() < _POLISH:
+        x[free] -= step
+    return (float(x[0]), math.exp(x[1]) / target.s, math.exp(x[2]) * target.s), status
+
+
+def _value_gradient_curvature(
+    x: FloatArray, tau: tuple[float, float, float]
+) -> tuple[float, FloatArray, FloatArray]:
+    """A(k) - k . tau, its gradient and its Fisher curvature in x = (p, log a, log b)."""
+    a, b = math.exp(x[1]), math.exp(x[2])
+    value, g1, g2, g3, *h = entry_points.gig_objective_entry(float(x[0]), a, b, tau)
+    # k = (p - a/2 + b/2, -a/2, -b/2)
+    jacobian = 0.5 * np.array([[2.0, -a, b], [0.0, -a, 0.0], [0.0, 0.0, -b]])
+    hessian = np.array([[h[0], h[1], h[2]], [h[1], h[3], h[4]], [h[2], h[4], h[5]]])
+    return -value, -jacobian.T @ np.array([g1, g2, g3]), jacobian.T @ hessian @ jacobian
+
+
+def _positive(h: FloatArray) -> FloatArray:
+    """h with its diagonal raised by the rounding of its entries."""
+    return h + 1e-12 * np.diag(np.diag(h))

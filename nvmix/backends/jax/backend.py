@@ -1,0 +1,169 @@
+"""The JAX backend: jitted functions behind the Backend protocol, in float64 by scope."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nvmix.backends.jax.bessel import bessel
+from nvmix.backends.jax.em import e_step, loop
+from nvmix.backends.jax.gig import moments, solve
+from nvmix.backends.jax.placed import Placed, place
+from nvmix.backends.jax.precision import doubles, for_the_caller
+from nvmix.backends.types import Course, Fixed, Gaussian, GIGParameters, GIGStatus, Plan
+from nvmix.foundation.arrays import traced
+
+if TYPE_CHECKING:
+    from nvmix.foundation.statistics import SufficientStatistics
+    from nvmix.foundation.typing import FloatArray
+
+# Least room for the histories of a fit: other limits of iterations compile nothing new.
+_CAPACITY = 256
+
+_moments = jax.jit(moments.gig_moments)
+_covariance = jax.jit(moments.gig_covariance)
+_bessel_pair = jax.jit(bessel.log_bessel)
+_bessel_derivatives = jax.jit(bessel.log_bessel_derivatives)
+_log_prob = jax.jit(e_step.log_prob)
+_gig_fit = jax.jit(solve.gig_fit, static_argnums=(2, 3))
+
+
+@partial(jax.jit, static_argnames=("blocks",))
+def _e_step(rows: e_step.Rows, block: Gaussian, theta: Any, *, blocks: int) -> SufficientStatistics:
+    """Posterior expectations summed over rows."""
+    return e_step.e_step(rows, block, theta, moments.log_norm(*theta), blocks)
+
+
+_SETTINGS = ("fixed", "method", "rule", "acceleration", "blocks", "capacity")
+
+
+@partial(jax.jit, static_argnames=_SETTINGS)
+def _run(
+    rows: e_step.Rows, block: Gaussian, theta: Any, by_likelihood: Any, max_iter: Any, tol: Any,
+    *, fixed: Fixed, method: str, rule: Any, acceleration: str, blocks: int, capacity: int,
+) -> tuple[loop.State, Course, Any]:  # fmt: skip
+    """The whole loop: its last state, its course, and whether that has to be judged."""
+    task = loop.Task(fixed, method, rule, acceleration, blocks, by_likelihood, max_iter, tol)
+    last = loop.run(rows, block, theta, task, capacity)
+    return last, loop.course(last), loop.may_be_at_pole(last.last)
+
+
+_judged = jax.jit(loop.judged)
+
+
+class JAXBackend:
+    """JAX, where the data are."""
+
+    name = "jax"
+
+    def place(
+        self,
+        X: Any,
+        device: Any = None,
+        weights: Any = None,
+        *,
+        missing: bool = False,  # noqa: ARG002
+    ) -> Placed:
+        """Put rows on a device or a sharding, the default or where they are; see `place`."""
+        return place(X, device, weights)
+
+    @doubles
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(log K, ratio), elementwise."""
+        log_k, ratio = map(np.asarray, _bessel_pair(v, z))
+        return log_k, ratio
+
+    @doubles
+    def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
+        """(4, ...) derivatives by v, by v twice, by v and z, and by z twice, elementwise."""
+        return np.asarray(_bessel_derivatives(v, z))
+
+    def gig_law(self, theta: GIGParameters) -> tuple[float, float, float, float]:
+        """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+        log_z, log_y, inv_y, y = map(float, self.gig_moments(*np.array(theta)))
+        return log_z, log_y, inv_y, y
+
+    @doubles
+    def gig_moments(
+        self, p: FloatArray, a: FloatArray, b: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
+        log_z, log_y, inv_y, y = map(np.asarray, _moments(p, a, b))
+        return log_z, log_y, inv_y, y
+
+    @doubles
+    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
+        """(3, 3) covariance of (log Y, 1/Y, Y)."""
+        return np.asarray(_covariance(*map(np.float64, theta)))
+
+    @doubles
+    def gig_fit(
+        self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
+    ) -> tuple[GIGParameters, GIGStatus]:
+        """Solve eta -> theta; see `Backend.gig_fit`."""
+        first = (np.nan, np.nan, np.nan) if start is None else start
+        theta, status = jax.device_get(
+            _gig_fit(np.array(eta), np.array(first), fixed, _needed(method, fixed))
+        )
+        p, a, b = map(float, theta)
+        return (p, a, b), GIGStatus(int(status))
+
+    @doubles
+    def log_prob(self, X: Placed, block: Gaussian, theta: GIGParameters) -> FloatArray:
+        """(n,) log-densities."""
+        values = _log_prob(X.rows.values, block, np.array(theta))
+        return np.asarray(values)[: X.n]
+
+    @doubles
+    def e_step(self, X: Placed, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+        """Posterior expectations summed over the rows of X."""
+        return jax.device_get(_e_step(X.rows, block, np.array(theta), blocks=X.blocks))
+
+    @for_the_caller
+    def fit(self, X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
+        """Run the whole loop where the data are; under a trace the course stays there."""
+        block, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (block, jnp.stack(theta)))
+        rows, block, theta = _constant((X.rows, block, theta))
+        last, course, doubtful = _run(
+            rows,
+            block,
+            theta,
+            plan.criterion == "likelihood",
+            plan.max_iter,
+            plan.tol,
+            fixed=plan.fixed,
+            method=_needed(plan.method, plan.fixed),
+            rule=plan.rule,
+            acceleration=plan.acceleration,
+            blocks=X.blocks,
+            capacity=max(_CAPACITY, 1 << (plan.max_iter - 1).bit_length()),
+        )
+        if traced(doubtful):
+            return _judged(rows, last)
+        course, doubtful = jax.device_get((course, doubtful))
+        return jax.device_get(_judged(rows, last)) if doubtful else course
+
+
+@jax.custom_jvp
+def _constant(inputs: Any) -> Any:
+    """Inputs as they are, which refuse to be differentiated."""
+    return inputs
+
+
+@_constant.defjvp
+def _constant_jvp(primals: Any, tangents: Any) -> Any:  # noqa: ARG001
+    """Name what is asked for, before a loop of unknown length fails to transpose."""
+    msg = (
+        "a fit cannot be differentiated: differentiate one EM step, "
+        "type(model).from_expectation(model.e_step(X)), at the fitted model"
+    )
+    raise TypeError(msg)
+
+
+def _needed(method: str, fixed: Fixed) -> str:
+    """The method, where there is something to solve: closed forms are compiled once."""
+    return "newton" if fixed.p == solve.INVERSE_GAUSSIAN else method

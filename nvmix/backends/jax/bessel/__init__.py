@@ -1,0 +1,1 @@
+"""log K_v(z), its ratios and derivatives."""

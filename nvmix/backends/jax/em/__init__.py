@@ -1,0 +1,1 @@
+"""E-step, M-step, acceleration and the loop of EM."""

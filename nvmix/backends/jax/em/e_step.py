@@ -1,0 +1,119 @@
+"""Log-densities of rows and the E-step: sums over rows, a block of them at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+
+from nvmix.backends.jax.gig.moments import log_norm
+from nvmix.backends.jax.gig.series import log_norm_along, moments_along
+from nvmix.foundation.statistics import SufficientStatistics
+
+if TYPE_CHECKING:
+    from nvmix.backends.types import Gaussian
+
+
+class Rows(NamedTuple):
+    """Observations (n, d) and their weights (n,), which are 0 on rows that only fill up."""
+
+    values: Any
+    weights: Any
+
+
+class Sums(NamedTuple):
+    """Weighted sums over rows, as `SufficientStatistics` holds them, in the frame of a block."""
+
+    weight: Any
+    log_likelihood: Any
+    log_y: Any
+    inv_y: Any
+    y: Any
+    x: Any
+    x_inv_y: Any
+    xx_inv_y: Any
+
+
+def inverse_lower(L: Any) -> Any:
+    """Inverse of a lower-triangular matrix."""
+    return solve_triangular(L, jnp.eye(len(L), dtype=L.dtype), lower=True)
+
+
+def all_finite(tree: Any) -> Any:
+    """Whether every number is finite."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
+
+
+def _product(A: Any, B: Any) -> Any:
+    """A B in full precision on every device."""
+    return jnp.matmul(A, B, precision="highest")
+
+
+def whitened(X: Any, block: Gaussian) -> Any:
+    """Rows w = L^-1 (x - mu)."""
+    return _product(X - block.mu, inverse_lower(block.L).T)
+
+
+def _posterior(X: Any, block: Gaussian, theta: Any, log_norm_y: Any) -> tuple[Any, ...]:
+    """Whitened rows, the posterior's p, a and (n,) b, and log f less the posterior's lnZ."""
+    d = block.mu.size
+    w = whitened(X, block)
+    g = solve_triangular(block.L, block.gamma, lower=True)
+    p, a, b = theta
+    constant = -0.5 * d * jnp.log(2.0 * jnp.pi) - jnp.sum(jnp.log(jnp.diag(block.L))) - log_norm_y
+    return w, p - 0.5 * d, a + g @ g, b + jnp.sum(w * w, axis=1), constant + _product(w, g)
+
+
+def log_prob(X: Any, block: Gaussian, theta: Any) -> Any:
+    """(n,) log-densities."""
+    _, p, a, s, rest = _posterior(X, block, theta, log_norm(*theta))
+    return rest + log_norm_along(p, a, s)
+
+
+def _block_sums(rows: Rows, block: Gaussian, theta: Any, log_norm_y: Any) -> Sums:
+    """Sums over the rows of one block."""
+    X, weights = rows
+    w, p, a, s, rest = _posterior(X, block, theta, log_norm_y)
+    log_z, log_y, inv_y, y = moments_along(p, a, s)
+
+    def weighted(x: Any) -> Any:
+        # A row of weight 0 counts for nothing, infinite though its moments be.
+        return jnp.where(weights > 0.0, weights * x, 0.0)
+
+    by_inv_y = weighted(inv_y)
+    return Sums(
+        jnp.sum(weights),
+        jnp.sum(weighted(rest + log_z)),
+        jnp.sum(weighted(log_y)),
+        jnp.sum(by_inv_y),
+        jnp.sum(weighted(y)),
+        _product(weights, w),
+        _product(by_inv_y, w),
+        _product((w * by_inv_y[:, None]).T, w),
+    )
+
+
+def e_step(
+    rows: Rows, block: Gaussian, theta: Any, log_norm_y: Any, blocks: int
+) -> SufficientStatistics:
+    """Posterior expectations summed over the rows, which are cut into equal blocks."""
+    sums = _sums(rows, block, theta, log_norm_y, blocks)
+    return SufficientStatistics(*sums, origin=block.mu, scale=block.L)
+
+
+def _sums(rows: Rows, block: Gaussian, theta: Any, log_norm_y: Any, blocks: int) -> Sums:
+    """Sums over blocks of rows, one after the other."""
+    if blocks == 1:
+        return _block_sums(rows, block, theta, log_norm_y)
+    cut = jax.tree.map(lambda x: x.reshape(blocks, -1, *x.shape[1:]), rows)
+    first = jax.tree.map(lambda x: x[0], cut)
+    shapes = jax.eval_shape(lambda r: _block_sums(r, block, theta, log_norm_y), first)
+    zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def add(total: Sums, some: Rows) -> tuple[Sums, None]:
+        part = _block_sums(some, block, theta, log_norm_y)
+        return jax.tree.map(jnp.add, total, part), None
+
+    return jax.lax.scan(add, zero, cut)[0]

@@ -1,0 +1,92 @@
+"""Model functions on JAX arrays and tracers: jit, grad, vmap and jacfwd go through them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from nvmix.backends.jax.bessel import bessel
+from nvmix.backends.jax.em import e_step as rows_e_step
+from nvmix.backends.jax.em import m_step
+from nvmix.backends.jax.gig import moments, solve
+from nvmix.backends.jax.precision import of_the_caller
+from nvmix.backends.types import Fixed, Gaussian, GIGStatus
+
+if TYPE_CHECKING:
+    from nvmix.foundation.statistics import SufficientStatistics
+
+
+@of_the_caller
+@jax.jit
+def log_prob(x: Any, block: Gaussian, theta: Any) -> Any:
+    """(n,) log-densities of (n, d) points."""
+    return rows_e_step.log_prob(x, block, theta)
+
+
+@of_the_caller
+@jax.jit
+def e_step(X: Any, block: Gaussian, theta: Any) -> SufficientStatistics:
+    """Posterior expectations summed over the rows of X."""
+    rows = rows_e_step.Rows(X, jnp.ones_like(X[:, 0]))
+    return rows_e_step.e_step(rows, block, theta, moments.log_norm(*theta), 1)
+
+
+@of_the_caller
+@jax.jit
+def gig_law(theta: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+    return moments.gig_moments(*theta)
+
+
+@of_the_caller
+@jax.jit
+def gig_covariance(theta: Any) -> Any:
+    """(3, 3) covariance of (log Y, 1/Y, Y)."""
+    return moments.gig_covariance(*theta)
+
+
+@of_the_caller
+@partial(jax.jit, static_argnames=("fixed", "method"))
+def gig_fit(eta: Any, start: Any, *, fixed: Fixed, method: str) -> Any:
+    """(p, a, b) of these expectations, nan where no law has them."""
+    theta, status = solve.gig_fit(jnp.stack(eta), jnp.stack(start), fixed, method)
+    return tuple(jnp.where(status <= GIGStatus.INVERSE_GAMMA, theta, jnp.nan))
+
+
+@of_the_caller
+@jax.jit
+def normal_block(eta: SufficientStatistics) -> Gaussian:
+    """mu, gamma and L of the M-step, nan where there are none."""
+    block, exists = m_step.normal_block(eta)
+    return Gaussian(*(jnp.where(exists, x, jnp.nan) for x in block))
+
+
+@of_the_caller
+@jax.jit
+def log_kv(v: Any, z: Any) -> Any:
+    """log K_v(z), elementwise on equal shapes."""
+    return bessel.log_kv(v, z)
+
+
+@of_the_caller
+@jax.jit
+def kv_ratio(v: Any, z: Any) -> Any:
+    """K_{v+1}(z) / K_v(z), elementwise on equal shapes."""
+    return bessel.kv_ratio(v, z)
+
+
+@of_the_caller
+@jax.jit
+def log_kv_dz(v: Any, z: Any) -> Any:
+    """d/dz of log K_v(z), elementwise on equal shapes."""
+    return bessel.slopes(v, z)[1]
+
+
+@of_the_caller
+@jax.jit
+def log_kv_derivatives(v: Any, z: Any) -> Any:
+    """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z), elementwise on equal shapes."""
+    return bessel.log_bessel_derivatives(v, z)

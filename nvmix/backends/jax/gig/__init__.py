@@ -1,0 +1,1 @@
+"""The generalized inverse Gaussian law: moments, solves, series along rows."""

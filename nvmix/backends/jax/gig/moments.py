@@ -1,0 +1,242 @@
+"""Log-norm, expectations and covariance of GIG(p, a, b), limits included, differentiable.
+
+The statistics (log Y, 1/Y, Y) have natural parameters (p, -b / 2, -a / 2): by these, expectations
+are the gradient of lnZ, the covariance is its Hessian and third cumulants are the next derivative.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+from jax.scipy.special import digamma, gammaln, polygamma
+
+from nvmix.backends.jax.bessel.quadrature import cumulants, means
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# e^u could overflow below this many times the least normal number: such products are taken for 0.
+_VANISHING: Final = 1e8
+
+
+def vanishing(x: Any) -> Any:
+    """Whether a product a b is so small that the law is one of its limits."""
+    return ~(x >= _VANISHING * jnp.finfo(x.dtype).tiny)
+
+
+def mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
+    """r = sqrt(p^2 + a b), r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
+    root = jnp.sqrt(a) * jnp.sqrt(b)
+    r = jnp.hypot(p, root)
+    larger = r + jnp.abs(p)
+    log_larger = jnp.log(larger)
+    log_mode = jnp.where(p >= 0.0, log_larger - jnp.log(a), jnp.log(b) - log_larger)
+    return r, root * (root / larger), log_mode
+
+
+def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y) where a b = 0: a gamma law for p > 0, else its reciprocal.
+
+    lnZ is inf where the law is improper, as is a mean that does not exist.
+    """
+    positive, exists = p > 0.0, p != 0.0
+    v = jnp.where(exists, jnp.abs(p), 1.0)
+    rate = 0.5 * jnp.where(positive, a, b)
+    proper = exists & (rate > 0.0)
+    rate = jnp.where(proper, rate, 1.0)
+    log_rate, less = jnp.log(rate), jnp.where(v > 1.0, v - 1.0, 1.0)
+    log_y = jnp.where(proper, digamma(v) - log_rate, jnp.nan)
+    y = jnp.where(proper, v / rate, jnp.nan)
+    inverse = jnp.where(proper, jnp.where(v > 1.0, rate / less, jnp.inf), jnp.nan)
+    moments = (
+        jnp.where(proper, gammaln(v) - v * log_rate, jnp.inf),
+        jnp.where(positive, log_y, -log_y),
+        jnp.where(positive, inverse, y),
+        jnp.where(positive, y, inverse),
+    )
+    valid = (a >= 0.0) & (b >= 0.0)
+    return tuple(jnp.where(valid, moment, jnp.nan) for moment in moments)
+
+
+def _moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y) by quadrature, on equal shapes."""
+    p, a, b = jnp.broadcast_arrays(p, a, b)
+    limit = vanishing(a * b)
+    # Lanes of the limits run the quadrature on a harmless law, and are overwritten.
+    p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
+    r, alpha, log_mode = mode_terms(p1, a1, b1)
+    log_integral, up, down, u = means(alpha, p1)
+    mode = jnp.exp(log_mode)
+    inner = (p1 * log_mode - r + log_integral, log_mode + u, (1.0 + down) / mode, (1.0 + up) * mode)
+    return tuple(jnp.where(limit, x, z) for x, z in zip(limit_moments(p, a, b), inner, strict=True))
+
+
+def times(x: Any, tangent: Any) -> Any:
+    """The product of a derivative, which may be infinite, and a tangent known to be 0 or not."""
+    return 0.0 if isinstance(tangent, SymbolicZero) else x * tangent
+
+
+@jax.custom_jvp
+def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y) on equal shapes; a, b >= 0."""
+    return _moments(p, a, b)
+
+
+def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """By the expectations and the covariance."""
+    values, c = gig_moments(*primals), gig_covariance(*primals)
+    return values, moment_tangents(values, c, tangents)
+
+
+gig_moments.defjvp(_moments_jvp, symbolic_zeros=True)
+
+
+def log_norm_of(quadrature: Callable[..., Any], moments: Callable[..., Any]) -> Any:
+    """lnZ alone, of a quadrature for (lnZ, ...): its gradient needs no covariance."""
+
+    @jax.custom_jvp
+    def log_norm(p: Any, a: Any, b: Any) -> Any:
+        return quadrature(p, a, b)[0]
+
+    def by_expectations(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        value = log_norm(*primals)
+        return value, tangent_of(by_tangents(moments(*primals)[1:], tangents), value)
+
+    log_norm.defjvp(by_expectations, symbolic_zeros=True)
+    return log_norm
+
+
+# lnZ(p, a, b) on equal shapes, differentiable three times.
+log_norm: Final = log_norm_of(_moments, gig_moments)
+
+
+def moment_tangents(values: Any, covariance: Any, tangents: Any) -> tuple[Any, ...]:
+    """Tangents of (lnZ, E log Y, E 1/Y, E Y)."""
+    slopes = (values[1:], *covariance)
+    return tuple(
+        tangent_of(by_tangents(slope, tangents), value)
+        for slope, value in zip(slopes, values, strict=True)
+    )
+
+
+@jax.custom_jvp
+def gig_covariance(p: Any, a: Any, b: Any) -> Any:
+    """(3, 3, ...) covariance of (log Y, 1/Y, Y); differentiable once more."""
+    return _statistics_cumulants(p, a, b, 2)
+
+
+def _covariance_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """By the third cumulants."""
+    c = gig_covariance(*primals)
+    p, a, b = primals
+    third = jnp.moveaxis(_statistics_cumulants(p, a, b, 3), 2, 0)
+    return c, tangent_of(by_tangents(third, tangents), c)
+
+
+gig_covariance.defjvp(_covariance_jvp, symbolic_zeros=True)
+
+
+def by_tangents(slopes: Any, tangents: Any) -> Any:
+    """Derivatives by (p, -b/2, -a/2) along tangents of (p, a, b), infinite ones left out."""
+    dp, da, db = tangents
+    # An infinite slope, as by b at b = 0, would make nan of what others are multiplied by 0.
+    by_p, by_b, by_a = (jnp.where(jnp.isinf(slope), 0.0, slope) for slope in slopes)
+    return times(by_p, dp) - 0.5 * (times(by_b, db) + times(by_a, da))
+
+
+def tangent_of(slope: Any, value: Any) -> Any:
+    """The slope with the shape and type of its value."""
+    return jnp.broadcast_to(slope, value.shape).astype(value.dtype)
+
+
+def law_and_covariance(p: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """(4,) moments and (3, 3) covariance of one law, by one quadrature to compile."""
+    limit, law, covariance = _inside(p, a, b, 2)
+    law = jnp.where(limit, jnp.stack(limit_moments(p, a, b)), law)
+    return law, jnp.where(limit, _limit_cumulants(p, a, b, 2), covariance)
+
+
+def _statistics_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
+    """Joint cumulants of that order, 2 or 3, of (log Y, 1/Y, Y): that many leading axes."""
+    p, a, b = jnp.broadcast_arrays(p, a, b)
+    limit, _, inner = _inside(p, a, b, order)
+    return jnp.where(limit, _limit_cumulants(p, a, b, order), inner)
+
+
+def _inside(p: Any, a: Any, b: Any, order: int) -> tuple[Any, Any, Any]:
+    """Whether a b = 0; where not, (lnZ, E log Y, E 1/Y, E Y) and the joint cumulants."""
+    limit = vanishing(a * b)
+    p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
+    r, alpha, log_mode = mode_terms(p1, a1, b1)
+    log_integral, sizes, (mean, *_, inner) = cumulants(alpha, p1, order)
+    # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y for the basis (u, up, down).
+    y, zero = jnp.exp(log_mode), jnp.zeros_like(log_mode)
+    one, up, down = sizes
+    image = jnp.array(
+        [[one, zero, zero], [-one / y, zero, down / y], [one * y, up * y, zero]], y.dtype
+    )
+    log_y, inv_y, mean_y = jnp.stack([log_mode, 1.0 / y, y]) + _mapped(image, mean, 0)
+    for axis in range(order):
+        inner = _mapped(image, inner, axis)
+    return limit, jnp.stack([p1 * log_mode - r + log_integral, log_y, inv_y, mean_y]), inner
+
+
+def _mapped(image: Any, tensor: Any, axis: int) -> Any:
+    """The tensor with one axis mapped by the matrices image (3, 3, ...)."""
+    tensor = jnp.moveaxis(tensor, axis, 0)
+    axes = (None,) * (tensor.ndim - image.ndim + 1)
+    total = sum(image[(slice(None), j, *axes)] * tensor[None, j] for j in range(3))
+    return jnp.moveaxis(total, 0, axis)
+
+
+def _limit_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
+    """`_statistics_cumulants` where a b = 0."""
+    of_gamma = _gamma_covariance if order == 2 else _gamma_third
+    gamma, mirrored = of_gamma(p, 0.5 * a), of_gamma(-p, 0.5 * b)
+    # 1/Y is a gamma variable: Y and 1/Y change places, the logarithm its sign.
+    swap = jnp.array([0, 2, 1])
+    sign = jnp.array([-1.0, 1.0, 1.0], gamma.dtype)
+    for axis in range(order):
+        along = (None,) * axis + (slice(None),) + (None,) * (mirrored.ndim - axis - 1)
+        mirrored = jnp.take(mirrored, swap, axis=axis) * sign[along]
+    return jnp.where(p > 0.0, gamma, mirrored)
+
+
+def _gamma_covariance(p: Any, rate: Any) -> Any:
+    """(3, 3, ...) covariance of (log Y, 1/Y, Y) under Gamma(p, rate); inf where there is none."""
+    proper = (p > 0.0) & (rate > 0.0)
+    p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
+    p1, p2 = jnp.where(p > 1.0, p - 1.0, 1.0), jnp.where(p > 2.0, p - 2.0, 1.0)
+    log_inverse = jnp.where(p > 1.0, -rate / p1**2, -jnp.inf)
+    inverse_y = jnp.where(p > 1.0, -1.0 / p1, -jnp.inf)
+    inverse = jnp.where(p > 2.0, rate**2 / (p1**2 * p2), jnp.inf)
+    c = _symmetric(
+        [polygamma(1, p), log_inverse, 1.0 / rate, inverse, inverse_y, p / rate**2],
+        [[0, 1, 2], [1, 3, 4], [2, 4, 5]],
+    )
+    return jnp.where(proper, c, jnp.nan)
+
+
+def _gamma_third(p: Any, rate: Any) -> Any:
+    """(3, 3, 3, ...) third cumulants of (log Y, 1/Y, Y) under Gamma(p, rate).
+
+    Those with 1/Y, which a fit at a limit never needs, are given as infinite.
+    """
+    proper = (p > 0.0) & (rate > 0.0)
+    p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
+    infinite = jnp.full_like(p, jnp.inf)
+    members = [polygamma(2, p), jnp.zeros_like(p), 1.0 / rate**2, 2.0 * p / rate**3, infinite]
+    places = [[[4] * 3 for _ in range(3)] for _ in range(3)]
+    for i in (0, 2):
+        for j in (0, 2):
+            for k in (0, 2):
+                places[i][j][k] = (i + j + k) // 2
+    return jnp.where(proper, _symmetric(members, places), jnp.nan)
+
+
+def _symmetric(members: list[Any], places: list[Any]) -> Any:
+    """Tensor of the members at those places."""
+    return jnp.stack(members)[jnp.array(places)]

@@ -1,0 +1,194 @@
+"""Maximise k . tau - A(k) over the GIG laws of T, E[T] = E[1/T] = m, by safeguarded Newton steps.
+
+tau are the expectations of (t, e^t - 1 - t, e^-t - 1 + t), t = log T, whose natural parameters are
+k = (p - a/2 + b/2, -a/2, -b/2); the objective is concave.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from nvmix.backends.jax.bessel.quadrature import basis, cumulants
+from nvmix.backends.jax.gig.moments import mode_terms
+from nvmix.backends.tolerances import ROUNDED
+
+# Newton steps, halved ones included, that are tried.
+_MAX_NEWTON: Final = 400
+# Share of a step that is taken whether it ascends or not.
+_SMALLEST: Final = 1e-12
+# Smallest pivot of a unit-diagonal covariance that is not rounding.
+_PIVOT: Final = 1e-15
+# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
+_BROAD: Final = 1.05
+_WIDE: Final = 2.0
+# Product of a and b that counts as having reached the boundary.
+_VANISHED: Final = 1e-280
+
+
+class Tolerances(NamedTuple):
+    """When a solve is finished, in one precision.
+
+    Attributes
+    ----------
+    decrement : float
+        Squared Newton decrement, in standard deviations of the statistics, of a finished solve.
+    stalled : float
+        One below which a decrement that stopped falling is at the rounding of its statistics.
+    residual : float
+        Largest relative error of E[Y] and E[1/Y].
+    quadratic : float
+        Decrement below which full steps converge and the objective only shows rounding.
+    """
+
+    decrement: float
+    stalled: float
+    residual: float
+    quadratic: float
+
+
+_TOLERANCES: Final = {
+    "float64": Tolerances(1e-26, 1e-14, 1e-10, 1e-8),
+    "float32": Tolerances(1e-12, 1e-8, 1e-4, 1e-4),
+}
+
+
+class Point(NamedTuple):
+    """A law with its objective, and the gradient and curvature of that."""
+
+    theta: Any
+    value: Any
+    g: Any
+    h: Any
+
+
+class _Search(NamedTuple):
+    """A search under way: where it is, what it tries next, how it stands."""
+
+    point: Point
+    size: Any
+    last: Any
+    residual: Any
+    done: Any
+    trials: Any
+
+
+def evaluated(theta: Any, tau: Any) -> Point:
+    """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2, tau - E and Cov."""
+    p, a, b = theta
+    _, alpha, mode = mode_terms(p, a, b)
+    log_integral, sizes, (mean, covariance) = cumulants(alpha, p, 2)
+    mean, covariance = sizes * mean, sizes[:, None] * covariance * sizes[None]
+    e, zero, one = jnp.exp(mode), jnp.zeros_like(mode), jnp.ones_like(mode)
+    # The statistics at t = mode + u are an affine image of the same statistics at u.
+    image = jnp.array([[one, zero, zero], [e - 1.0, e, zero], [1.0 - 1.0 / e, zero, 1.0 / e]])
+    off = tau - jnp.stack(basis(mode))
+    k = jnp.stack([p - 0.5 * (a - b), -0.5 * a, -0.5 * b])
+    return Point(
+        theta, jnp.sum(k * off) - log_integral, off - image @ mean, image @ covariance @ image.T
+    )
+
+
+def _solve(h: Any, g: Any) -> tuple[Any, Any]:
+    """h^-1 g and g' h^-1 g of order 3 by Cholesky at unit diagonal, pivots never below rounding."""
+    d = jnp.sqrt(jnp.diag(h))
+    u, y = h / jnp.outer(d, d), g / d
+    l22 = jnp.sqrt(jnp.maximum(1.0 - u[1, 0] ** 2, _PIVOT))
+    l32 = (u[2, 1] - u[2, 0] * u[1, 0]) / l22
+    l33 = jnp.sqrt(jnp.maximum(1.0 - u[2, 0] ** 2 - l32**2, _PIVOT))
+    y2 = (y[1] - u[1, 0] * y[0]) / l22
+    y3 = (y[2] - u[2, 0] * y[0] - l32 * y2) / l33
+    x3 = y3 / l33
+    x2 = (y2 - l32 * x3) / l22
+    x1 = y[0] - u[1, 0] * x2 - u[2, 0] * x3
+    return jnp.stack([x1, x2, x3]) / d, y[0] ** 2 + y2**2 + y3**2
+
+
+def _step(theta: Any, g: Any, h: Any, m: Any, fixed: bool, damped: bool) -> tuple[Any, Any]:
+    """Newton step in (p, a, b), p held when fixed, and its squared decrement."""
+    off = jnp.stack([g[1] + g[0], g[2] - g[0]])
+    # log E[T] and log E[1/T] are nearly linear in log a and log b, E[T] and E[1/T] are not.
+    expected = m - off
+    off = jnp.where(m > _WIDE, expected * jnp.log(m / expected), off)
+    if damped:
+        # Curvature in log a and log b where the gradient shrinks them keeps the step modest.
+        curvature = 2.0 * jnp.maximum(off, 0.0) / theta[1:]
+        h = h + jnp.diag(jnp.concatenate([jnp.zeros_like(off[:1]), curvature]))
+    if fixed:
+        # dp = 0 leaves the directions dk2 and dk3 with dk1 = dk2 - dk3.
+        free = jnp.array([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]], h.dtype)
+        h = free @ h @ free.T + jnp.diag(jnp.array([1.0, 0.0, 0.0], h.dtype))
+        x, decrement = _solve(h, jnp.concatenate([jnp.zeros_like(off[:1]), off]))
+        return jnp.stack([0.0 * x[0], -2.0 * x[1], -2.0 * x[2]]), decrement
+    x, decrement = _solve(h, jnp.stack([g[0], off[0] - g[0], off[1] + g[0]]))
+    return jnp.stack([x[0] - x[1] + x[2], -2.0 * x[1], -2.0 * x[2]]), decrement
+
+
+def _moved(theta: Any, step: Any, wide: Any) -> Any:
+    """Theta + step, a and b moved in the logarithm where they shrink or the law is wide."""
+    p, ab, dab = theta[:1] + step[:1], theta[1:], step[1:]
+    log_moved = ab * jnp.exp(jnp.clip(dab / ab, -5.0, 5.0))
+    straight = (dab > -0.5 * ab) & ~wide
+    return jnp.concatenate([p, jnp.where(straight, ab + dab, log_moved)])
+
+
+def _direction(point: Point, m: Any, fixed: bool) -> tuple[Any, Any]:
+    """Newton step and its squared decrement, damped where it would nearly reach the boundary."""
+    theta, _, g, h = point
+    step, decrement = _step(theta, g, h, m, fixed, False)
+    far = (m <= _WIDE) & ((m > _BROAD) | fixed)
+    overshoots = far & jnp.any(theta[1:] + step[1:] <= 0.1 * theta[1:])
+    damped_step, damped_decrement = _step(theta, g, h, m, fixed, True)
+    step = jnp.where(overshoots, damped_step, step)
+    return step, jnp.where(overshoots, damped_decrement, decrement)
+
+
+def _moment(tau: Any) -> Any:
+    """E[T] = E[1/T]."""
+    return 1.0 + 0.5 * (tau[1] + tau[2])
+
+
+def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tuple[Point, Any]:
+    """The best of the starts (k, 3), improved by so many Newton steps, and whether it solves.
+
+    One loop tries the starts that are laws, then steps and halves of steps that do not ascend.
+    """
+    m, end, k = _moment(tau), _TOLERANCES[str(tau.dtype)], len(starts)
+    valid = jnp.all(starts[:, 1:] > 0.0, axis=1) & jnp.all(jnp.isfinite(starts), axis=1)
+
+    def body(search: _Search) -> _Search:
+        at, i = search.point, search.trials
+        starting = i < k
+        off = jnp.stack([at.g[1] + at.g[0], at.g[2] - at.g[0]])
+        residual = jnp.max(jnp.abs(off)) / m
+        step, decrement = _direction(at, m, fixed)
+        stalled = (decrement <= end.stalled) & (decrement > 0.25 * search.last)
+        finished = ((decrement <= end.decrement) | stalled) & (residual <= end.residual)
+        lost = ~(decrement >= 0.0) | (at.theta[1] * at.theta[2] < _VANISHED)
+        moved = _moved(at.theta, search.size * step, m > _WIDE)
+        number = jnp.minimum(i, k - 1)
+        first = jnp.where(valid[number], starts[number], at.theta)
+        trial = evaluated(jnp.where(starting, first, moved), tau)
+        ascends = trial.value >= at.value + 1e-4 * search.size * decrement
+        free = (decrement <= end.quadratic) | (search.size < _SMALLEST)
+        better = valid[number] & (trial.value > at.value)
+        taken = jnp.where(starting, better, (ascends | free) & ~finished & ~lost)
+        return _Search(
+            jax.tree.map(lambda new, old: jnp.where(taken, new, old), trial, at),
+            jnp.where(starting | taken, 1.0, 0.5 * search.size),
+            jnp.where(starting | ~taken, search.last, decrement),
+            jnp.where(lost, jnp.inf, residual),
+            ~starting & (finished | lost),
+            i + 1,
+        )
+
+    one = jnp.ones_like(m)
+    nowhere = Point(jnp.stack([0.0 * m, one, one]), -jnp.inf * one, jnp.zeros_like(tau), jnp.eye(3))
+    nowhere = jax.tree.map(lambda x: x.astype(tau.dtype), nowhere)
+    infinite = jnp.inf * one
+    start = _Search(nowhere, one, infinite, infinite, jnp.array(False), jnp.int32(0))
+    end_of_search = jax.lax.while_loop(lambda s: ~s.done & (s.trials < k + steps), body, start)
+    tolerance = jnp.where(end_of_search.done, end.residual, ROUNDED)
+    return end_of_search.point, end_of_search.residual <= tolerance

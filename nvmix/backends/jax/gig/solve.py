@@ -1,0 +1,240 @@
+"""GIG eta -> theta in JAX: limits, closed forms, interior solves and their implicit derivative.
+
+Interior solves run on T = Y / s with s = sqrt(E[Y] / E[1/Y]), so that E[T] = E[1/T] = m.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import digamma, polygamma
+
+from nvmix.backends.jax.gig.moments import gig_covariance, gig_moments, limit_moments
+from nvmix.backends.jax.gig.newton import newton
+from nvmix.backends.jax.gig.quasi_newton import quasi_newton, quasi_newton_gamma_shape
+from nvmix.backends.tolerances import AT_LIMIT, NO_SPREAD
+from nvmix.backends.types import Fixed, GIGStatus
+
+INVERSE_GAUSSIAN: Final = -0.5
+# Largest relative error of the moments of a law that stands in for one that was not found.
+_REPRODUCED: Final = 1e-9
+
+
+def gamma_shape(c: Any) -> Any:
+    """Alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
+    start = (3.0 - c + jnp.sqrt((c - 3.0) ** 2 + 24.0 * c)) / (12.0 * c)
+    settled = 5.0 * jnp.finfo(c.dtype).eps
+
+    def body(state: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        alpha, _, i = state
+        f = jnp.log(alpha) - digamma(alpha) - c
+        inverse = 1.0 / alpha + f / (alpha**2 * (1.0 / alpha - polygamma(1, alpha)))
+        return jnp.where(inverse > 0.0, 1.0 / inverse, 0.5 * alpha), alpha, i + 1
+
+    def unsettled(state: tuple[Any, Any, Any]) -> Any:
+        alpha, last, i = state
+        return jnp.any(jnp.abs(alpha - last) > settled * alpha) & (i < 50)
+
+    return jax.lax.while_loop(unsettled, body, (start, jnp.inf * start, 0))[0]
+
+
+def _stacked(*values: Any) -> Any:
+    """A vector of scalars."""
+    return jnp.stack(jnp.broadcast_arrays(*values))
+
+
+def _gamma(log_y: Any, y: Any, method: str) -> tuple[Any, Any]:
+    """Gamma law with the given E log Y and E Y."""
+    c = jnp.log(y) - log_y
+    feasible = (y > 0.0) & (c > 0.0)
+    c1 = jnp.where(feasible, c, 1.0)
+    if method == "newton":
+        p, solved = gamma_shape(c1), jnp.array(True)
+    else:
+        p, solved = quasi_newton_gamma_shape(c1, method)
+    inside = jnp.where(solved, GIGStatus.INTERIOR, GIGStatus.NOT_CONVERGED)
+    outside = jnp.where(c == 0.0, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
+    p = jnp.where(feasible, p, jnp.nan)
+    return _stacked(p, 2.0 * p / y, 0.0 * y), jnp.where(feasible, inside, outside)
+
+
+def _inverse_gaussian(inv_y: Any, y: Any) -> tuple[Any, Any]:
+    """Inverse Gaussian law with the given E 1/Y and E Y."""
+    spread = jnp.where((y > 0.0) & (inv_y > 0.0), y * inv_y - 1.0, jnp.nan)
+    degenerate = jnp.abs(spread) <= NO_SPREAD
+    outside = jnp.where(degenerate, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
+    inside = (spread > NO_SPREAD) & (spread < jnp.inf)
+    theta = _stacked(INVERSE_GAUSSIAN, 1.0 / (y * spread), y / spread)
+    status = jnp.where(inside, GIGStatus.INTERIOR, outside)
+    return jnp.where(inside, theta, jnp.nan), status
+
+
+def _gaps(eta: Any) -> Any:
+    """log E Y - E log Y and log E 1/Y - E log 1/Y."""
+    log_y, inv_y, y = eta
+    return jnp.stack([jnp.log(y) - log_y, jnp.log(inv_y) + log_y])
+
+
+def _limit(eta: Any, p: Any, shapes: Any, fixed: bool) -> tuple[Any, Any]:
+    """The limit law that maximises eta . theta - A and its status, INTERIOR where none does.
+
+    b = 0 is optimal when the gamma law fitted to the other statistics has E[1/Y] <= inv_y.
+    """
+    _, inv_y, y = eta
+    spread = y * inv_y - 1.0
+    least = spread if fixed else jnp.min(_gaps(eta))
+    feasible = (y > 0.0) & (inv_y > 0.0) & (spread >= -NO_SPREAD) & (spread < jnp.inf)
+    feasible &= least > -NO_SPREAD
+    spread_out = jnp.minimum(spread, least) > NO_SPREAD
+    q, r = (p, -p) if fixed else shapes
+    at_gamma = (q > 1.0) & (spread * (q - 1.0) >= AT_LIMIT)
+    at_inverse = (r > 1.0) & (spread * (r - 1.0) >= AT_LIMIT)
+    # The first condition that holds decides.
+    conditions = (~feasible, ~spread_out, at_gamma, at_inverse)
+    nothing = _stacked(jnp.nan, jnp.nan, jnp.nan + y)
+    laws = (nothing, nothing, _stacked(q, 2.0 * q / y, 0.0), _stacked(-r, 0.0, 2.0 * r / inv_y))
+    names = ("INFEASIBLE", "DEGENERATE", "GAMMA", "INVERSE_GAMMA")
+    theta, status = nothing, jnp.array(int(GIGStatus.INTERIOR))
+    for condition, law, name in zip(conditions[::-1], laws[::-1], names[::-1], strict=True):
+        theta = jnp.where(condition, law, theta)
+        status = jnp.where(condition, int(GIGStatus[name]), status)
+    return theta, status
+
+
+def _near_gamma(p: Any, m: Any) -> tuple[Any, Any, Any]:
+    """(p, a, b), b small, that meets E[T] and E[log T] as the gamma law of shape p, and E[1/T] = m.
+
+    E[1/T] falls from that of the gamma law by b Var[1/T] / 2; nan where that variance is infinite.
+    """
+    p = jnp.where(p > 2.0, p, jnp.nan)
+    rate = p / m
+    inverse = rate / (p - 1.0)
+    return p, 2.0 * rate, 2.0 * (inverse - m) * (p - 2.0) / (inverse * inverse)
+
+
+def _starts(m: Any, spread: Any, p: Any, shapes: Any, fixed: bool) -> Any:
+    """(k, 3) laws to start from: inverse Gaussian, its reciprocal, and near the gamma limits."""
+    lam = m / spread
+    small = lam / (m * m)
+    if fixed:
+        a, b = jnp.where(p > 0.0, lam, small), jnp.where(p > 0.0, small, lam)
+        return _stacked(p, a + jnp.abs(p) / m, b + jnp.abs(p) / m)[None]
+    (q, r), (a, b1), (b, a1) = _near_gamma(shapes, m)
+    laws = ((-0.5, small, lam), (0.5, lam, small), (q, a, b), (-r, a1, b1))
+    return jnp.stack([_stacked(*law) for law in laws])
+
+
+def _reproducing(
+    found: Any, solved: Any, log_t: Any, m: Any, shapes: Any, fixed: bool
+) -> tuple[Any, Any, Any]:
+    """First of the law found and the special cases that reproduces the moments, with its status.
+
+    Rounding of E log T, E T and E 1/T leaves p undetermined where they nearly agree, and b where
+    the gamma law nearly has them: there any law that has them will do.
+    """
+    lam = m / (m * m - 1.0)
+    p, q = shapes
+    special = (
+        (-0.5, lam / (m * m), lam),
+        (0.5, lam, lam / (m * m)),
+        (p, 2.0 * p / m, 0.0),
+        (-q, 0.0, 2.0 * q / m),
+    )
+    laws = jnp.stack([found, *(_stacked(*law) for law in special)])
+    moments = jnp.stack(gig_moments(*laws.T))
+    _, log_found, inverse, mean = moments
+    errors = (jnp.zeros_like(mean) if fixed else jnp.abs(log_found - log_t), inverse / m - 1.0)
+    error = jnp.maximum(jnp.maximum(*errors), mean / m - 1.0)
+    # What a limit law falls short of is no error.
+    error = jnp.maximum(error, jnp.where(laws[:, 1] > 0.0, 1.0 - mean / m, 0.0))
+    error = jnp.maximum(error, jnp.where(laws[:, 2] > 0.0, 1.0 - inverse / m, 0.0))
+    good = (error <= _REPRODUCED) & (jnp.arange(5) <= (0 if fixed else 4))
+    best = jnp.where(solved, 0, jax.lax.argmax(good, 0, jnp.int32))
+    law = laws[best]
+    status = jnp.where(law[2] == 0.0, GIGStatus.GAMMA, GIGStatus.INTERIOR)
+    status = jnp.where(law[1] == 0.0, GIGStatus.INVERSE_GAMMA, status)
+    found_any = solved | jnp.any(good)
+    return law, moments[:, best], jnp.where(found_any, status, GIGStatus.NOT_CONVERGED)
+
+
+def _interior(
+    eta: Any, p: Any, shapes: Any, start: Any, method: str, fixed: bool
+) -> tuple[Any, Any, Any]:
+    """The law of these moments, which are those of no limit, and its status."""
+    log_y, inv_y, y = eta
+    s, m = jnp.sqrt(y) / jnp.sqrt(inv_y), jnp.sqrt(y * inv_y)
+    spread = y * inv_y - 1.0
+    excess = spread / (1.0 + m)
+    log_t = jnp.zeros_like(m) if fixed else log_y - jnp.log(s)
+    tau = jnp.stack([log_t, excess - log_t, excess + log_t])
+    scale = jnp.stack([jnp.ones_like(s), s, 1.0 / s])
+    starts = jnp.concatenate([_starts(m, spread, p, shapes, fixed), (start * scale)[None]])
+    if method == "newton":
+        last, solved = newton(tau, starts, fixed)
+        theta = last.theta
+    else:
+        theta, solved = quasi_newton(tau, starts, method, fixed)
+    theta, law, status = _reproducing(theta, solved, log_t, m, shapes, fixed)
+    theta = theta / scale
+    return theta.at[0].set(p) if fixed else theta, scaled_law(law, theta[0], s), status
+
+
+def scaled_law(law: Any, p: Any, c: Any) -> Any:
+    """(lnZ, E log Y, E 1/Y, E Y) of c Y from those of Y."""
+    log_z, log_y, inv_y, y = law
+    return jnp.stack([log_z + p * jnp.log(c), log_y + jnp.log(c), inv_y / c, y * c])
+
+
+def _gig(eta: Any, p: Any, start: Any, method: str, fixed: bool) -> tuple[Any, Any, Any]:
+    """GIG law, or that of a fixed p, with the given expectations."""
+    gaps = _gaps(eta)
+    shapes = jnp.zeros_like(gaps) if fixed else gamma_shape(jnp.where(gaps > 0.0, gaps, 1.0))
+    theta, status = _limit(eta, p, shapes, fixed)
+    return jax.lax.cond(
+        status == GIGStatus.INTERIOR,
+        lambda: _interior(eta, p, shapes, start, method, fixed),
+        lambda: (theta, jnp.stack(limit_moments(*theta)), status),
+    )
+
+
+def law_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any, Any]:
+    """Solve eta -> theta, see `Backend.gig_fit`: theta, its moments with lnZ, and the status."""
+    log_y, inv_y, y = eta
+    if fixed.b == 0.0:
+        theta, status = _gamma(log_y, y, method)
+        return theta, jnp.stack(limit_moments(*theta)), status
+    if fixed.a == 0.0:
+        theta, status = _gamma(-log_y, inv_y, method)
+        theta = theta[jnp.array([0, 2, 1])] * jnp.array([-1.0, 1.0, 1.0], theta.dtype)
+        return theta, jnp.stack(limit_moments(*theta)), status
+    if fixed.p == INVERSE_GAUSSIAN:
+        theta, status = _inverse_gaussian(inv_y, y)
+        return theta, jnp.stack(gig_moments(*theta)), status
+    p = jnp.asarray(jnp.nan if fixed.p is None else fixed.p, eta.dtype)
+    return _gig(eta, p, start, method, fixed.p is not None)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def gig_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any]:
+    """(theta, status) of `law_fit`, differentiable; a start may be nan."""
+    theta, _, status = law_fit(eta, start, fixed, method)
+    return theta, status
+
+
+@gig_fit.defjvp
+def _gig_fit_jvp(fixed: Fixed, method: str, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """Implicit: d eta = Cov d(p, -b/2, -a/2) over the coordinates that are free and not at 0."""
+    eta, start = primals
+    theta, status = gig_fit(eta, start, fixed, method)
+    p, a, b = theta
+    free = jnp.stack([jnp.full(jnp.shape(p), fixed.p is None), b != 0.0, a != 0.0])
+    both = free[:, None] & free[None]
+    c = jnp.where(both, gig_covariance(p, a, b), jnp.eye(3, dtype=eta.dtype))
+    size = jnp.sqrt(jnp.diag(c))
+    change = jnp.where(free, tangents[0], 0.0) / size
+    step = jnp.linalg.solve(c / jnp.outer(size, size), change) / size
+    tangent = jnp.stack([step[0], -2.0 * step[2], -2.0 * step[1]])
+    return (theta, status), (tangent, jnp.zeros(status.shape, jax.dtypes.float0))

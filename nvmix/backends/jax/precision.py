@@ -1,0 +1,70 @@
+"""The precision functions run in, whatever `jax_enable_x64` is, which is never changed."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from nvmix.foundation.arrays import on_jax, traced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def doubles(function: F) -> F:
+    """Run in float64, and return that."""
+
+    @wraps(function)
+    def wrapped(*arguments: Any, **keywords: Any) -> Any:
+        with jax.enable_x64(True):
+            return function(*arguments, **keywords)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def for_the_caller(function: F) -> F:
+    """Run in float64; JAX arrays that come out have the caller's default precision."""
+
+    @wraps(function)
+    def wrapped(*arguments: Any, **static: Any) -> Any:
+        keep = jax.config.jax_enable_x64
+        with jax.enable_x64(True):
+            result = function(*arguments, **static)
+            return result if keep else jax.tree.map(_single, result)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def of_the_caller(function: F) -> F:
+    """As `for_the_caller`, but what is traced runs in the caller's default all through.
+
+    Derivatives are transposed outside of any scope, where only that precision exists.
+    """
+
+    def with_defaults(*arguments: Any, **static: Any) -> Any:
+        return function(*_defaults(arguments), **static)
+
+    outside = for_the_caller(with_defaults)
+
+    @wraps(function)
+    def wrapped(*arguments: Any, **static: Any) -> Any:
+        if traced(*jax.tree.leaves(arguments)):
+            return with_defaults(*arguments, **static)
+        return outside(*arguments, **static)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _defaults(arguments: tuple[Any, ...]) -> Any:
+    """Arguments as floats of the precision that holds here."""
+    return jax.tree.map(lambda x: jnp.asarray(x, float), arguments)
+
+
+def _single(x: Any) -> Any:
+    """JAX arrays of doubles as singles, all else as it is."""
+    return x.astype(jnp.float32) if on_jax(x) and x.dtype == jnp.float64 else x

@@ -1,0 +1,198 @@
+"""Extrapolation of EM between E-step and M-step, in the statistics that the M-step inverts.
+
+Statistics add with weights that sum to 1, so that what is extrapolated depends neither on the
+units and axes of the data nor on the family. The loops of the backends do the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.foundation.linalg import factor
+from nvmix.foundation.statistics import SufficientStatistics
+
+if TYPE_CHECKING:
+    from nvmix.distributions.normal_mixture import NormalMixture
+    from nvmix.foundation.typing import FloatArray
+
+
+@dataclass
+class Extrapolation:
+    """Proposes statistics for the M-step from those of the E-steps so far.
+
+    Parameters
+    ----------
+    method : {"none", "squarem", "anderson"}
+        SQUAREM, or Anderson acceleration over the last `MEMORY` differences, which goes on by
+        SQUAREM for a while after a step that was not kept.
+    origin, scale : (d,) and (d, d) array
+        Frame in which statistics are compared.
+    s : float
+        Scale of Y in it.
+    metric : (k,) array
+        Factor that gives each statistic its weight in norms.
+    damping, longest : float
+        Of Anderson's least squares, and the longest stride of SQUAREM.
+    cautious : int
+        Iterations that go on by SQUAREM.
+    extrapolated : bool
+        Whether what was proposed last differs from the batch.
+    trail : list of (array, array)
+        Residuals of what was proposed, and images.
+    used : array or None
+        What was proposed last.
+
+    References
+    ----------
+    R. Varadhan and C. Roland, Simple and globally convergent methods for accelerating the
+    convergence of any EM algorithm, Scandinavian Journal of Statistics 35 (2008), 335-353.
+    N. C. Henderson and R. Varadhan, Damped Anderson acceleration with restarts and monotonicity
+    control for accelerating EM and EM-like algorithms, Journal of Computational and Graphical
+    Statistics 28 (2019), 834-846.
+    """
+
+    method: str
+    origin: FloatArray
+    scale: FloatArray
+    s: float
+    metric: FloatArray
+    damping: float = UNDAMPED
+    longest: float = FIRST_STRIDE
+    cautious: int = 0
+    extrapolated: bool = False
+    trail: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
+    used: FloatArray | None = None
+
+    @classmethod
+    def of(cls, method: str, model: NormalMixture) -> Extrapolation:
+        """Extrapolation of a fit from a starting model.
+
+        Parameters
+        ----------
+        method : {"none", "squarem", "anderson"}
+            How.
+        model : NormalMixture
+            Where the fit starts: in its frame mu = 0, Sigma = I and E[log Y] = 0.
+
+        Returns
+        -------
+        Extrapolation
+            Nothing seen so far.
+        """
+        d, s = model.d, math.exp(model.subordinator.gig_expectations[0])
+        metric = np.ones(3 + 2 * d + d * d)
+        variances = np.diag(model.subordinator.gig_covariance()) * (1.0, s * s, 1.0 / (s * s))
+        known = np.isfinite(variances) & (variances > 0.0)
+        metric[:3][known] = 1.0 / np.sqrt(variances[known])
+        return cls(method, model.mu, model.L_sigma * math.sqrt(s), s, metric)
+
+    def propose(self, batch: SufficientStatistics) -> SufficientStatistics:
+        """Statistics to take for those of a batch; `extrapolated` says whether they differ.
+
+        Parameters
+        ----------
+        batch : SufficientStatistics
+            Of the E-step of the model made from what was proposed last.
+
+        Returns
+        -------
+        SufficientStatistics
+            For the next M-step.
+        """
+        if self.method == "none":
+            return batch
+        image = self._flat(batch)
+        if self.used is not None:
+            self.trail = [*self.trail[-MEMORY:], (image - self.used, image)]
+        self.damping = max(UNDAMPED, 0.1 * self.damping)
+        enough = len(self.trail) > 1
+        by_strides = self.method == "squarem" or self.cautious > 0
+        found = None
+        if enough and not by_strides:
+            found = self._anderson()
+        elif enough:
+            found = None if self.extrapolated else self._squarem()
+            self.cautious -= 1
+        self.extrapolated = found is not None
+        self.used = image if found is None else found
+        return batch if found is None else self._statistics(found, batch)
+
+    def reject(self, batch: SufficientStatistics) -> SufficientStatistics:
+        """Statistics to take in the place of a proposal that lowered the likelihood.
+
+        Parameters
+        ----------
+        batch : SufficientStatistics
+            What the proposal was made from.
+
+        Returns
+        -------
+        SufficientStatistics
+            The batch: EM's own step.
+        """
+        self.damping = max(100.0 * self.damping, DAMPED)
+        self.longest = max(self.longest / STRIDES, FIRST_STRIDE)
+        self.cautious = CAUTIOUS
+        self.extrapolated = False
+        self.used = self.trail[-1][1]
+        return batch
+
+    def _flat(self, eta: SufficientStatistics) -> FloatArray:
+        """Means of the statistics in the frame, as one vector."""
+        own, s = eta.in_frame(self.origin, self.scale), self.s
+        scalars = [own.log_y - math.log(s) * own.weight, own.inv_y * s, own.y / s]
+        parts = (scalars, own.x, own.x_inv_y * s, own.xx_inv_y.ravel() * s)
+        return np.concatenate(parts) / own.weight
+
+    def _statistics(self, means: FloatArray, like: SufficientStatistics) -> SufficientStatistics:
+        """Statistics of that vector."""
+        n, d, s = like.weight, like.d, self.s
+        x, x_inv_y, scatter = np.split(n * means[3:], [d, 2 * d])
+        return SufficientStatistics(
+            weight=n,
+            log_likelihood=like.log_likelihood,
+            log_y=n * (means[0] + math.log(s)),
+            inv_y=n * means[1] / s,
+            y=n * means[2] * s,
+            x=x,
+            x_inv_y=x_inv_y / s,
+            xx_inv_y=scatter.reshape(d, d) / s,
+            origin=self.origin,
+            scale=self.scale,
+        )
+
+    def _anderson(self) -> FloatArray | None:
+        """Image less the combination of differences that makes the linear residual least."""
+        residuals, images = (np.array(part) for part in zip(*self.trail, strict=True))
+        differences = np.diff(residuals * self.metric, axis=0)
+        size = np.sqrt(np.square(differences).sum(axis=1))
+        if not (np.isfinite(size) & (size > 0.0)).all():
+            return None
+        directions = differences / size[:, None]
+        A = directions @ directions.T + self.damping * np.eye(len(size))
+        L = factor(A)
+        if L is None:
+            return None
+        b = np.linalg.solve(L, directions @ (residuals[-1] * self.metric))
+        c = np.linalg.solve(L.T, b) / size
+        proposal: FloatArray = images[-1] - c @ np.diff(images, axis=0)
+        return proposal
+
+    def _squarem(self) -> FloatArray | None:
+        """u + 2 t r + t^2 v of two plain steps r and r + v from u, t = |r| / |v| or the longest."""
+        (r, _), (last, image) = self.trail[-2:]
+        v = last - r
+        square, curvature = (float(np.square(x * self.metric).sum()) for x in (r, v))
+        if not square > curvature > 0.0:
+            return None
+        t = math.sqrt(square / curvature)
+        if t > self.longest:
+            t = self.longest
+            self.longest *= STRIDES
+        proposal: FloatArray = image - last - r + 2.0 * t * r + t * t * v
+        return proposal

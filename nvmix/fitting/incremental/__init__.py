@@ -1,0 +1,1 @@
+"""Incremental EM: one step for each batch of rows."""

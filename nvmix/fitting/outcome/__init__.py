@@ -1,0 +1,1 @@
+"""What the end of a fit means, and the record of it."""

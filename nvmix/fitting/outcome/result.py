@@ -1,0 +1,216 @@
+"""The record of a fit."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nvmix.backends.status import Status
+from nvmix.foundation.arrays import namespace, traced
+from nvmix.foundation.exceptions import ConvergenceWarning
+from nvmix.foundation.pytrees import pytree
+from nvmix.inference.standard_errors import standard_errors
+from nvmix.sources.observations import row_weights, sample
+
+if TYPE_CHECKING:
+    from nvmix.distributions.normal_mixture import NormalMixture
+    from nvmix.foundation.typing import FloatArray
+    from nvmix.inference.standard_errors import StandardErrors
+
+_LEAVES = (
+    "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
+    "n_passes", "log_likelihood", "n_observations",
+)  # fmt: skip
+_STATIC = ("n_parameters", "held", "at_bound", "regularization", "scores", "rows")
+# Rows that a message names.
+_NAMED = 10
+
+
+@pytree(_LEAVES, _STATIC)
+@dataclass(frozen=True, eq=False)
+class EMResult:
+    """Record of a fit.
+
+    A pytree once JAX is loaded. A fit under a trace, as of `jax.vmap`, has arrays in the place of
+    numbers, histories of max_iter places that are nan from n_iter on, and no time.
+
+    Parameters
+    ----------
+    model : NormalMixture
+        The fitted model.
+    log_likelihoods : (n_iter,) array
+        Mean log-likelihood of the model that each iteration started from, from its E-step's pass.
+        Of an `IncrementalEMFitter`, if verbose, of the fitted model at about ten steps.
+    param_changes : (n_iter,) array
+        Largest relative change of the parameters in each iteration; see `BatchEMFitter`.
+    n_iter : int
+        Iterations done.
+    converged : bool or None
+        Whether the fit arrived by its criterion; None where steps were taken without one.
+    elapsed_time : float
+        Seconds.
+    code : int
+        Number of the status.
+    n_passes : int
+        Passes over the data: one for each iteration, for the fitted model and for each
+        extrapolated step that was not kept. Batches count by their rows, rounded up.
+    log_likelihood : float
+        Log-likelihood of the fitted model, the sum over all rows; nan where no pass was made.
+    n_observations : float
+        Number of rows, or the sum of their weights.
+    n_parameters : int
+        Free parameters: without those held, and the scale shared by Sigma and Y counted once.
+    held : tuple of str
+        Names of the parameters that were held.
+    at_bound : tuple of str
+        Name of the parameter that ``bounded=True`` keeps at its bound, where it does.
+    regularization : str
+        The gauge of the model.
+    scores : tuple of float
+        Log-likelihoods of the fits from all starts, where there were several; the first is of
+        the model given.
+    rows : tuple of int
+        Rows of the data, from 0, that mu has met, where they rule the fit; 10,000 at most.
+    data : tuple
+        The observations and their weights or None; not kept by pickling and JAX.
+    """
+
+    model: NormalMixture
+    log_likelihoods: FloatArray
+    param_changes: FloatArray
+    n_iter: int
+    converged: bool | None
+    elapsed_time: float
+    code: int
+    n_passes: int
+    log_likelihood: float
+    n_observations: float
+    n_parameters: int
+    held: tuple[str, ...] = ()
+    at_bound: tuple[str, ...] = ()
+    regularization: str = "none"
+    scores: tuple[float, ...] = ()
+    rows: tuple[int, ...] = ()
+    data: tuple[Any, Any] | None = field(default=None, repr=False)
+
+    @property
+    def status(self) -> Status:
+        """How the fit ended; ``status.message`` is a sentence with advice."""
+        return Status.of(self.code)
+
+    @property
+    def message(self) -> str:
+        """The sentence of the status, with the rows that mu has met."""
+        if not self.rows:
+            return self.status.message
+        named = ", ".join(map(str, self.rows[:_NAMED]))
+        more = f" and {len(self.rows) - _NAMED} more" if len(self.rows) > _NAMED else ""
+        return f"{self.status.message} Rows at mu: {named}{more}."
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether gamma was held at 0."""
+        return "gamma" in self.held
+
+    @property
+    def usable(self) -> bool:
+        """Whether the likelihood is one to compare: the fit converged, or ran out of iterations.
+
+        Of a fit that took its steps, whether a pass over the data has told its likelihood.
+        """
+        if self.status is Status.STEPS_DONE:
+            return bool(np.isfinite(self.log_likelihood))
+        return bool(self.converged) or self.status is Status.MAX_ITER
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, 2 k - 2 log L."""
+        return 2.0 * self.n_parameters - 2.0 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's information criterion, k log n - 2 log L."""
+        log_n: float = namespace(self.n_observations).log(self.n_observations)
+        return self.n_parameters * log_n - 2.0 * self.log_likelihood
+
+    def standard_errors(self, X: Any = None, *, weights: Any = None) -> StandardErrors:
+        """Standard errors of the parameters, by the observed information.
+
+        Parameters
+        ----------
+        X : (n, d) array_like or None
+            The observations that were fitted; None takes those that the result remembers, as it
+            does until it is pickled.
+        weights : (n,) array_like or None
+            Their weights, with X.
+
+        Returns
+        -------
+        StandardErrors
+            Errors by parameter, their covariance and Wald intervals; those of parameters that were
+            held are 0, and the scale shared by Sigma and Y is held as the gauge says.
+
+        Raises
+        ------
+        ValueError
+            If there are no observations, some have missing values, or the fit is not at a maximum
+            inside the family.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> result = NormalInverseGaussian.default_init(X).fit(X, tol=1e-7)
+        >>> result.standard_errors()["mu"].round(2)
+        array([0.94, 0.88])
+        """
+        if not self.converged:
+            msg = (
+                f"standard errors need a fit that converged, got {self.status.name}: {self.message}"
+            )
+            raise ValueError(msg)
+        if X is not None:
+            values = sample(X, self.model.d, self.model.columns).values
+            omega = row_weights(weights, len(values))
+        elif self.data is not None:
+            values, omega = self.data
+        else:
+            msg = "X must be given: this result has no data, as of a source, or after pickle or JAX"
+            raise ValueError(msg)
+        values = np.asarray(values, np.float64)
+        if np.isnan(values).any():
+            msg = "standard errors of a fit with missing values are not known; drop those rows"
+            raise ValueError(msg)
+        return standard_errors(
+            self.model,
+            values,
+            omega,
+            regularization=self.regularization,
+            held=(*self.held, *self.at_bound),
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the data."""
+        return {**self.__dict__, "data": None}
+
+
+def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
+    """Issue a `ConvergenceWarning` with the advice of a fit that did not converge.
+
+    A fit without a criterion, and one that JAX traces, issues none.
+
+    Parameters
+    ----------
+    result : EMResult
+        A fit.
+    stacklevel : int
+        As of `warnings.warn`, counted from this function.
+    """
+    if result.converged is None or traced(result.converged):
+        return
+    if not result.converged:
+        warnings.warn(result.message, ConvergenceWarning, stacklevel=stacklevel)

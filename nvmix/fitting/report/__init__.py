@@ -1,0 +1,1 @@
+"""What a fit prints on the way."""

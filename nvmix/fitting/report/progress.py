@@ -1,0 +1,145 @@
+"""What a fit prints: whole lines only, which read the same in a terminal, a notebook and a log."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from nvmix.distributions.normal_mixture import NormalMixture
+    from nvmix.fitting.em import EMResult
+    from nvmix.fitting.report.forecast import Forecast
+
+# Seconds of silence after which a long fit says where it is.
+_SILENCE: Final = 10.0
+_TICK: Final = 1e-3
+
+
+class Progress:
+    """Prints nothing (verbose 0), a start and an end line (1), a row per iteration too (2).
+
+    A fit that takes longer than 10 seconds says where it is now and then, under verbose 1 too.
+
+    Parameters
+    ----------
+    verbose : int
+        How much.
+    forecast : Forecast or None
+        What foretells how many iterations are left.
+    unit : {"iteration", "step"}
+        What an iteration is called.
+    """
+
+    def __init__(
+        self, verbose: int, forecast: Forecast | None = None, unit: str = "iteration"
+    ) -> None:
+        self._verbose = verbose
+        self._forecast = forecast
+        self._unit = unit
+        self._rows, self._shown = 0.0, 0
+        self._begin = self._spoke = time.monotonic()
+
+    def start(self, model: NormalMixture, rows: object, terms: str) -> None:
+        """Announce the fit."""
+        self._begin = time.monotonic()
+        if self._verbose >= 1:
+            self._line(f"EM: {type(model).__name__}, {rows}, {model.d} columns, {terms}")
+        if self._verbose >= 2:
+            self._line(
+                f"{self._unit:>9}  {'mean log-likelihood':>20}  {'change':>9}  {'rows/s':>8}  "
+                f"{'left':>8}"
+            )
+
+    def count(self, rows: float) -> None:
+        """Count rows that an E-step is done with."""
+        self._rows += rows
+
+    def passed(self, rows: float, done: float, of: float) -> None:
+        """Count rows of a pass, of which so many are done; tell of a long one."""
+        self.count(rows)
+        if self._verbose >= 1 and time.monotonic() - self._spoke > _SILENCE:
+            rate = self._rows / self._elapsed()
+            rest = "" if math.isnan(of) else f" of {of:.4g}"
+            left = "" if math.isnan(of) else f", {duration((of - done) / rate)} left of it"
+            self._line(f"EM: {done:.4g}{rest} rows of a pass, {rate:.2g} rows/s{left}")
+
+    def iteration(self, i: int, log_likelihood: float, change: float) -> None:
+        """Show an iteration that is just done."""
+        if self._verbose == 0:
+            return
+        elapsed, left = self._elapsed(), math.nan
+        self._shown += 1
+        if self._forecast is not None:
+            steps = self._forecast.left(i, log_likelihood, change)
+            left = steps * elapsed / self._shown
+        rate = self._rows / elapsed if self._rows else math.nan
+        if self._verbose >= 2:
+            self._row(i, log_likelihood, change, rate, left)
+        elif time.monotonic() - self._spoke > _SILENCE:
+            self._line(
+                f"EM: {self._unit} {i}, mean log-likelihood {log_likelihood:.10g}, change "
+                f"{change:.1e}, {rate:.2g} rows/s, about {duration(left)} left"
+            )
+
+    def recalled(self, i: int, log_likelihood: float, change: float) -> None:
+        """Show an iteration of a fit that is over, whose time is not known."""
+        if self._verbose >= 2:
+            self._row(i, log_likelihood, change, math.nan, math.nan)
+
+    def likelihood(self, i: int, log_likelihood: float) -> None:
+        """Show the likelihood of all rows."""
+        if self._verbose >= 1:
+            self._line(
+                f"EM: {self._unit} {i}, mean log-likelihood of all rows {log_likelihood:.10g}"
+            )
+
+    def end(self, result: EMResult) -> None:
+        """Show how the fit ended."""
+        if self._verbose >= 1:
+            likelihood = result.log_likelihood / result.n_observations
+            self._line(
+                f"EM: {result.status.name.lower()} after {result.n_iter} {self._unit}s "
+                f"in {result.elapsed_time:.3g} s, mean log-likelihood {likelihood:.10g}"
+            )
+
+    def _elapsed(self) -> float:
+        """Seconds since the start, at least a tick of a coarse clock."""
+        return max(time.monotonic() - self._begin, _TICK)
+
+    def _row(self, i: int, log_likelihood: float, change: float, rate: float, left: float) -> None:
+        """A row of the table of iterations."""
+        speed = "-" if math.isnan(rate) else f"{rate:.2g}"
+        self._line(
+            f"{i:>9}  {log_likelihood:>20.10f}  {change:>9.2e}  {speed:>8}  {duration(left):>8}"
+        )
+
+    def _line(self, text: str) -> None:
+        self._spoke = time.monotonic()
+        print(text, flush=True)  # noqa: T201
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as one reads them; "-" of nan.
+
+    Parameters
+    ----------
+    seconds : float
+        A time.
+
+    Returns
+    -------
+    str
+        Of at most three digits and a unit.
+
+    Examples
+    --------
+    >>> from nvmix.fitting.report.progress import duration
+    >>> [duration(t) for t in (0.02, 59.0, 600.0, 40_000.0, float("nan"))]
+    ['0.02 s', '59 s', '10 min', '11.1 h', '-']
+    """
+    if not math.isfinite(seconds):
+        return "-"
+    if seconds < 90.0:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60.0:.3g} min" if seconds < 5400.0 else f"{seconds / 3600.0:.3g} h"

@@ -1,0 +1,1 @@
+"""Rules that combine statistics of E-steps, and targets to shrink towards."""

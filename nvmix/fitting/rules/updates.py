@@ -1,0 +1,316 @@
+"""Rules that combine the statistics of an E-step with those used before."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from nvmix.foundation.statistics import SufficientStatistics, check_finite
+from nvmix.foundation.validation import instance, nonnegative, positive, real
+
+# Rounding of coefficients whose sum is 1.
+_ROUNDING = 1e-12
+
+
+@runtime_checkable
+class EtaUpdate(Protocol):
+    """A rule (previous, batch, step) -> statistics for the M-step; previous is None at step 0.
+
+    In an incremental fit, previous at step 0 is what the starting model expects of one row.
+    """
+
+    def __call__(
+        self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
+    ) -> SufficientStatistics:
+        """Combine."""
+
+
+def averaged(
+    previous: SufficientStatistics, batch: SufficientStatistics, w: float
+) -> SufficientStatistics:
+    """(1 - w) previous + w batch of means.
+
+    Parameters
+    ----------
+    previous, batch : SufficientStatistics
+        Of any weights.
+    w : float
+        Weight of the batch's means.
+
+    Returns
+    -------
+    SufficientStatistics
+        With the weight, the frame and the log-likelihood of the batch.
+    """
+    kept = (1.0 - w) * batch.weight / previous.weight
+    total = batch * w + previous * kept
+    return replace(total, weight=batch.weight, log_likelihood=batch.log_likelihood)
+
+
+@dataclass(frozen=True)
+class IdentityUpdate:
+    """Use the statistics of the batch as they are, eta = eta_batch: plain EM.
+
+    References
+    ----------
+    A. P. Dempster, N. M. Laird and D. B. Rubin, Maximum likelihood from incomplete data via the
+    EM algorithm, Journal of the Royal Statistical Society B 39 (1977), 1-38.
+
+    Examples
+    --------
+    >>> from nvmix import IdentityUpdate
+    >>> IdentityUpdate()
+    IdentityUpdate()
+    """
+
+    def __call__(
+        self,
+        previous: SufficientStatistics | None,  # noqa: ARG002
+        batch: SufficientStatistics,
+        step: int,  # noqa: ARG002
+    ) -> SufficientStatistics:
+        """Return the batch."""
+        return batch
+
+
+@dataclass(frozen=True)
+class EWMAUpdate:
+    """Exponentially weighted average of means, eta = (1 - w) eta_prev + w eta_batch.
+
+    It forgets: about 1/w batches count, so that a fit follows a law that drifts, and settles
+    within noise proportional to w of one that does not.
+
+    Parameters
+    ----------
+    w : float
+        Weight of the new batch, in (0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If w is not a number in (0, 1].
+
+    References
+    ----------
+    O. Cappé and E. Moulines, On-line expectation-maximization algorithm for latent data models,
+    Journal of the Royal Statistical Society B 71 (2009), 593-613, with a constant step.
+
+    Examples
+    --------
+    >>> from nvmix import EWMAUpdate
+    >>> EWMAUpdate(0.5)
+    EWMAUpdate(w=0.5)
+    """
+
+    w: float
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        if positive("w", self.w) > 1.0:
+            msg = f"w must be at most 1, got {self.w}"
+            raise ValueError(msg)
+
+    def __call__(
+        self,
+        previous: SufficientStatistics | None,
+        batch: SufficientStatistics,
+        step: int,  # noqa: ARG002
+    ) -> SufficientStatistics:
+        """Average the means, weighing the total as the batch does."""
+        return batch if previous is None else averaged(previous, batch, self.w)
+
+
+@dataclass(frozen=True)
+class RobbinsMonroUpdate:
+    r"""Average of means with steps that fall, as of stochastic approximation.
+
+    .. math::
+
+        \eta_t = (1 - w_t)\,\eta_{t-1} + w_t\,\eta_{batch}, \qquad w_t = (t + \tau_0)^{-\kappa},
+        \quad t = 1, 2, \dots
+
+    Steps of any exponent kappa in (1/2, 1] lead to a maximum of the likelihood. With 1 and tau0 = 0
+    the result is the plain average of all batches, whose early ones, from early models, are
+    forgotten slowly. With 0.6 and the averaging of `IncrementalEMFitter` they are forgotten fast,
+    at next to no cost in noise.
+
+    Parameters
+    ----------
+    tau0 : float
+        Delay of the steps, not negative: larger takes smaller first steps.
+    exponent : float
+        kappa, in (0.5, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is outside its domain.
+
+    References
+    ----------
+    H. Robbins and S. Monro, A stochastic approximation method, Annals of Mathematical Statistics
+    22 (1951), 400-407.
+    O. Cappé and E. Moulines, On-line expectation-maximization algorithm for latent data models,
+    Journal of the Royal Statistical Society B 71 (2009), 593-613.
+
+    Examples
+    --------
+    >>> from nvmix import RobbinsMonroUpdate
+    >>> RobbinsMonroUpdate(tau0=1.0).weight(0)
+    0.5
+    """
+
+    tau0: float = 10.0
+    exponent: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        nonnegative("tau0", self.tau0)
+        if not 0.5 < real("exponent", self.exponent) <= 1.0:
+            msg = f"exponent must be above 0.5 and at most 1, got {self.exponent}"
+            raise ValueError(msg)
+
+    def weight(self, step: int) -> float:
+        """Weight w of the batch of a step.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step, from 0: t is step + 1.
+
+        Returns
+        -------
+        float
+            In (0, 1].
+        """
+        return float((step + 1 + self.tau0) ** -self.exponent)
+
+    def __call__(
+        self,
+        previous: SufficientStatistics | None,
+        batch: SufficientStatistics,
+        step: int,
+    ) -> SufficientStatistics:
+        """Average the means, weighing the total as the batch does."""
+        return batch if previous is None else averaged(previous, batch, self.weight(step))
+
+
+@dataclass(frozen=True)
+class SampleWeightedUpdate:
+    r"""Sum of all statistics, eta = (n_prev eta_prev + n_batch eta_batch) / (n_prev + n_batch).
+
+    Each row ever seen counts the same, with the expectations of the model that it met, so that
+    batches of any sizes make one sample. It does not forget, and lags behind a law that drifts.
+
+    References
+    ----------
+    R. M. Neal and G. E. Hinton, A view of the EM algorithm that justifies incremental, sparse, and
+    other variants, in Learning in Graphical Models, 1998, 355-368.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nvmix import SampleWeightedUpdate, VarianceGamma
+    >>> X = np.random.default_rng(0).standard_normal((100, 2))
+    >>> model = VarianceGamma.default_init(X)
+    >>> eta = SampleWeightedUpdate()(model.e_step(X[:90]), model.e_step(X[90:]), 1)
+    >>> bool(np.isclose(eta.E_Y, model.e_step(X).E_Y, rtol=1e-13))
+    True
+    """
+
+    def __call__(
+        self,
+        previous: SufficientStatistics | None,
+        batch: SufficientStatistics,
+        step: int,  # noqa: ARG002
+    ) -> SufficientStatistics:
+        """Add the sums, in the frame of the batch."""
+        return batch if previous is None else batch + previous
+
+
+@dataclass(frozen=True)
+class AffineUpdate:
+    r"""Affine combination of means, eta = a + b eta_prev + c eta_batch.
+
+    The coefficients sum to 1, that of a being its weight, as else the result would depend on the
+    origin of the data: ``0.1 * eta0`` adds 0.1 of the means of statistics eta0 of weight 1. The
+    batch stands for the previous statistics where there are none. Negative b is over-relaxation.
+
+    Parameters
+    ----------
+    a : SufficientStatistics or None
+        Constant, its weight a coefficient; None is 0.
+    b : float
+        Coefficient of the previous means.
+    c : float
+        Coefficient of the means of the batch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of another kind or not finite, or the coefficients do not sum to 1.
+
+    References
+    ----------
+    B. C. Peters and H. F. Walker, An iterative procedure for obtaining maximum-likelihood estimates
+    of the parameters for a mixture of normal distributions, SIAM Journal on Applied Mathematics 35
+    (1978), 362-378, for over-relaxation, which converges near a maximum for 0 < c < 2.
+
+    Examples
+    --------
+    >>> from nvmix import AffineUpdate
+    >>> AffineUpdate(b=-0.5, c=1.5)
+    AffineUpdate(a=None, b=-0.5, c=1.5)
+    """
+
+    a: SufficientStatistics | None = None
+    b: float = 0.0
+    c: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Validate."""
+        if self.a is not None:
+            instance("a", self.a, SufficientStatistics)
+            check_finite("a", self.a)
+        weight = 0.0 if self.a is None else float(self.a.weight)
+        total = weight + real("b", self.b) + real("c", self.c)
+        if not math.isclose(total, 1.0, rel_tol=_ROUNDING):
+            msg = (
+                f"the weight of a, b and c must sum to 1, got {weight}, {self.b} and {self.c}; "
+                "w * eta0 is eta0 with w times its weight"
+            )
+            raise ValueError(msg)
+
+    def __call__(
+        self,
+        previous: SufficientStatistics | None,
+        batch: SufficientStatistics,
+        step: int,  # noqa: ARG002
+    ) -> SufficientStatistics:
+        """Combine the means, weighing the total as the batch does."""
+        total = batch * self.c
+        before = batch if previous is None else previous
+        if self.b != 0.0:
+            total = total + before * (self.b * batch.weight / before.weight)
+        if self.a is not None:
+            total = total + self.a * batch.weight
+        return replace(total, weight=batch.weight, log_likelihood=batch.log_likelihood)
+
+
+def is_scale_free(rule: EtaUpdate) -> bool:
+    """Whether a rule is known to take statistics of c Y to those of c Y, for any c.
+
+    Parameters
+    ----------
+    rule : EtaUpdate
+        Any; of those with a constant, and of your own, it is not known.
+
+    Returns
+    -------
+    bool
+        Whether the scale shared by Sigma and Y may be chosen between its steps.
+    """
+    if type(rule) is AffineUpdate:
+        return rule.a is None
+    return type(rule) in (IdentityUpdate, EWMAUpdate, RobbinsMonroUpdate, SampleWeightedUpdate)

@@ -1,0 +1,1 @@
+"""What starting models are made from."""

@@ -1,0 +1,1 @@
+"""What everything stands on: arrays, validation, statistics, linear algebra, threads."""

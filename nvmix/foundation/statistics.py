@@ -1,0 +1,260 @@
+"""What an E-step hands to an M-step: additive sufficient statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import numpy as np
+
+from nvmix.foundation.arrays import is_number, namespace
+from nvmix.foundation.linalg import inverse_lower
+from nvmix.foundation.pytrees import pytree
+from nvmix.foundation.validation import positive
+
+if TYPE_CHECKING:
+    from nvmix.foundation.typing import FloatArray
+
+
+# The mean that each sum belongs to.
+EXPECTATIONS: Final = {
+    "E_log_Y": "log_y",
+    "E_inv_Y": "inv_y",
+    "E_Y": "y",
+    "E_X": "x",
+    "E_X_inv_Y": "x_inv_y",
+    "E_XXT_inv_Y": "xx_inv_y",
+}
+_SUMS = ("weight", "log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_inv_y")
+
+
+@pytree((*_SUMS, "origin", "scale"))
+@dataclass(frozen=True, eq=False)
+class SufficientStatistics:
+    r"""Weighted sums of E[t(X, Y) | X], with the log-likelihood of the same pass.
+
+    Vectors and matrices are held in the frame :math:`w = L^{-1}(x - o)` of the model that made
+    them, so that neither the location nor the scale of the data costs digits. Statistics of
+    disjoint rows add; the ``E_*`` attributes are means in the coordinates of the data.
+
+    Parameters
+    ----------
+    weight : float
+        Sum of the weights of the observations (their number, when unweighted).
+    log_likelihood : float
+        Sum of the marginal log-densities.
+    log_y, inv_y, y : float
+        Sums of E[log Y], E[1/Y] and E[Y].
+    x, x_inv_y : (d,) array
+        Sums of w and of w E[1/Y].
+    xx_inv_y : (d, d) array
+        Sum of w w' E[1/Y].
+    origin : (d,) array
+        Origin o of the frame.
+    scale : (d, d) array
+        Lower-triangular scale L of the frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nvmix import VarianceGamma
+    >>> X = np.random.default_rng(0).standard_normal((100, 2))
+    >>> model = VarianceGamma.default_init(X)
+    >>> halves = model.e_step(X[:50]) + model.e_step(X[50:])
+    >>> bool(np.isclose(halves.E_Y, model.e_step(X).E_Y, rtol=1e-13))
+    True
+    """
+
+    weight: float
+    log_likelihood: float
+    log_y: float
+    inv_y: float
+    y: float
+    x: FloatArray
+    x_inv_y: FloatArray
+    xx_inv_y: FloatArray
+    origin: FloatArray
+    scale: FloatArray
+
+    # NumPy's numbers on the left leave products to `__rmul__`.
+    __array_ufunc__: ClassVar[None] = None
+
+    @property
+    def d(self) -> int:
+        """Number of columns."""
+        return self.origin.size
+
+    @property
+    def mean_log_likelihood(self) -> float:
+        """Mean marginal log-density per observation."""
+        return self.log_likelihood / self.weight
+
+    @property
+    def E_log_Y(self) -> float:  # noqa: N802
+        """Mean of E[log Y | X]."""
+        return self.log_y / self.weight
+
+    @property
+    def E_inv_Y(self) -> float:  # noqa: N802
+        """Mean of E[1/Y | X]."""
+        return self.inv_y / self.weight
+
+    @property
+    def E_Y(self) -> float:  # noqa: N802
+        """Mean of E[Y | X]."""
+        return self.y / self.weight
+
+    @property
+    def E_X(self) -> FloatArray:  # noqa: N802
+        """Mean of X, shape (d,)."""
+        return self.origin + self.scale @ (self.x / self.weight)
+
+    @property
+    def E_X_inv_Y(self) -> FloatArray:  # noqa: N802
+        """Mean of X E[1/Y | X], shape (d,)."""
+        return self.origin * self.E_inv_Y + self.scale @ (self.x_inv_y / self.weight)
+
+    @property
+    def E_XXT_inv_Y(self) -> FloatArray:  # noqa: N802
+        """Mean of X X' E[1/Y | X], shape (d, d)."""
+        outer = namespace(self.scale, self.xx_inv_y).outer
+        cross = outer(self.scale @ (self.x_inv_y / self.weight), self.origin)
+        scatter = self.scale @ (self.xx_inv_y / self.weight) @ self.scale.T
+        full: FloatArray = (
+            scatter + cross + cross.T + self.E_inv_Y * outer(self.origin, self.origin)
+        )
+        return full
+
+    def in_frame(self, origin: FloatArray, scale: FloatArray) -> SufficientStatistics:
+        """Express the same statistics in another frame.
+
+        Parameters
+        ----------
+        origin : (d,) array
+            New origin.
+        scale : (d, d) array
+            New lower-triangular scale.
+
+        Returns
+        -------
+        SufficientStatistics
+            Equal statistics in the new frame.
+        """
+        xp = namespace(origin, scale, self.origin, self.xx_inv_y)
+        if xp is np and np.array_equal(origin, self.origin) and np.array_equal(scale, self.scale):
+            return self
+        inverse = inverse_lower(scale) if xp is np else xp.linalg.inv(scale)
+        A, c = inverse @ self.scale, inverse @ (self.origin - origin)
+        x_inv_y = A @ self.x_inv_y
+        cross = xp.outer(x_inv_y, c)
+        return replace(
+            self,
+            x=A @ self.x + self.weight * c,
+            x_inv_y=x_inv_y + self.inv_y * c,
+            xx_inv_y=A @ self.xx_inv_y @ A.T + cross + cross.T + self.inv_y * xp.outer(c, c),
+            origin=origin,
+            scale=scale,
+        )
+
+    def rescaled(self, c: float) -> SufficientStatistics:
+        """Statistics with Y replaced by c Y, as of `NormalMixture.rescaled`.
+
+        Parameters
+        ----------
+        c : float
+            Positive factor.
+
+        Returns
+        -------
+        SufficientStatistics
+            In the same frame.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If c is not a positive number.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0], gamma=[0.5], sigma=[[1.0]], mu_ig=2.0, lam=1.0)
+        >>> eta = model.expectation_params().rescaled(4.0)
+        >>> eta.E_Y, model.rescaled(4.0).expectation_params().E_Y
+        (8.0, 8.0)
+        """
+        c = positive("c", c)
+        return replace(
+            self,
+            log_y=self.log_y + self.weight * namespace(c, self.log_y).log(c),
+            inv_y=self.inv_y / c,
+            y=self.y * c,
+            x_inv_y=self.x_inv_y / c,
+            xx_inv_y=self.xx_inv_y / c,
+        )
+
+    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
+        """Statistics of the rows of both, in the frame of the left operand."""
+        if not isinstance(other, SufficientStatistics):
+            return NotImplemented
+        if other.d != self.d:
+            msg = f"statistics of {self.d} and of {other.d} columns cannot be added"
+            raise ValueError(msg)
+        that = other.in_frame(self.origin, self.scale)
+        sums = {name: getattr(self, name) + getattr(that, name) for name in _SUMS}
+        return replace(self, **sums)
+
+    def __radd__(self, other: object) -> SufficientStatistics:
+        """The statistics themselves, for 0 at the head of Python's ``sum``."""
+        return self if is_number(other) and other == 0 else NotImplemented
+
+    def __mul__(self, factor: float) -> SufficientStatistics:
+        """Statistics with every row's weight multiplied by a factor."""
+        if not is_number(factor):
+            return NotImplemented
+        return replace(self, **{name: getattr(self, name) * factor for name in _SUMS})
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> SufficientStatistics:
+        """Statistics with every row's weight divided by a number."""
+        return self * (1.0 / divisor) if is_number(divisor) else NotImplemented
+
+
+def infinite_expectations(eta: SufficientStatistics) -> tuple[str, ...]:
+    """Names of the expectations that are not finite.
+
+    Parameters
+    ----------
+    eta : SufficientStatistics
+        Statistics of NumPy numbers.
+
+    Returns
+    -------
+    tuple of str
+        Some of `EXPECTATIONS`.
+    """
+    return tuple(
+        name for name, total in EXPECTATIONS.items() if not np.isfinite(getattr(eta, total)).all()
+    )
+
+
+def check_finite(name: str, eta: SufficientStatistics) -> None:
+    """Check that all expectations are finite.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the statistics.
+    eta : SufficientStatistics
+        Statistics of NumPy numbers.
+
+    Raises
+    ------
+    ValueError
+        If some are not.
+    """
+    for expectation in infinite_expectations(eta):
+        value = getattr(eta, EXPECTATIONS[expectation])
+        msg = f"{name} must be finite, got {expectation} {value}"
+        raise ValueError(msg)

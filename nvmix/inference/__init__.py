@@ -1,0 +1,1 @@
+"""Observed information and standard errors."""

@@ -1,0 +1,1 @@
+"""The normal variance-mean mixture: its density, moments, gauges and EM maps."""

@@ -1,0 +1,371 @@
+"""The law of a normal mixture: density, moments and sampling."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from nvmix.backends import get_backend, get_functions
+from nvmix.backends.types import Gaussian
+from nvmix.foundation.arrays import namespace, on_jax, traced
+from nvmix.foundation.pytrees import pytree
+from nvmix.foundation.validation import (
+    cholesky,
+    generator,
+    instance,
+    integer,
+    lower_factor,
+    positive,
+    vector,
+)
+from nvmix.sources.observations import observations, points
+
+if TYPE_CHECKING:
+    from nvmix.backends.types import Fixed, GIGParameters
+    from nvmix.foundation.typing import FloatArray
+    from nvmix.mixture.subordinator import Subordinator
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureLaw(ABC):
+    r"""Law of a normal variance-mean mixture.
+
+    :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
+    :math:`q(x) = (x-\mu)^\top\Sigma^{-1}(x-\mu)` has the log-density
+
+    .. math::
+
+        -\tfrac d2 \ln 2\pi - \tfrac12 \ln|\Sigma| + \gamma^\top\Sigma^{-1}(x - \mu)
+        + \ln Z(p - \tfrac d2, a + \gamma^\top\Sigma^{-1}\gamma, b + q(x)) - \ln Z(p, a, b),
+
+    where Z is the norm of :math:`y^{p-1} e^{-(ay + b/y)/2}`.
+
+    Models are JAX pytrees once JAX is loaded. Methods run in JAX and return its arrays where an
+    argument, or an attribute of the model, is a JAX array or is traced by JAX.
+
+    Parameters
+    ----------
+    mu : (d,) array
+        Location.
+    gamma : (d,) array
+        Skewness.
+    L_sigma : (d, d) array
+        Lower Cholesky factor of the scale Sigma.
+    subordinator : Subordinator
+        Law of Y.
+    columns : tuple of str or None
+        Names of the columns of the data, where it had any.
+
+    References
+    ----------
+    A. J. McNeil, R. Frey and P. Embrechts, Quantitative Risk Management, 2015, section 6.2.
+    """
+
+    mu: FloatArray
+    gamma: FloatArray
+    L_sigma: FloatArray
+    subordinator: Subordinator
+    columns: tuple[str, ...] | None = None
+
+    _subordinator_type: ClassVar[type[Subordinator]]
+
+    def __post_init__(self) -> None:
+        """Validate, and keep read-only copies of the arrays."""
+        mu = vector("mu", self.mu)
+        L = lower_factor("L_sigma", self.L_sigma, mu.size)
+        self._freeze(mu=mu, gamma=vector("gamma", self.gamma, mu.size), L_sigma=L)
+        instance("subordinator", self.subordinator, self._subordinator_type)
+        for name, fixed, value in zip(
+            "pab", self._fixed(self.d), self.subordinator.gig, strict=True
+        ):
+            if fixed not in (None, value):
+                msg = f"{name} of the subordinator must be {fixed}, got {self.subordinator}"
+                raise ValueError(msg)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Make every family a pytree."""
+        super().__init_subclass__(**keywords)
+        pytree(("mu", "gamma", "L_sigma", "subordinator"), ("columns",))(cls)
+
+    def _freeze(self, **arrays: FloatArray) -> None:
+        """Set attributes to read-only copies."""
+        for name, array in arrays.items():
+            copy = array.copy()
+            if not on_jax(copy):
+                copy.setflags(write=False)
+            object.__setattr__(self, name, copy)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickle, with the arrays frozen again."""
+        self.__dict__.update(state)
+        self._freeze(mu=self.mu, gamma=self.gamma, L_sigma=self.L_sigma)
+
+    @classmethod
+    def _solved(
+        cls, block: Gaussian, subordinator: Subordinator, columns: tuple[str, ...] | None
+    ) -> Self:
+        """Model of the results of a solve, which can be wrong in one way: they are not finite."""
+        model = object.__new__(cls)
+        if not on_jax(*block, *subordinator.gig):
+            if not math.isfinite((block.mu + block.gamma).sum() + block.L.sum()):
+                msg = "mu, gamma and L_sigma must be finite"
+                raise ValueError(msg)
+            for value in block:
+                value.setflags(write=False)
+        mu, gamma, L = block
+        model.__dict__.update(
+            mu=mu, gamma=gamma, L_sigma=L, subordinator=subordinator, columns=columns
+        )
+        return model
+
+    @classmethod
+    def _fixed(cls, d: int) -> Fixed:  # noqa: ARG003
+        """Coordinates of the subordinator's GIG that the family fixes in d dimensions."""
+        return cls._subordinator_type.fixed
+
+    @classmethod
+    def _make(cls, mu: Any, gamma: Any, sigma: Any, subordinator: Subordinator) -> Self:
+        """Validate the normal block and build."""
+        mu = vector("mu", mu)
+        gamma = vector("gamma", gamma, mu.size)
+        return cls(mu, gamma, cholesky("sigma", sigma, mu.size), subordinator)
+
+    @property
+    def d(self) -> int:
+        """Number of columns."""
+        if self.mu.ndim != 1:
+            msg = f"mu has shape {self.mu.shape}, as in a stack of models: use jax.vmap over it"
+            raise ValueError(msg)
+        return self.mu.size
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters, the scale shared by Sigma and Y counted once."""
+        free = sum(value is None for value in self._fixed(self.d))
+        return 2 * self.d + self.d * (self.d + 1) // 2 + free - 1
+
+    @property
+    def fixed(self) -> Fixed:
+        """Coordinates of the subordinator's GIG that the family fixes."""
+        return self._fixed(self.d)
+
+    def at(self, block: Gaussian, theta: GIGParameters) -> Self:
+        """Model of the same family with another normal block and another law of Y.
+
+        Parameters
+        ----------
+        block : Gaussian
+            mu, gamma and L_sigma.
+        theta : (float, float, float)
+            p, a and b.
+
+        Returns
+        -------
+        NormalMixture
+            The model; its arrays are not copied.
+        """
+        law = self._subordinator_type.from_gig(*theta)
+        return self._solved(block, law, self.columns)
+
+    @property
+    def _on_jax(self) -> bool:
+        """Whether JAX computes with this model."""
+        return on_jax(*self.block, *self.subordinator.gig)
+
+    @property
+    def block(self) -> Gaussian:
+        """mu, gamma and L_sigma as backends take them."""
+        return Gaussian(self.mu, self.gamma, self.L_sigma)
+
+    def sigma(self) -> FloatArray:
+        """Scale matrix Sigma; the covariance of X is `cov`.
+
+        Returns
+        -------
+        (d, d) array
+            L_sigma L_sigma'.
+        """
+        return self.L_sigma @ self.L_sigma.reshape(self.d, self.d).T
+
+    def log_det_sigma(self) -> float:
+        """Log-determinant of Sigma.
+
+        Returns
+        -------
+        float
+            ln |Sigma|.
+        """
+        xp = namespace(self.L_sigma)
+        value = 2.0 * xp.log(xp.diag(self.L_sigma)).sum()
+        return value if xp is not np else float(value)
+
+    def mean(self) -> FloatArray:
+        """Mean of X.
+
+        Returns
+        -------
+        (d,) array
+            mu + gamma E[Y]; infinite where E[Y] is and gamma is not 0.
+        """
+        return self.mu + _times(self.gamma.reshape(self.d), self.subordinator.mean())
+
+    def cov(self) -> FloatArray:
+        """Covariance of X.
+
+        Returns
+        -------
+        (d, d) array
+            Sigma E[Y] + gamma gamma' Var[Y]; inf or nan where it does not exist.
+        """
+        skewness = self.gamma.reshape(self.d, 1) * self.gamma
+        mean, variance = self.subordinator.mean(), self.subordinator.var()
+        with np.errstate(invalid="ignore"):
+            return _times(self.sigma(), mean) + _times(skewness, variance)
+
+    def log_prob(self, x: Any) -> Any:
+        """Log-density of the mixture.
+
+        Parameters
+        ----------
+        x : (d,) or (n, d) array_like
+            A point or n points. A model of one column takes (n,) as n points.
+
+        Returns
+        -------
+        float or (n,) array
+            Log-densities; inf where the density is unbounded, nan where a JAX array is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x is not finite real numbers of these shapes; of JAX arrays only shapes are checked.
+        """
+        values, single = points(x, self.d, self.columns)
+        if self._on_jax or on_jax(values):
+            result = get_functions().log_prob(values, self.block, self.subordinator.gig)
+            return result[0] if single else result
+        backend = get_backend()
+        result = backend.log_prob(backend.place(values), self.block, self.subordinator.gig)
+        return float(result[0]) if single else result
+
+    def pdf(self, x: Any) -> Any:
+        """Density of the mixture: exp of `log_prob`.
+
+        Parameters
+        ----------
+        x : (d,) or (n, d) array_like
+            A point or n points.
+
+        Returns
+        -------
+        float or (n,) array
+            Densities; inf where unbounded.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x is not finite real numbers of these shapes.
+        """
+        density = namespace(log_density := self.log_prob(x)).exp(log_density)
+        if on_jax(density):
+            return density
+        return float(density) if np.ndim(density) == 0 else density
+
+    def marginal_log_likelihood(self, X: Any) -> float:
+        """Mean log-density over the rows of X.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+            Observations.
+
+        Returns
+        -------
+        float
+            Mean of ``log_prob(X)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not (n, d) finite real numbers, or has other columns than the model.
+        """
+        values = observations(X, self.d, self.columns).values
+        mean = self.log_prob(values).mean()
+        return mean if on_jax(mean) else float(mean)
+
+    def rvs(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:
+        """Draw observations.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int, numpy.random.Generator or None
+            Source of randomness; the same seed gives the same bits.
+
+        Returns
+        -------
+        (n, d) array
+            Independent rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If n is not an integer of at least 0, or seed is none of these.
+        """
+        if traced(*self.block, *self.subordinator.gig):
+            msg = "rvs draws by NumPy and does not run under a JAX trace"
+            raise TypeError(msg)
+        rng = generator(seed)
+        y = self.subordinator.rvs(n, rng)[:, None]
+        noise = rng.standard_normal((integer("n", n, 0), self.d)) @ self.L_sigma.T
+        return self.mu + y * self.gamma + np.sqrt(y) * noise
+
+    def rescaled(self, c: float) -> Self:
+        """Equal law of X with Y replaced by c Y: Sigma / c, gamma / c.
+
+        Parameters
+        ----------
+        c : float
+            Positive factor.
+
+        Returns
+        -------
+        NormalMixture
+            The same distribution in another gauge.
+        """
+        c = positive("c", c)
+        block = Gaussian(self.mu, self.gamma / c, self.L_sigma / c**0.5)
+        return self._solved(block, self.subordinator.scaled(c), self.columns)
+
+    def __repr__(self) -> str:
+        """Parameters by name, one a line."""
+        numbers = self.subordinator.parameters.values()
+        kinds = {type(self.mu), *map(type, numbers)}
+        if not kinds <= {np.ndarray, float} or self.mu.ndim != 1:
+            # Traced, a batch of models or a gradient: whatever JAX has put into the leaves.
+            leaves: dict[str, Any] = {"mu": self.mu, "gamma": self.gamma, "L_sigma": self.L_sigma}
+            leaves |= self.subordinator.parameters
+            return f"{type(self).__name__}({', '.join(f'{k}={x}' for k, x in leaves.items())})"
+        shown = {"mu": self.mu, "gamma": self.gamma, "sigma": self.sigma()}
+        lines = [f"    {name}={np.array2string(x, prefix=' ' * (len(name) + 5), separator=', ')},"
+                 for name, x in shown.items()]  # fmt: skip
+        law = ", ".join(
+            f"{name}={value:.6g}" for name, value in self.subordinator.parameters.items()
+        )
+        return "\n".join([f"{type(self).__name__}(", *lines, f"    {law},", ")"])
+
+
+def _times(x: FloatArray, factor: float) -> FloatArray:
+    """Product with a factor that may be inf, in which 0 stays 0."""
+    if not on_jax(x, factor):
+        return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
+    xp = namespace(x, factor)
+    finite = xp.isfinite(factor)
+    # Of an infinite factor only the sign of x is left, and no derivative.
+    without = xp.where(x == 0.0, 0.0, xp.where(finite, 0.0, factor) * xp.sign(x))
+    return xp.where(finite, x * xp.where(finite, factor, 1.0), without)  # type: ignore[no-any-return]

@@ -1,0 +1,128 @@
+"""Reading observations from CSV, with errors that name the row and the column."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nvmix.foundation.typing import FloatArray
+
+
+class CSVError(ValueError):
+    """A CSV file that is not a table of finite numbers under a header."""
+
+
+def read_csv(
+    path: str | Path, columns: Sequence[str] | None = None
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Read a comma-separated file of numbers with a header.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, in UTF-8.
+    columns : sequence of str or None
+        Columns to keep, in this order; None keeps all.
+
+    Returns
+    -------
+    X : (n, d) array
+        Observations.
+    columns : tuple of str
+        Names of the columns.
+
+    Raises
+    ------
+    CSVError
+        If the file cannot be read, is empty or ragged, or holds anything but finite numbers in the
+        columns kept. Rows are numbered as lines of the file, the header being row 1.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            rows = [(reader.line_num, row) for row in reader if row]
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise CSVError(msg) from None
+    except UnicodeDecodeError:
+        msg = f"{path}: cannot be read: it is not UTF-8 text"
+        raise CSVError(msg) from None
+    except csv.Error as error:
+        msg = f"{path}: cannot be read: row {reader.line_num}: {error}"
+        raise CSVError(msg) from None
+    if not rows:
+        msg = f"{path}: empty, a header and rows of numbers are needed"
+        raise CSVError(msg)
+    header = [name.strip() for name in rows[0][1]]
+    kept = _positions(path, header, columns)
+    values = [_numbers(path, header, kept, i, row) for i, row in rows[1:]]
+    if not values:
+        msg = f"{path}: no rows below the header"
+        raise CSVError(msg)
+    return np.array(values), tuple(header[j] for j in kept)
+
+
+def _positions(path: str | Path, header: Sequence[str], columns: Sequence[str] | None) -> list[int]:
+    """Positions of the columns to keep, of a header that names every column once."""
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
+        msg = f"{path}: row 1 has one column, {header[0]!r}: fields must be separated by commas"
+        raise CSVError(msg)
+    if all(_is_number(name) for name in header):
+        msg = f"{path}: row 1 must name the columns, got numbers: {','.join(header)}"
+        raise CSVError(msg)
+    for j, name in enumerate(header):
+        if not name:
+            msg = f"{path}: row 1 has no name for column {j + 1}; an index must not be written"
+            raise CSVError(msg)
+        if name in header[:j]:
+            msg = f"{path}: row 1 names column {name!r} twice"
+            raise CSVError(msg)
+    if columns is None:
+        return list(range(len(header)))
+    for name in columns:
+        if name not in header:
+            msg = f"{path}: no column {name!r}, the header has {', '.join(header)}"
+            raise CSVError(msg)
+    return [header.index(name) for name in columns]
+
+
+def _numbers(
+    path: str | Path, header: Sequence[str], kept: Sequence[int], i: int, row: Sequence[str]
+) -> list[float]:
+    """The kept numbers of one row."""
+    if len(row) != len(header):
+        place = "after" if len(row) > len(header) else "at"
+        column = header[min(len(row), len(header) - 1)]
+        msg = (
+            f"{path}: row {i} has {len(row)} fields, the header {len(header)} "
+            f"({place} column {column!r})"
+        )
+        raise CSVError(msg)
+    for j in kept:
+        field = row[j].strip()
+        if not _is_number(field):
+            got = f"{field!r} is not a number" if field else "the field is empty"
+            hint = "" if len(header) == 1 else " (choose columns with --columns)"
+            msg = f"{path}: row {i}, column {header[j]!r}: {got}{hint}"
+            raise CSVError(msg)
+        if not np.isfinite(float(field)):
+            msg = f"{path}: row {i}, column {header[j]!r}: {field} is not finite"
+            raise CSVError(msg)
+    return [float(row[j]) for j in kept]
+
+
+def _is_number(field: str) -> bool:
+    """Whether the field is a number; Python's 1_000 is not."""
+    if "_" in field:
+        return False
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
