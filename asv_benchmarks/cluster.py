@@ -12,9 +12,9 @@ import time
 import numpy as np
 from dask import array
 from distributed import Client, LocalCluster
+from nvmix.backends.source_e_step import EStep, PassedOver
 
 from nvmix import NormalInverseGaussian
-from nvmix.backends.source_e_step import EStep, PassedOver
 from nvmix.sources import source_of
 
 ROUNDS = 15

@@ -18,7 +18,6 @@ from nvmix import (
     VarianceGamma,
 )
 from nvmix.datasets import load_crude_oil
-from nvmix.foundation.validation import Data
 
 FAMILIES = {
     NormalInverseGaussian: {"mu_ig": 1.0, "lam": 1.5},
@@ -58,7 +57,7 @@ def moment_start(family, X):
 
 
 def run(start, X, **keywords):
-    return BatchEMFitter(**{**TIGHT, **keywords}).run(start, Data(X, None))
+    return BatchEMFitter(**{**TIGHT, **keywords}).run(start, X)
 
 
 def passes_to(result, target):

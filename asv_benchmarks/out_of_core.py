@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from nvmix.backends.source_e_step import PassedOver
 
 from nvmix import NormalInverseGaussian
-from nvmix.backends.source_e_step import PassedOver
 from nvmix.sources import source_of
 
 COLUMNS = 5

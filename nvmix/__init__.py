@@ -12,19 +12,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nvmix._warm_up import warm_up as warm_up
-    from nvmix.backends.cpu.threads import get_num_threads as get_num_threads
-    from nvmix.backends.cpu.threads import set_num_threads as set_num_threads
     from nvmix.backends.status import Status as Status
-    from nvmix.distributions import GIG as GIG
-    from nvmix.distributions import Gamma as Gamma
-    from nvmix.distributions import GeneralizedHyperbolic as GeneralizedHyperbolic
-    from nvmix.distributions import Hyperbolic as Hyperbolic
-    from nvmix.distributions import InverseGamma as InverseGamma
-    from nvmix.distributions import InverseGaussian as InverseGaussian
-    from nvmix.distributions import NormalInverseGamma as NormalInverseGamma
-    from nvmix.distributions import NormalInverseGaussian as NormalInverseGaussian
-    from nvmix.distributions import NormalMixture as NormalMixture
-    from nvmix.distributions import VarianceGamma as VarianceGamma
+    from nvmix.distributions.families import GeneralizedHyperbolic as GeneralizedHyperbolic
+    from nvmix.distributions.families import Hyperbolic as Hyperbolic
+    from nvmix.distributions.families import NormalInverseGamma as NormalInverseGamma
+    from nvmix.distributions.families import NormalInverseGaussian as NormalInverseGaussian
+    from nvmix.distributions.families import VarianceGamma as VarianceGamma
+    from nvmix.distributions.normal_mixture import NormalMixture as NormalMixture
+    from nvmix.fitting.checkpoints.checkpoint import Checkpoint as Checkpoint
     from nvmix.fitting.em import BatchEMFitter as BatchEMFitter
     from nvmix.fitting.em import EMResult as EMResult
     from nvmix.fitting.em import IncrementalEMFitter as IncrementalEMFitter
@@ -42,31 +37,40 @@ if TYPE_CHECKING:
     from nvmix.foundation.exceptions import ConvergenceWarning as ConvergenceWarning
     from nvmix.foundation.exceptions import ReadError as ReadError
     from nvmix.foundation.statistics import SufficientStatistics as SufficientStatistics
+    from nvmix.foundation.threads import get_num_threads as get_num_threads
+    from nvmix.foundation.threads import set_num_threads as set_num_threads
     from nvmix.inference.standard_errors import StandardErrors as StandardErrors
+    from nvmix.likelihood_ratio import LikelihoodRatioTest as LikelihoodRatioTest
+    from nvmix.likelihood_ratio import likelihood_ratio_test as likelihood_ratio_test
+    from nvmix.many import fit as fit
     from nvmix.many import fit_many as fit_many
+    from nvmix.mixture.subordinators import GIG as GIG
+    from nvmix.mixture.subordinators import Gamma as Gamma
+    from nvmix.mixture.subordinators import InverseGamma as InverseGamma
+    from nvmix.mixture.subordinators import InverseGaussian as InverseGaussian
     from nvmix.selection import Comparison as Comparison
-    from nvmix.selection import LikelihoodRatioTest as LikelihoodRatioTest
     from nvmix.selection import compare as compare
-    from nvmix.selection import likelihood_ratio_test as likelihood_ratio_test
 
 _MODULES = {
-    "nvmix.foundation.exceptions": ("CheckpointError", "ConvergenceWarning", "ReadError"),
-    "nvmix.foundation.statistics": ("SufficientStatistics",),
     "nvmix._warm_up": ("warm_up",),
-    "nvmix.backends.cpu.threads": ("get_num_threads", "set_num_threads"),
-    "nvmix.distributions": (
-        "GIG",
-        "Gamma",
+    "nvmix.backends.status": ("Status",),
+    "nvmix.distributions.families": (
         "GeneralizedHyperbolic",
         "Hyperbolic",
-        "InverseGamma",
-        "InverseGaussian",
         "NormalInverseGamma",
         "NormalInverseGaussian",
-        "NormalMixture",
         "VarianceGamma",
     ),
+    "nvmix.distributions.normal_mixture": ("NormalMixture",),
+    "nvmix.fitting.checkpoints.checkpoint": ("Checkpoint",),
     "nvmix.fitting.em": ("BatchEMFitter", "EMResult", "IncrementalEMFitter"),
+    "nvmix.fitting.rules.shrinkage": ("Shrinkage",),
+    "nvmix.fitting.rules.targets": (
+        "eta0_diagonal",
+        "eta0_from_model",
+        "eta0_isotropic",
+        "eta0_with_sigma",
+    ),
     "nvmix.fitting.rules.updates": (
         "AffineUpdate",
         "EWMAUpdate",
@@ -74,22 +78,14 @@ _MODULES = {
         "RobbinsMonroUpdate",
         "SampleWeightedUpdate",
     ),
-    "nvmix.fitting.rules.shrinkage": ("Shrinkage",),
+    "nvmix.foundation.exceptions": ("CheckpointError", "ConvergenceWarning", "ReadError"),
+    "nvmix.foundation.statistics": ("SufficientStatistics",),
+    "nvmix.foundation.threads": ("get_num_threads", "set_num_threads"),
     "nvmix.inference.standard_errors": ("StandardErrors",),
-    "nvmix.backends.status": ("Status",),
-    "nvmix.fitting.rules.targets": (
-        "eta0_diagonal",
-        "eta0_from_model",
-        "eta0_isotropic",
-        "eta0_with_sigma",
-    ),
-    "nvmix.many": ("fit_many",),
-    "nvmix.selection": (
-        "Comparison",
-        "LikelihoodRatioTest",
-        "compare",
-        "likelihood_ratio_test",
-    ),
+    "nvmix.likelihood_ratio": ("LikelihoodRatioTest", "likelihood_ratio_test"),
+    "nvmix.many": ("fit", "fit_many"),
+    "nvmix.mixture.subordinators": ("GIG", "Gamma", "InverseGamma", "InverseGaussian"),
+    "nvmix.selection": ("Comparison", "compare"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("backends", "datasets", "distributions", "fitting", "special", "utils")

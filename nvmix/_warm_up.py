@@ -22,8 +22,8 @@ def warm_up() -> None:
     X = np.random.default_rng(0).standard_t(4.0, (300, 2))
     for family in (NormalInverseGaussian, Hyperbolic, GeneralizedHyperbolic):
         start = family.default_init(X)
-        BatchEMFitter(max_iter=1).run(start, sample(X))
+        BatchEMFitter(max_iter=1).run_source(start, sample(X))
         # What fits of many rows go through, step by step.
         start.m_step(start.e_step(X))
     X[0, 0] = np.nan
-    BatchEMFitter(max_iter=1, missing="em").run(start, sample(X, missing="em"))
+    BatchEMFitter(max_iter=1, missing="em").run(start, X)

@@ -8,21 +8,20 @@ import importlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nvmix import __version__
 from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
-from nvmix.distributions import Hyperbolic, NormalMixture
 from nvmix.distributions.names import FAMILIES
 from nvmix.fitting.em import BatchEMFitter, EMResult
+from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.csv import CSVError, read_csv
-from nvmix.sources.observations import Data, sample
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from nvmix.sources.observations import sample
+from nvmix.sources.source import ArraySource
 
 _NOT_CONVERGED: Final = 1
 _BAD_INPUT: Final = 2
@@ -119,7 +118,7 @@ def _fit_command(options: argparse.Namespace) -> bool:
     return bool(best.converged)
 
 
-def _read(path: str | None, columns: str | None) -> tuple[str, Data]:
+def _read(path: str | None, columns: str | None) -> tuple[str, ArraySource]:
     """The observations to fit, validated, and what to call them."""
     chosen = None if columns is None else next(csv.reader([columns], skipinitialspace=True), [])
     if chosen is not None and (not chosen or len(set(chosen)) < len(chosen)):
@@ -134,10 +133,10 @@ def _read(path: str | None, columns: str | None) -> tuple[str, Data]:
         raise CSVError(msg) from None
 
 
-def _fit(name: str, fitter: BatchEMFitter, data: Data) -> EMResult:
+def _fit(name: str, fitter: BatchEMFitter, rows: ArraySource) -> EMResult:
     """Fit one family, its start included in the time."""
     begin = time.perf_counter()
-    result = fitter.run(FAMILIES[name].default_init(data.values), data)
+    result = fitter.run_source(FAMILIES[name].default_init(rows.values), rows)
     return replace(result, elapsed_time=time.perf_counter() - begin)
 
 
@@ -161,7 +160,7 @@ def _ranking(results: Sequence[EMResult]) -> str:
     return "\n".join(lines)
 
 
-def _parameters(model: NormalMixture) -> str:
+def _parameters(model: Mixture) -> str:
     """Table of the parameters under the columns' names."""
     columns = model.columns or tuple(f"x{j}" for j in range(model.d))
     width = max(12, *(len(name) for name in columns))
@@ -179,7 +178,7 @@ def _parameters(model: NormalMixture) -> str:
 
 
 def _summary(result: EMResult) -> str:
-    """Criteria and course of one fit."""
+    """Criteria and end of one fit."""
     return "\n".join(
         [
             f"log-likelihood {result.log_likelihood:.4f}, AIC {result.aic:.4f}, "
@@ -193,9 +192,7 @@ def _summary(result: EMResult) -> str:
 def _record(result: EMResult) -> dict[str, object]:
     """The fit as JSON; ``from_classical(**parameters)`` of the family makes the model again."""
     model = result.model
-    law = model.subordinator.parameters
-    if isinstance(model, Hyperbolic):
-        law = {name: law[name] for name in ("a", "b")}
+    law = {name: getattr(model, name) for name in type(model).law_names}
     return {
         "family": type(model).__name__,
         "columns": model.columns,

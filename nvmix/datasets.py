@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from nvmix.foundation.typing import FloatArray
 from nvmix.sources.csv import read_csv
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
 
 __all__ = ["load_crude_oil"]
 

@@ -1,29 +1,81 @@
-"""Fits of many data sets, each by itself."""
+"""Fits in one call: a start and a fit of one data set, or of many."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any, Unpack
 
-from nvmix.backends.cpu.threads import get_num_threads
 from nvmix.distributions.names import family_of
-from nvmix.fitting.em import BatchEMFitter
+from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.fitting.em import BatchEMFitter, batch_fitter
+from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
+from nvmix.fitting.settings import FitSettings, with_signature_of
+from nvmix.foundation.threads import get_num_threads
 from nvmix.sources.observations import observations, row_weights
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.fitting.em import EMResult
+@with_signature_of(BatchEMFitter)
+def fit(
+    X: Any,
+    family: str | type[NormalMixture] = "nig",
+    *,
+    weights: Any = None,
+    **settings: Unpack[FitSettings],
+) -> EMResult:
+    """Fit a family to data: its `default_init` and a fit from there.
+
+    Parameters
+    ----------
+    X : (n, d) array_like or source
+        Observations; see `nvmix.fitting.em.BatchEMFitter.fit`.
+    family : str or type
+        A family, or its name: "nig", "vg", "skewt", "hyperbolic" or "gh".
+    weights : (n,) array_like or None
+        Weight of each row.
+    **settings
+        Of `nvmix.fitting.em.BatchEMFitter`.
+
+    Returns
+    -------
+    EMResult
+        The fitted model and the record of the fit, whose time includes the start.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X cannot be fitted, the family is unknown, or a setting is unknown or outside its domain.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the fit ends without converging; the message says how and what to try.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> nvmix.fit(X, "skewt").converged
+    True
+    """
+    chosen, fitter = family_of("family", family), batch_fitter("fit", settings)
+    begin = time.perf_counter()
+    result = fitter.run(chosen.default_init(X, missing=fitter.missing), X, weights)
+    result = replace(result, elapsed_time=time.perf_counter() - begin)
+    warn_unless_converged(result, stacklevel=3)
+    return result
 
 
+@with_signature_of(BatchEMFitter)
 def fit_many(
     data: Iterable[Any],
     family: str | type[NormalMixture] = "nig",
     *,
     weights: Iterable[Any] | None = None,
-    **keywords: Any,
+    **settings: Unpack[FitSettings],
 ) -> list[EMResult]:
     """Fit a family to each of many data sets, in parallel threads.
 
@@ -38,7 +90,7 @@ def fit_many(
         A family, or its name: "nig", "vg", "skewt", "hyperbolic" or "gh".
     weights : (k, n) array_like or iterable of (n,) array_like, or None
         Weights of the rows of each data set.
-    **keywords
+    **settings
         Of `nvmix.fitting.em.BatchEMFitter`, for every fit.
 
     Returns
@@ -49,7 +101,7 @@ def fit_many(
     Raises
     ------
     TypeError, ValueError
-        If a data set cannot be fitted, which the message names by its number from 0, or a keyword
+        If a data set cannot be fitted, which the message names by its number from 0, or a setting
         is unknown or outside its domain.
 
     See Also
@@ -65,52 +117,37 @@ def fit_many(
     >>> len(results), all(result.converged for result in results)
     (20, True)
     """
-    chosen, fitter = family_of("family", family), fitter_of_many(**keywords)
+    chosen, fitter = family_of("family", family), fitter_of_many("fit_many", settings)
     sets = _data_sets(data)
     omegas = [None] * len(sets) if weights is None else list(weights)
     if len(omegas) != len(sets):
         msg = f"weights must be one array for each of {len(sets)} data sets, got {len(omegas)}"
         raise ValueError(msg)
 
-    def fit(i: int) -> EMResult:
+    def fit_one(i: int) -> EMResult:
         try:
             # default_init validates what this only converts.
             start = chosen.default_init(sets[i], missing=fitter.missing)
-            found = observations(sets[i], missing=fitter.missing)
-            return fitter.run(start, found, row_weights(omegas[i], len(found.values)))
+            rows = observations(sets[i], missing=fitter.missing)
+            rows = rows._replace(weights=row_weights(omegas[i], len(rows.values)))
+            return fitter.run_source(start, rows)
         except (TypeError, ValueError) as error:
             msg = f"data set {i}: {error}"
             raise type(error)(msg) from error
 
     if get_num_threads() == 1 or len(sets) < 2:
-        return [fit(i) for i in range(len(sets))]
+        return [fit_one(i) for i in range(len(sets))]
     # The first fit alone: threads must not compile the same kernels at once.
-    first = [fit(0)]
+    first = [fit_one(0)]
     with ThreadPoolExecutor(get_num_threads(), "nvmix-fits") as executor:
-        return first + list(executor.map(fit, range(1, len(sets))))
+        return first + list(executor.map(fit_one, range(1, len(sets))))
 
 
-def fitter_of_many(**keywords: Any) -> BatchEMFitter:
-    """Fitter for several fits, which have no place in one checkpoint.
-
-    Parameters
-    ----------
-    **keywords
-        Of `BatchEMFitter`.
-
-    Returns
-    -------
-    BatchEMFitter
-        Without a checkpoint.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a keyword is unknown or outside its domain, or a checkpoint is asked for.
-    """
-    fitter = BatchEMFitter(**keywords)
+def fitter_of_many(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:
+    """Fitter for several fits; TypeError or ValueError for a bad setting, or a checkpoint."""
+    fitter = batch_fitter(caller, settings)
     if fitter.checkpoint is not None:
-        msg = f"checkpoint is of one fit and not of several, got {str(fitter.checkpoint)!r}"
+        msg = f"checkpoint is of one fit and not of several, got {str(fitter.checkpoint.path)!r}"
         raise ValueError(msg)
     return fitter
 

@@ -15,16 +15,14 @@ for \|v\| <= 1e3 and 1e-6 <= z <= 1e6.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nvmix.backends import get_backend, get_functions
 from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import real_or_nan
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
 
 __all__ = [
     "kv_ratio",

@@ -2,24 +2,8 @@
 
 import importlib.util
 import os
-import tempfile
 from pathlib import Path
 
-_SOURCES = Path(__file__).parents[1] / "nvmix" / "backends" / "cpu" / "linked_sources.py"
-
-
-def _kernel_hash():
-    spec = importlib.util.spec_from_file_location("linked_sources", _SOURCES)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.linked_sources().removeprefix("sha256:")
-
-
-if _SOURCES.exists():
-    # Machine code of other kernels, left by an earlier checkout, must not be found.
-    os.environ.setdefault(
-        "NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"nvmix-numba-{_kernel_hash()}")
-    )
 # JAX names what it has compiled by the program, by its own version and by the processor.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent / "__pycache__/jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -27,18 +11,18 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import numpy as np
+import pytest
+from hypothesis import settings
 
-from nvmix import (  # noqa: E402
+from nvmix import (
     GeneralizedHyperbolic,
     Hyperbolic,
     NormalInverseGamma,
     NormalInverseGaussian,
     VarianceGamma,
 )
-from nvmix.backends import get_backend  # noqa: E402
+from nvmix.backends import get_backend
 
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 settings.load_profile("ci")

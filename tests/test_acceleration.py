@@ -18,11 +18,11 @@ from nvmix import (
     VarianceGamma,
 )
 from nvmix.backends import ACCELERATIONS
-from nvmix.backends.source_e_step import observed
+from nvmix.backends.e_step import EStep
+from nvmix.backends.types import Constraints, EMOptions
 from nvmix.fitting.engine.acceleration import Extrapolation
-from nvmix.fitting.engine.loop import StepLoop
-from nvmix.sources import Whole
-from nvmix.sources.observations import Data
+from nvmix.fitting.engine.loop import EMLoop
+from nvmix.sources import ArraySource
 
 
 def moment_start(family, X):
@@ -39,7 +39,7 @@ def data():
 
 def fit(start, X, **keywords):
     keywords = {"criterion": "likelihood", "tol": 1e-10, "max_iter": 20_000, **keywords}
-    return BatchEMFitter(**keywords).run(start, Data(X, None))
+    return BatchEMFitter(**keywords).run(start, X)
 
 
 def passes_to(result, target):
@@ -98,20 +98,16 @@ def test_the_loops_agree(family, data):
     start = moment_start(family, X)
     for acceleration in ACCELERATIONS:
         fitter = BatchEMFitter(acceleration=acceleration)
-        whole = fitter.run(start, Data(X, None))
-        rows = observed(Whole(X), "cpu")
-        plan = _plan(start, acceleration)
-        course = StepLoop(rows, "cpu", plan, False, lambda *_: None).run(start)
-        assert (course.n_iter, course.n_passes) == (whole.n_iter, whole.n_passes)
-        np.testing.assert_allclose(course.log_likelihoods, whole.log_likelihoods, rtol=1e-11)
-        np.testing.assert_allclose(course.changes, whole.param_changes, rtol=1e-3, atol=1e-9)
+        whole = fitter.run(start, X)
+        trace = EMLoop(EStep(ArraySource(X)), "cpu", _options(start, acceleration)).run(start)
+        assert (trace.n_iter, trace.n_passes) == (whole.n_iter, whole.n_passes)
+        np.testing.assert_allclose(trace.log_likelihoods, whole.log_likelihoods, rtol=1e-11)
+        np.testing.assert_allclose(trace.changes, whole.param_changes, rtol=1e-3, atol=1e-9)
 
 
-def _plan(start, acceleration):
-    from nvmix.backends.types import Plan, Restriction
-
-    restriction = Restriction()
-    return Plan(start.fixed, restriction, "newton", None, acceleration, "parameters", 200, 1e-4)
+def _options(start, acceleration):
+    constraints = Constraints(start.fixed)
+    return EMOptions(constraints, "newton", None, acceleration, "parameters", 200, 1e-4)
 
 
 def test_units_and_axes_change_no_step(family, data):
@@ -144,7 +140,7 @@ def test_regularizations_and_weights_are_extrapolated_too(data):
 def test_the_likelihood_never_falls(seed, family):
     rng = np.random.default_rng(seed)
     X = rng.standard_t(rng.uniform(2.0, 8.0), size=(120, 2)) @ rng.standard_normal((2, 2))
-    result = BatchEMFitter(max_iter=100).run(moment_start(family, X), Data(X, None))
+    result = BatchEMFitter(max_iter=100).run(moment_start(family, X), X)
     values = np.append(result.log_likelihoods, result.log_likelihood / len(X))
     if result.status not in (Status.GAUSSIAN_LIMIT, Status.CUSP):
         # The solve for a GIG law next to a limit is good to 1e-8.

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -10,55 +11,98 @@ from pathlib import Path
 import pytest
 
 import nvmix
-from nvmix.backends.cpu import jit
+from nvmix.backends.cpu import cache, jit
 from nvmix.backends.cpu.kernels.bessel.quadrature import means
 
 ROOT = Path(nvmix.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 # A module may import from its own layer and from those before it.
 LAYERS = (
-    ("foundation",),
-    # Clusters work in one thread of the backend.
-    ("sources", "backends"),
-    ("mixture", "inference", "special", "datasets"),
-    ("fitting",),
-    ("distributions",),
-    ("utils", "_warm_up", "many", "selection", "cli", "__main__", "__init__"),
-)
+    "foundation", "sources", "backends", "mixture", "inference", "fitting", "distributions",
+    "tools",
+)  # fmt: skip
+KERNELS = ROOT / "backends" / "cpu" / "kernels"
+
+
+def _name(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {_name(path): path for path in SOURCES}
 
 
 def _layer(module):
-    part = module.split(".")[1] if "." in module else "__init__"
-    return next(i for i, names in enumerate(LAYERS) if part in names)
+    part = module.split(".")[1] if "." in module else "tools"
+    return LAYERS.index(part) if part in LAYERS else len(LAYERS) - 1
 
 
-def _runtime_imports(tree):
-    skipped = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-            skipped.update(ast.walk(node))
-    for node in ast.walk(tree):
-        if node in skipped:
-            continue
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nvmix"):
-            if node.module == "nvmix.backends.cpu":
-                yield node.module
-            yield node.module
-        elif isinstance(node, ast.Import):
+def _imports(path):
+    """Modules of the package that a file imports, anywhere in it, for annotations too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.startswith("nvmix"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nvmix"):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else node.module
+
+
+GRAPH = {module: set(_imports(path)) - {module} for module, path in MODULES.items()}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_layers_only_look_down(module):
+    for imported in GRAPH[module]:
+        assert _layer(imported) <= _layer(module), f"{module} imports {imported}"
+
+
+def test_there_is_no_circle():
+    remaining = {module: set(imported) for module, imported in GRAPH.items()}
+    while leaves := [m for m, imported in remaining.items() if not imported & remaining.keys()]:
+        for leaf in leaves:
+            del remaining[leaf]
+    assert not remaining, f"among {sorted(remaining)}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_layers_only_look_down(path):
-    relative = path.relative_to(ROOT).with_suffix("")
-    here = _layer("nvmix." + ".".join(relative.parts))
-    for module in _runtime_imports(ast.parse(path.read_text())):
-        assert _layer(module) <= here, f"{relative} imports {module}"
+def test_imports_stand_at_the_top(path):
+    """An import of the package inside a function would hide a circle."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
+            assert not inner, f"{node.name} imports"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_hold_one_idea(path):
-    assert len(path.read_text().splitlines()) <= 440
+    assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("folder", sorted({p.parent for p in SOURCES}), ids=str)
+def test_folders_are_small_and_stand_in_the_tree(folder):
+    assert len(list(folder.glob("*.py"))) <= 13
+    contributing = ROOT.parent / "CONTRIBUTING.md"
+    if not contributing.exists():
+        pytest.skip("the tree is printed in CONTRIBUTING.md, which is not installed")
+    tree = contributing.read_text().partition("```text\nnvmix/")[2].partition("```")[0]
+    inside = [line.split()[0] for line in tree.splitlines() if line.strip()]
+    assert folder == ROOT or f"{folder.name}/" in inside
+
+
+def test_kernels_import_only_what_the_cache_hashes():
+    hashed = {_name(path) for path in cache.hashed_files()}
+    for path in KERNELS.rglob("*.py"):
+        # Annotations do not matter to machine code.
+        for module in GRAPH[_name(path)] - {"nvmix.foundation.typing"}:
+            assert module in hashed, f"{path.name} imports {module}"
+
+
+def test_compiled_files_are_kernels():
+    """What numba's decorators compile stands in the folder that the cache hashes."""
+    for path in SOURCES:
+        if "nvmix.backends.cpu.jit" in GRAPH[_name(path)]:
+            assert KERNELS in path.parents, path
 
 
 def test_without_a_writable_cache_kernels_compile_all_the_same(monkeypatch):
@@ -107,14 +151,44 @@ def test_what_compiles_and_what_loads_give_the_same_bits(tmp_path):
     assert first == loads == others != ""
 
 
-def test_the_cache_stamp_is_current():
-    from nvmix.backends.cpu import linked_sources
-    from nvmix.backends.cpu.kernels import entry_points
+def test_an_edit_of_any_kernel_recompiles(tmp_path):
+    """A kernel that nobody has listed anywhere is seen by the cache of compiled code."""
+    package = tmp_path / "nvmix"
+    shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns("__pycache__"))
+    new = package / "backends/cpu/kernels/em/new_kernel.py"
+    new.write_text(_NEW_KERNEL.format(value=2.0))
+    entries = package / "backends/cpu/kernels/entry_points.py"
+    entries.write_text(entries.read_text() + _NEW_ENTRY)
 
-    current = linked_sources.linked_sources()
-    assert current == entry_points.LINKED_SOURCES, (
-        f"set LINKED_SOURCES in entry_points.py to {current!r}"
-    )
+    def answer():
+        code = (
+            "from nvmix.backends.cpu.kernels.entry_points import new_entry; print(new_entry(1.0))"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")},
+        )  # fmt: skip
+        return float(run.stdout)
+
+    assert answer() == 2.0
+    new.write_text(_NEW_KERNEL.format(value=3.0))
+    assert answer() == 3.0
+
+
+_NEW_KERNEL = """
+from nvmix.backends.cpu.jit import device
+
+@device
+def new_kernel(x):
+    return {value} * x
+"""
+_NEW_ENTRY = """
+from nvmix.backends.cpu.kernels.em.new_kernel import new_kernel
+
+@entry
+def new_entry(x: float) -> float:
+    return new_kernel(x)
+"""
 
 
 def test_import_loads_numpy_only():

@@ -171,7 +171,7 @@ def test_steps():
         model.m_step(None)
     with pytest.raises(ValueError, match="eta must be statistics of 2 columns"):
         model.m_step(make(NormalInverseGaussian, d=3).e_step(np.ones((4, 3))))
-    with pytest.raises(TypeError, match="model must be a Model, got ndarray"):
+    with pytest.raises(TypeError, match="starting model first and the observations second"):
         BatchEMFitter().fit(GOOD, model)
     with pytest.raises(TypeError, match="is not a family"):
         NormalMixture.default_init(GOOD)

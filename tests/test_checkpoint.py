@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from conftest import make
 
 import nvmix
 from nvmix import (
+    Checkpoint,
     CheckpointError,
     EWMAUpdate,
     IdentityUpdate,
@@ -24,8 +26,8 @@ from nvmix import (
     RobbinsMonroUpdate,
     Status,
 )
-from nvmix.fitting.checkpoints.checkpoint import read_checkpoint
-from nvmix.fitting.checkpoints.fit_state import identity_of
+from nvmix.fitting.checkpoints.contents import identity_of
+from nvmix.fitting.checkpoints.file import read_checkpoint
 from nvmix.fitting.em import BatchEMFitter
 
 START = make(NormalInverseGaussian)
@@ -42,6 +44,10 @@ def path(tmp_path):
     return tmp_path / "fit.checkpoint"
 
 
+def resumed(path):
+    return Checkpoint(path, resume=True)
+
+
 def fit(start, X, **keywords):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nvmix.ConvergenceWarning)
@@ -52,7 +58,7 @@ def same_bits(one, other):
     assert one.status is other.status
     for name in ("log_likelihoods", "param_changes", "n_passes", "log_likelihood"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    for left, right in zip(one.model.block, other.model.block, strict=True):
+    for left, right in zip(one.model.normal, other.model.normal, strict=True):
         np.testing.assert_array_equal(left, right)
     assert one.model.subordinator == other.model.subordinator
 
@@ -100,34 +106,34 @@ class TestResume:
         expected = fit(start, whole(X), **keywords)
         with pytest.raises(ReadError, match="chunk 3"):
             fit(start, fails_in_pass(X, 9), checkpoint=path, **keywords)
-        found = fit(start, whole(X), checkpoint=path, resume=True, **keywords)
+        found = fit(start, whole(X), checkpoint=resumed(path), **keywords)
         same_bits(found, expected)
 
     def test_goes_on_under_a_larger_max_iter(self, X, path):
         start = make(NormalInverseGaussian)
         expected = fit(start, whole(X))
         for most in (3, 7):
-            part = fit(start, whole(X), max_iter=most, checkpoint=path, resume=True)
+            part = fit(start, whole(X), max_iter=most, checkpoint=resumed(path))
             assert part.n_iter == most
-        same_bits(fit(start, whole(X), checkpoint=path, resume=True), expected)
+        same_bits(fit(start, whole(X), checkpoint=resumed(path)), expected)
 
     def test_ends_at_once_beyond_max_iter(self, X, path):
         start = make(NormalInverseGaussian)
         with pytest.raises(ReadError):
             fit(start, fails_in_pass(X, 9), checkpoint=path)
-        part = fit(start, whole(X), max_iter=5, checkpoint=path, resume=True)
+        part = fit(start, whole(X), max_iter=5, checkpoint=resumed(path))
         assert (part.n_iter, part.status) == (7, Status.MAX_ITER)
-        same_bits(fit(start, whole(X), checkpoint=path, resume=True), fit(start, whole(X)))
+        same_bits(fit(start, whole(X), checkpoint=resumed(path)), fit(start, whole(X)))
 
     def test_goes_on_elsewhere(self, X, path, monkeypatch):
         """The path is where the process was, and may be a link."""
         monkeypatch.chdir(path.parent)
-        fitter = BatchEMFitter(checkpoint="fit.checkpoint", max_iter=3, resume=True)
+        fitter = BatchEMFitter(checkpoint=resumed("fit.checkpoint"), max_iter=3)
         (path.parent / "deeper").mkdir()
         monkeypatch.chdir(path.parent / "deeper")
-        assert fitter.run_on(START, X).n_iter == 3
+        assert fitter.run(START, X).n_iter == 3
         (path.parent / "link").symlink_to(path)
-        assert fit(START, X, tol=1e-4, checkpoint=path.parent / "link", resume=True).n_iter > 3
+        assert fit(START, X, tol=1e-4, checkpoint=resumed(path.parent / "link")).n_iter > 3
         assert (path.parent / "link").is_symlink()
         with np.load(path) as file:
             assert len(file["changes"]) > 3
@@ -141,26 +147,26 @@ class TestResume:
             reads.append(1)
             return np.array_split(X, 4)
 
-        again = fit(start, chunks, checkpoint=path, resume=True)
+        again = fit(start, chunks, checkpoint=resumed(path))
         same_bits(again, first)
         assert again.n_observations == len(X)
         assert len(reads) == 1
 
     def test_without_a_file_begins(self, X, path):
         start = make(NormalInverseGaussian)
-        same_bits(fit(start, X, checkpoint=path, resume=True), fit(start, whole(X, 1)))
+        same_bits(fit(start, X, checkpoint=resumed(path)), fit(start, whole(X, 1)))
 
     def test_in_memory(self, X, path):
         start = make(NormalInverseGaussian)
         expected = fit(start, X, checkpoint=path.with_suffix(".whole"))
         fit(start, X, max_iter=5, checkpoint=path)
-        same_bits(fit(start, X, checkpoint=path, resume=True), expected)
+        same_bits(fit(start, X, checkpoint=resumed(path)), expected)
 
 
 SCRIPT = """
 import os, signal, sys, warnings
 import numpy as np
-from nvmix import NormalInverseGaussian
+from nvmix import Checkpoint, NormalInverseGaussian
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts behind it ignores it
 X = np.load("x.npy")
@@ -181,7 +187,7 @@ start = NormalInverseGaussian.from_classical(
     mu=[0.0, 0.0], gamma=[0.0, 0.0], sigma=np.eye(2), mu_ig=1.0, lam=1.0)
 path, every = f"{sys.argv[3]}.checkpoint", int(sys.argv[4])
 result = start.fit(
-    chunks, tol=1e-9, max_iter=40, checkpoint=path, checkpoint_every=every, resume=resume)
+    chunks, tol=1e-9, max_iter=40, checkpoint=Checkpoint(path, every=every, resume=resume))
 print([x.hex() for x in result.log_likelihoods], [x.hex() for x in result.model.mu], passes)
 """
 
@@ -205,9 +211,9 @@ def test_an_interrupt_leaves_a_good_checkpoint_and_raises(number, X, tmp_path):
     else:
         assert interrupted.returncode == 128 + signal.SIGTERM
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.checkpoint", "x.npy"]
-    resumed = run(0, "resume", "one", cwd=tmp_path)
+    again = run(0, "resume", "one", cwd=tmp_path)
     alone = run(0, "new", "other", cwd=tmp_path)
-    *found, passes = resumed.stdout.rsplit(maxsplit=1)
+    *found, passes = again.stdout.rsplit(maxsplit=1)
     *expected, of_all = alone.stdout.rsplit(maxsplit=1)
     assert found == expected
     # Seven were done; one checks that the rows are the same.
@@ -268,10 +274,10 @@ def test_there_is_a_whole_file_at_any_time(X, path):
             kept.write_bytes(path.read_bytes())
         return np.array_split(X, 4)
 
-    fit(start, chunks, checkpoint=path, checkpoint_every=3)
+    fit(start, chunks, checkpoint=Checkpoint(path, every=3))
     with np.load(kept) as file:
         assert len(file["changes"]) % 3 == 2
-    same_bits(fit(start, whole(X), checkpoint=kept, resume=True), fit(start, whole(X)))
+    same_bits(fit(start, whole(X), checkpoint=resumed(kept)), fit(start, whole(X)))
 
 
 def test_minutes_make_a_write_due(X, path):
@@ -281,7 +287,7 @@ def test_minutes_make_a_write_due(X, path):
         seen.append(path.exists())
         return np.array_split(X, 2)
 
-    fit(make(NormalInverseGaussian), chunks, checkpoint=path, checkpoint_minutes=0.0)
+    fit(make(NormalInverseGaussian), chunks, checkpoint=Checkpoint(path, minutes=0.0))
     assert seen[:3] == [False, True, True]
 
 
@@ -297,7 +303,7 @@ def test_a_write_that_fails_leaves_the_file_before(X, path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.warns(RuntimeWarning, match="could not be written: no space"):
-            found = start.fit(X, **LONG, checkpoint=path, checkpoint_every=1, resume=True)
+            found = start.fit(X, **LONG, checkpoint=Checkpoint(path, every=1, resume=True))
     assert found.converged
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
@@ -336,7 +342,7 @@ class TestRefusals:
     def refused(self, X, path, match, **keywords):
         before = path.read_bytes()
         with pytest.raises(CheckpointError, match=match):
-            fit(make(NormalInverseGaussian), X, checkpoint=path, resume=True, **keywords)
+            fit(make(NormalInverseGaussian), X, checkpoint=resumed(path), **keywords)
         assert path.read_bytes() == before
 
     @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
@@ -377,14 +383,14 @@ class TestRefusals:
     def test_of_a_directory(self, X, path):
         path.mkdir()
         with pytest.raises(CheckpointError, match="not a checkpoint"):
-            fit(make(NormalInverseGaussian), X, checkpoint=path, resume=True)
+            fit(make(NormalInverseGaussian), X, checkpoint=resumed(path))
 
     def test_of_another_fit(self, X, path):
         fit(make(NormalInverseGaussian), X, max_iter=5, checkpoint=path)
         self.refused(X, path, "tol is 1e-09 there and 0.001 here", tol=1e-3)
         self.refused(X, path, "symmetric is False there", symmetric=True)
         with pytest.raises(CheckpointError, match="family is NormalInverseGaussian there"):
-            fit(make(nvmix.VarianceGamma), X, checkpoint=path, resume=True)
+            fit(make(nvmix.VarianceGamma), X, checkpoint=resumed(path))
 
     def test_of_other_rows(self, X, path):
         fit(make(NormalInverseGaussian), X, max_iter=5, checkpoint=path)
@@ -397,10 +403,10 @@ class TestRefusals:
         before = path.read_bytes()
         for other in (make(NormalInverseGaussian).rescaled(2.0), fit(START, X).model):
             with pytest.raises(CheckpointError, match="a fit from another start"):
-                fit(other, X, checkpoint=path, resume=True)
+                fit(other, X, checkpoint=resumed(path))
         assert path.read_bytes() == before
         rounded = dataclasses.replace(START, mu=START.mu + 1e-14)
-        fit(rounded, X, checkpoint=path, resume=True)
+        fit(rounded, X, checkpoint=resumed(path))
 
     def test_of_another_start_in_a_column_of_small_units(self, X, path):
         start = dataclasses.replace(START, mu=START.mu * [1e6, 1e-4], L_sigma=np.diag([1e6, 1e-4]))
@@ -408,12 +414,15 @@ class TestRefusals:
         fit(start, rows, max_iter=3, checkpoint=path)
         other = dataclasses.replace(start, mu=start.mu + np.array([0.0, 1e-9]))
         with pytest.raises(CheckpointError, match="another start: mu differs by 1e-05"):
-            fit(other, rows, checkpoint=path, resume=True)
+            fit(other, rows, checkpoint=resumed(path))
 
     def test_of_a_file_that_lacks_something(self, X, path):
         fit(START, X, max_iter=5, checkpoint=path)
         with np.load(path) as file:
             parts = {name: file[name] for name in file.files if name != "model.law"}
+        head = json.loads(str(parts["head"]))
+        head["arrays"].remove("model.law")
+        parts["head"] = np.array(json.dumps(head))
         with path.open("wb") as opened:
             np.savez(opened, **parts)
         self.refused(X, path, "checkpoint has no 'model.law'")
@@ -422,7 +431,12 @@ class TestRefusals:
         mu = np.array([0.1, 0.2])
         fit(make(NormalInverseGaussian), X, max_iter=5, checkpoint=path, fixed={"mu": mu})
         self.refused(X, path, "fixed is", fixed={"mu": mu + 1e-15})
-        fit(make(NormalInverseGaussian), X, checkpoint=path, resume=True, fixed={"mu": mu.tolist()})
+        fit(
+            make(NormalInverseGaussian),
+            X,
+            checkpoint=resumed(path),
+            fixed={"mu": mu.tolist()},
+        )
 
     def test_of_another_target(self, X, path):
         rules = [
@@ -431,7 +445,7 @@ class TestRefusals:
         ]
         fit(START, X, max_iter=5, checkpoint=path, eta_update=rules[0])
         self.refused(X, path, "eta_update is", eta_update=rules[1])
-        fit(START, X, checkpoint=path, resume=True, eta_update=rules[0])
+        fit(START, X, checkpoint=resumed(path), eta_update=rules[0])
 
     def test_of_settings_that_are_the_same(self):
         same = identity_of(RobbinsMonroUpdate(10))
@@ -447,12 +461,12 @@ class TestRefusals:
 
         expected = fit(START, whole(X), eta_update=Rule())
         fit(START, whole(X), max_iter=5, checkpoint=path, eta_update=Rule())
-        found = fit(START, whole(X), checkpoint=path, resume=True, eta_update=Rule())
+        found = fit(START, whole(X), checkpoint=resumed(path), eta_update=Rule())
         same_bits(found, expected)
 
     def test_of_a_file_that_is_there(self, X, path):
         path.write_text("precious")
-        with pytest.raises(FileExistsError, match="resume=True, or move it away"):
+        with pytest.raises(FileExistsError, match=r"resume=True\), or move it away"):
             fit(make(NormalInverseGaussian), X, checkpoint=path)
         assert path.read_text() == "precious"
 
@@ -461,10 +475,21 @@ class TestRefusals:
             fit(make(NormalInverseGaussian), X, checkpoint=path / "deeper")
 
     def test_of_settings_that_have_none(self):
-        with pytest.raises(ValueError, match="resume=True needs a checkpoint"):
-            BatchEMFitter(resume=True)
         with pytest.raises(ValueError, match="checkpoint needs n_init=1, got 3"):
             BatchEMFitter(checkpoint="x", n_init=3)
+
+    @pytest.mark.parametrize(
+        ("settings", "error", "match"),
+        [
+            ({"path": 3}, TypeError, "path must be a path, got 3"),
+            ({"path": "x", "every": 0}, ValueError, "every must be at least 1, got 0"),
+            ({"path": "x", "minutes": -1.0}, ValueError, "minutes must not be negative, got -1"),
+            ({"path": "x", "resume": 1}, TypeError, "resume must be True or False, got 1"),
+        ],
+    )
+    def test_of_bad_settings(self, settings, error, match):
+        with pytest.raises(error, match=match):
+            Checkpoint(**settings)
 
 
 def breaks_at(step):
@@ -496,7 +521,7 @@ class TestIncremental:
         expected = self.steps(rows, breaks_at(-1))
         with pytest.raises(KeyboardInterrupt):
             self.steps(rows, breaks_at(stop), checkpoint=path)
-        found = self.steps(rows, breaks_at(-1), checkpoint=path, resume=True)
+        found = self.steps(rows, breaks_at(-1), checkpoint=resumed(path))
         same_bits(found, expected)
         assert found.n_iter == 50
 
@@ -505,7 +530,7 @@ class TestIncremental:
         expected = self.steps(X, start=start)
         part = self.steps(X, start=start, max_steps=20, checkpoint=path)
         assert part.n_iter == 20
-        same_bits(self.steps(X, start=start, checkpoint=path, resume=True), expected)
+        same_bits(self.steps(X, start=start, checkpoint=resumed(path)), expected)
 
     @pytest.mark.parametrize("verbose", [0, 1])
     def test_of_few_rows_and_of_a_verbose_fit(self, X, path, verbose):
@@ -513,29 +538,29 @@ class TestIncremental:
         expected = self.steps(rows, breaks_at(-1), **settings)
         with pytest.raises(KeyboardInterrupt):
             self.steps(rows, breaks_at(22), checkpoint=path, **settings)
-        found = self.steps(rows, breaks_at(-1), checkpoint=path, resume=True, **settings)
+        found = self.steps(rows, breaks_at(-1), checkpoint=resumed(path), **settings)
         same_bits(found, expected)
         assert found.n_observations == 100.0
         assert len(found.log_likelihoods) == 10 * verbose
 
     def test_of_a_fit_that_is_over_is_that_fit(self, X, path):
         first = self.steps(whole(X), checkpoint=path, verbose=1)
-        again = self.steps(whole(X), checkpoint=path, resume=True, verbose=1)
+        again = self.steps(whole(X), checkpoint=resumed(path), verbose=1)
         same_bits(again, first)
         assert again.n_observations == first.n_observations
 
     def test_a_chunk_that_cannot_be_read_costs_no_step(self, X, path):
         expected = self.steps(whole(X))
         with pytest.raises(ReadError, match="chunk 3"):
-            self.steps(fails_in_pass(X, 3), checkpoint=path, checkpoint_every=1000)
-        same_bits(self.steps(whole(X), checkpoint=path, resume=True), expected)
+            self.steps(fails_in_pass(X, 3), checkpoint=Checkpoint(path, every=1000))
+        same_bits(self.steps(whole(X), checkpoint=resumed(path)), expected)
 
     @pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937])
     def test_of_any_generator(self, kind, X, path):
         keys = [np.random.Generator(kind(5)) for _ in range(3)]
         expected = self.steps(X, key=keys[0])
         self.steps(X, key=keys[1], checkpoint=path, max_steps=30)
-        found = self.steps(X, key=keys[2], checkpoint=path, resume=True)
+        found = self.steps(X, key=keys[2], checkpoint=resumed(path))
         same_bits(found, expected)
         assert keys[0].random() == keys[2].random()
 
@@ -543,13 +568,13 @@ class TestIncremental:
         self.steps(X, key=None, checkpoint=path, max_steps=30)
         other = path.with_suffix(".copy")
         other.write_bytes(path.read_bytes())
-        found = [self.steps(X, key=None, checkpoint=p, resume=True) for p in (path, other)]
+        found = [self.steps(X, key=None, checkpoint=resumed(p)) for p in (path, other)]
         same_bits(*found)
 
     def test_a_stream_goes_on_from_it(self, X, path):
         fitter = IncrementalEMFitter(checkpoint=path, max_steps=5)
         fitter.fit(START, X, key=0)
-        again = IncrementalEMFitter(checkpoint=path, max_steps=5, resume=True)
+        again = IncrementalEMFitter(checkpoint=resumed(path), max_steps=5)
         again.fit(START, X, key=0)
         one, other = (f.partial_fit(X[:50]).model for f in (fitter, again))
         np.testing.assert_array_equal(one.L_sigma, other.L_sigma)
@@ -563,7 +588,7 @@ class TestIncremental:
                 seen.append(path.exists())
                 return RobbinsMonroUpdate(2.0, 0.6)(previous, batch, number)
 
-        self.steps(X, Rule(), checkpoint=path, checkpoint_every=4, max_steps=6)
+        self.steps(X, Rule(), checkpoint=Checkpoint(path, every=4), max_steps=6)
         assert seen == [False] * 4 + [True] * 2
 
     def test_an_interrupt_amid_a_write_comes_through(self, X, path, monkeypatch):
@@ -584,13 +609,13 @@ class TestIncremental:
         with monkeypatch.context() as patch:
             patch.setattr(np, "savez", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                self.steps(X, checkpoint=path, checkpoint_every=5)
-        same_bits(self.steps(X, checkpoint=path, resume=True), expected)
+                self.steps(X, checkpoint=Checkpoint(path, every=5))
+        same_bits(self.steps(X, checkpoint=resumed(path)), expected)
 
     def test_refusals(self, X, path):
         self.steps(X, checkpoint=path, max_steps=20)
         before = path.read_bytes()
-        settings = {"checkpoint": path, "resume": True}
+        settings = {"checkpoint": resumed(path)}
         for keywords, match in (
             ({"key": 4}, "of another fit: key is"),
             ({"key": np.random.Generator(np.random.MT19937(3))}, "of another fit: key is"),
@@ -607,12 +632,10 @@ class TestIncremental:
         with pytest.raises(CheckpointError, match="rows are in memory there and in chunks here"):
             self.steps(whole(X), **settings)
         with pytest.raises(CheckpointError, match="tol is None there"):
-            fit(START, X, checkpoint=path, resume=True)
-        with pytest.raises(FileExistsError, match="resume=True, or move it away"):
+            fit(START, X, checkpoint=resumed(path))
+        with pytest.raises(FileExistsError, match=r"resume=True\), or move it away"):
             self.steps(X, checkpoint=path)
         assert path.read_bytes() == before
         path.write_bytes(before[: len(before) // 2])
         with pytest.raises(CheckpointError, match="is damaged"):
             self.steps(X, **settings)
-        with pytest.raises(ValueError, match="resume=True needs a checkpoint"):
-            IncrementalEMFitter(resume=True)

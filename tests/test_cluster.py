@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import make
 
-from nvmix import IncrementalEMFitter, NormalInverseGaussian, ReadError, VarianceGamma
+from nvmix import Checkpoint, IncrementalEMFitter, NormalInverseGaussian, ReadError, VarianceGamma
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.sources import source_of
 
@@ -54,7 +54,7 @@ def same_fit(found, expected, rtol=1e-10):
     assert found.status is expected.status
     assert (found.n_iter, found.n_observations) == (expected.n_iter, expected.n_observations)
     assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=rtol)
-    for one, other in zip(found.model.block, expected.model.block, strict=True):
+    for one, other in zip(found.model.normal, expected.model.normal, strict=True):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
     np.testing.assert_allclose(
         found.model.subordinator.gig, expected.model.subordinator.gig, rtol=rtol
@@ -105,9 +105,9 @@ def test_a_killed_worker_loses_nothing(client, X, start):
         return batch
 
     fitter, victims = BatchEMFitter(tol=0.0, max_iter=20, eta_update=killing), []
-    expected = fitter.run_on(start, data)
+    expected = fitter.run(start, data)
     victims.append(next(iter(pids.values())))
-    found = fitter.run_on(start, data)
+    found = fitter.run(start, data)
     assert not victims
     assert steps == 2 * list(range(20))
     np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
@@ -118,9 +118,9 @@ def test_a_killed_worker_loses_nothing(client, X, start):
 
 def test_a_fit_on_a_cluster_resumes(client, X, start, tmp_path):
     data, path = arrays.from_array(X, chunks=(4000, 3)), tmp_path / "fit.checkpoint"
-    expected = BatchEMFitter(tol=1e-8).run_on(start, data)
-    BatchEMFitter(tol=1e-8, max_iter=4, checkpoint=path).run_on(start, data)
-    found = BatchEMFitter(tol=1e-8, checkpoint=path, resume=True).run_on(start, data)
+    expected = BatchEMFitter(tol=1e-8).run(start, data)
+    BatchEMFitter(tol=1e-8, max_iter=4, checkpoint=path).run(start, data)
+    found = BatchEMFitter(tol=1e-8, checkpoint=Checkpoint(path, resume=True)).run(start, data)
     np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
 
 

@@ -21,9 +21,8 @@ from nvmix import (
     get_num_threads,
     set_num_threads,
 )
-from nvmix.backends.cpu import CPUBackend
+from nvmix.backends.cpu.backend import CPUBackend
 from nvmix.backends.cpu.kernels.gig import table as tables
-from nvmix.sources.observations import sample
 
 GAUGES = ["none", "det_sigma_one", "det_sigma_x", "a_eq_b"]
 
@@ -253,7 +252,7 @@ class TestEndings:
 
     def test_light_tails_never_end_in_nan(self, family):
         X = np.random.default_rng(1).uniform(-1.0, 1.0, (400, 2))
-        result = BatchEMFitter(max_iter=300).run(family.default_init(X), sample(X))
+        result = BatchEMFitter(max_iter=300).run(family.default_init(X), X)
         assert np.isfinite(result.log_likelihoods).all()
         assert np.isfinite(result.model.log_prob(X)).all()
         # The Gaussian limit is approached, and never passed.
@@ -265,7 +264,7 @@ class TestEndings:
         rng = np.random.default_rng(0)
         zeros = int(600 * share)
         x = np.concatenate([np.zeros(zeros), rng.standard_t(3, size=600 - zeros)])[:, None]
-        result = BatchEMFitter(max_iter=1000).run(family.default_init(x), sample(x))
+        result = BatchEMFitter(max_iter=1000).run(family.default_init(x), x)
         assert np.isfinite(result.log_likelihoods).all()
         assert np.isfinite(result.model.sigma()).all()
         if result.status in {Status.UNBOUNDED, Status.SINGULAR, Status.DEGENERATE}:
@@ -276,7 +275,7 @@ class TestEndings:
             # E[1/Y] asks for a b below the smallest double; the order stays.
             assert result.status is Status.CUSP
             assert result.model.subordinator.gig[0] == 1.0
-            by_steps = BatchEMFitter(max_iter=1000).run_on(family.default_init(x), lambda: [x])
+            by_steps = BatchEMFitter(max_iter=1000).run(family.default_init(x), lambda: [x])
             assert by_steps.log_likelihood == pytest.approx(result.log_likelihood, rel=1e-12)
 
     def test_statistics_that_are_not_finite(self, X):
@@ -297,10 +296,6 @@ class TestEndings:
         assert result.status is Status.VARIANCE_GAMMA_LIMIT
         assert result.converged
         assert result.model.b == 0.0
-
-
-def _data(X):
-    return sample(X)
 
 
 class TestStatistics:

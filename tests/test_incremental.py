@@ -25,10 +25,9 @@ from nvmix import (
     VarianceGamma,
     eta0_isotropic,
 )
-from nvmix.backends.types import Ending
 from nvmix.fitting.incremental.batches import Batches, generator_of_key
 from nvmix.foundation.statistics import EXPECTATIONS
-from nvmix.sources import Whole, source_of
+from nvmix.sources import ArraySource, source_of
 from nvmix.sources.prefetch import readers
 
 MODEL = make(NormalInverseGaussian)
@@ -38,7 +37,7 @@ START = NormalInverseGaussian.default_init(X)
 
 def assert_same(one, other):
     """The same bits."""
-    for x, y in zip(one.block, other.block, strict=True):
+    for x, y in zip(one.normal, other.normal, strict=True):
         np.testing.assert_array_equal(x, y)
     assert one.subordinator.gig == other.subordinator.gig
 
@@ -51,7 +50,7 @@ class TestBatches:
     @pytest.mark.parametrize(("n", "size"), [(10, 5), (10, 4), (10, 3), (7, 7), (5, 9), (3, 1)])
     def test_passes_meet_every_row_once(self, n, size):
         rows, size = np.arange(float(n))[:, None], min(size, n)
-        drawn = list(islice(Batches(Whole(rows), size, np.random.default_rng(0)), 6 * n))
+        drawn = list(islice(Batches(ArraySource(rows), size, np.random.default_rng(0)), 6 * n))
         assert {len(batch) for batch in drawn} == {size}
         passes = np.concatenate(drawn)[: n * (6 * n * size // n)].reshape(-1, n)
         np.testing.assert_array_equal(
@@ -61,7 +60,7 @@ class TestBatches:
 
     def test_they_are_copies(self):
         rows = np.zeros((4, 1))
-        next(iter(Batches(Whole(rows), 4, np.random.default_rng(0))))[:] = 1.0
+        next(iter(Batches(ArraySource(rows), 4, np.random.default_rng(0))))[:] = 1.0
         assert not rows.any()
 
 
@@ -187,7 +186,7 @@ class TestRecord:
         result = IncrementalEMFitter(max_steps=30, batch_size=64).fit(START, X, key=0)
         assert result.converged is None
         assert result.status is Status.STEPS_DONE
-        assert int(Ending.STEPS_DONE) == result.code == len(Ending) - 1
+        assert int(Status.STEPS_DONE) == result.code == len(Status) - 1
         assert "max_steps" in result.message
         assert result.n_iter == len(result.param_changes) == 30
         assert result.n_passes == 2
@@ -348,7 +347,7 @@ class TestStreams:
     def test_the_scale_of_a_long_stream_stays(self):
         """Free, |Sigma| would fall by e^-5 in so many steps, and mix gauges in the average."""
         fitter = IncrementalEMFitter(eta_update=EWMAUpdate(0.2), averaging=True)
-        for rows in islice(Batches(Whole(X), 32, np.random.default_rng(0)), 4000):
+        for rows in islice(Batches(ArraySource(X), 32, np.random.default_rng(0)), 4000):
             fitter.partial_fit(rows, model=None if fitter.n_steps else START)
         assert abs(fitter.model.log_det_sigma() - START.log_det_sigma()) < 0.5
         best = START.fit(X).model.marginal_log_likelihood(X)
@@ -388,7 +387,7 @@ def resampled(rows, size, rng):
 
 def reshuffled(X, size, rng):
     """Batches in which each pass meets every row once."""
-    return Batches(Whole(X), size, rng)
+    return Batches(ArraySource(X), size, rng)
 
 
 def mean_gaps(draw, averaging, passes, seeds=3):
@@ -460,9 +459,8 @@ class TestRate:
         ({"m_step_backend": None}, ValueError, "m_step_backend must be one of"),
         ({"m_step_method": "adam"}, ValueError, "m_step_method must be one of 'newton'"),
         ({"averaging": 1}, TypeError, "averaging must be True or False, got 1"),
-        ({"checkpoint": 3}, TypeError, "checkpoint must be a path or None, got 3"),
+        ({"checkpoint": 3}, TypeError, "checkpoint must be a Checkpoint, a path"),
         ({"eta_update": EWMAUpdate}, TypeError, "eta_update must be callable or None, and no cl"),
-        ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be at least 1, got 0"),
     ],
 )
 def test_bad_settings(keywords, error, match):
@@ -502,9 +500,9 @@ def test_bad_calls():
     fitter = IncrementalEMFitter(max_steps=2)
     with pytest.raises(ValueError, match="model must be given in the first call of partial_fit"):
         fitter.partial_fit(X)
-    with pytest.raises(TypeError, match="model must be a Model, got int"):
+    with pytest.raises(TypeError, match=r"model must be a model to start from, .* got int"):
         fitter.partial_fit(X, model=3)
-    with pytest.raises(TypeError, match="model must be a Model, got NoneType"):
+    with pytest.raises(TypeError, match=r"model must be a model to start from, .* got NoneType"):
         fitter.fit(None, X)
     with pytest.raises(ValueError, match=r"X must be finite, got nan at index \(7, 1\)"):
         fitter.fit(START, with_nan(X))

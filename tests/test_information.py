@@ -12,7 +12,7 @@ from nvmix import (
     NormalInverseGaussian,
     VarianceGamma,
 )
-from nvmix.backends.types import Gaussian
+from nvmix.backends.types import NormalParameters
 from nvmix.inference.information import observed_information
 from nvmix.inference.standard_errors import standard_errors
 
@@ -51,7 +51,7 @@ def _log_likelihood(v, model, X, cholesky=np.linalg.cholesky):
     # What is fixed stays a number, by which the family finds its limit.
     law = zip(model.subordinator.gig, model.fixed, strict=True)
     theta = tuple(next(free) if fixed is None else x for x, fixed in law)
-    block = Gaussian(v[:d], v[d : 2 * d], cholesky(v[place]))
+    block = NormalParameters(v[:d], v[d : 2 * d], cholesky(v[place]))
     return model.at(block, theta).log_prob(X).sum()
 
 
@@ -121,7 +121,7 @@ def test_units_of_the_data_are_those_of_the_errors(family, scale):
     X = model.rvs(2000, seed=4)
     A, c = scale * np.array([[2.0, 0.0], [-1.0, 3.0]]), scale * np.array([7.0, -3.0])
     theta = model.subordinator.gig
-    moved = model.at(Gaussian(A @ model.mu + c, A @ model.gamma, A @ model.L_sigma), theta)
+    moved = model.at(NormalParameters(A @ model.mu + c, A @ model.gamma, A @ model.L_sigma), theta)
     errors, there = standard_errors(model, X), standard_errors(moved, X @ A.T + c)
     for name in ("mu", "gamma"):
         place = [element.startswith(f"{name}[") for element in errors.names]
@@ -198,7 +198,7 @@ def test_a_held_order_of_the_wide_family_gives_the_errors_of_the_narrow_one():
     X = narrow.rvs(2000, seed=8)
     wide = GeneralizedHyperbolic(
         narrow.mu, narrow.gamma, narrow.L_sigma, make(GeneralizedHyperbolic).subordinator
-    ).at(narrow.block, narrow.subordinator.gig)
+    ).at(narrow.normal, narrow.subordinator.gig)
     errors, own = standard_errors(wide, X, held=("p",)), standard_errors(narrow, X)
     np.testing.assert_allclose(errors["gamma"], own["gamma"], rtol=1e-9)
     assert errors["b"] == pytest.approx(own["lam"], rel=1e-9)

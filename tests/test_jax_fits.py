@@ -11,7 +11,6 @@ from nvmix import (
     NormalInverseGaussian,
     Status,
 )
-from nvmix.sources.observations import sample
 
 pytestmark = needs_jax
 BOTH = {"e_step_backend": "jax", "m_step_backend": "jax"}
@@ -23,10 +22,7 @@ def X():
 
 
 def both(start, X, weights=None, **keywords):
-    data = sample(X)
-    return (
-        BatchEMFitter(**keywords, **backend).run(start, data, weights) for backend in ({}, BOTH)
-    )
+    return (BatchEMFitter(**keywords, **backend).run(start, X, weights) for backend in ({}, BOTH))
 
 
 def assert_same(here, there):

@@ -7,7 +7,7 @@ import pytest
 from conftest import make
 
 from nvmix import IncrementalEMFitter, NormalInverseGaussian
-from nvmix.fitting import progress as module
+from nvmix.fitting.report import progress as module
 from nvmix.fitting.report.forecast import Forecast
 from nvmix.fitting.report.progress import duration
 
@@ -52,7 +52,7 @@ def test_each_iteration_has_a_rate_and_the_time_left(X, capsys):
 
 
 def test_a_long_fit_says_where_it_is(X, capsys, monkeypatch):
-    monkeypatch.setattr(module, "_SILENCE", 0.0)
+    monkeypatch.setattr(module, "_INTERVAL", 0.0)
     start = NormalInverseGaussian.default_init(X)
     start.fit(lambda: np.array_split(X, 2), verbose=1)
     lines = capsys.readouterr().out.splitlines()
@@ -63,7 +63,7 @@ def test_a_long_fit_says_where_it_is(X, capsys, monkeypatch):
 
 
 def test_rows_are_counted_and_not_their_weights(X, capsys, monkeypatch):
-    monkeypatch.setattr(module, "_SILENCE", 0.0)
+    monkeypatch.setattr(module, "_INTERVAL", 0.0)
     start = NormalInverseGaussian.default_init(X)
     start.fit(lambda: np.array_split(X, 2), weights=np.full(len(X), 1e-3), verbose=1)
     assert "2000 of 4000 rows of a pass" in capsys.readouterr().out
@@ -76,7 +76,7 @@ def test_a_clock_that_stands_still_is_no_error(X, capsys, monkeypatch):
 
 
 def test_a_quiet_fit_is_quiet(X, capsys, monkeypatch):
-    monkeypatch.setattr(module, "_SILENCE", 0.0)
+    monkeypatch.setattr(module, "_INTERVAL", 0.0)
     NormalInverseGaussian.default_init(X).fit(lambda: np.array_split(X, 2))
     IncrementalEMFitter(max_steps=3).fit(make(NormalInverseGaussian), X, key=0)
     assert capsys.readouterr().out == ""

@@ -11,7 +11,7 @@ import pytest
 from conftest import chunks_of, make
 
 from nvmix import NormalInverseGaussian
-from nvmix.sources import Stream, source_of, starting_rows
+from nvmix.sources import ChunkedSource, source_of, starting_rows
 from nvmix.sources.prefetch import readers
 
 
@@ -33,8 +33,8 @@ class TestReading:
             last = chunk.number == len(read) - 1
             return [last or read[chunk.number + 1].wait(timeout=30.0)]
 
-        source = Stream(chunks, None, None, "raise", None, "chunks")
-        assert source.fold(work, operator.add) == [True] * 3
+        source = ChunkedSource(chunks, None, None, "raise", None, "chunks")
+        assert source.reduce(work, operator.add) == [True] * 3
 
     @pytest.mark.parametrize("fresh", [True, False])
     def test_holds_few_chunks_at_once(self, fresh):
@@ -47,9 +47,9 @@ class TestReading:
                 rows[:] = i
                 yield rows
 
-        source = Stream(chunks, None, None, "raise", None, "chunks")
+        source = ChunkedSource(chunks, None, None, "raise", None, "chunks")
         tracemalloc.start()
-        source.fold(lambda chunk: float(chunk.values.sum()), operator.add)
+        source.reduce(lambda chunk: float(chunk.values.sum()), operator.add)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert 2 * buffer.nbytes < most < 5 * buffer.nbytes
@@ -67,7 +67,7 @@ class TestReading:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            source_of(chunks_of(X)).fold(failing, operator.add)
+            source_of(chunks_of(X)).reduce(failing, operator.add)
         assert not readers
 
 
@@ -82,7 +82,7 @@ start = NormalInverseGaussian.from_classical(
     mu=[0.0], gamma=[0.1], sigma=[[1.0]], mu_ig=1.0, lam=1.0)
 X = start.rvs(3000, seed=0)
 fitter = BatchEMFitter(tol=0.0, acceleration="none", max_iter=10)
-fitter.run_on(start, lambda: [X])
+fitter.run(start, lambda: [X])
 random.seed(0)
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 interrupts = 0
@@ -90,12 +90,12 @@ while interrupts < 200:
     faulthandler.dump_traceback_later(30.0, exit=True)
     try:
         signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 0.02))
-        fitter.run_on(start, lambda: (X[i : i + 50] for i in range(0, 3000, 50)))
+        fitter.run(start, lambda: (X[i : i + 50] for i in range(0, 3000, 50)))
         signal.setitimer(signal.ITIMER_REAL, 0.0)
     except KeyboardInterrupt:
         interrupts += 1
 faulthandler.dump_traceback_later(30.0, exit=True)
-fitter.run_on(start, lambda: [X])
+fitter.run(start, lambda: [X])
 print("done")
 """
     command = [sys.executable, "-c", code]

@@ -14,7 +14,6 @@ from nvmix import (
     VarianceGamma,
 )
 from nvmix.datasets import load_crude_oil
-from nvmix.sources.observations import sample
 
 nasdaq = pytest.importorskip("arch.data.nasdaq", reason="arch is not installed")
 sp500 = pytest.importorskip("arch.data.sp500", reason="arch is not installed")
@@ -39,7 +38,7 @@ TIGHT = {"criterion": "likelihood", "tol": 1e-11, "max_iter": 2000}
 
 
 def fit(X, family, **keywords):
-    return BatchEMFitter(**{**TIGHT, **keywords}).run(family.default_init(X), sample(X))
+    return BatchEMFitter(**{**TIGHT, **keywords}).run(family.default_init(X), X)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -81,7 +80,7 @@ def test_no_optimizer_of_the_exact_likelihood_does_better(name):
             L = np.zeros((d, d))
             L[low] = x[3 * d : -1]
             L[np.diag_indices(d)] = np.exp(x[2 * d : 3 * d])
-            block = type(model.block)(x[:d].copy(), x[d : 2 * d].copy(), L)
+            block = type(model.normal)(x[:d].copy(), x[d : 2 * d].copy(), L)
             # One scale of Y is free: its shape moves with b alone.
             p, a, b = theta
             order = p * np.exp(x[-1]) if a == 0.0 else p

@@ -17,7 +17,6 @@ from nvmix import (
     get_num_threads,
     set_num_threads,
 )
-from nvmix.sources.observations import Data, sample
 
 TIGHT = {"criterion": "likelihood", "tol": 1e-12, "max_iter": 5000}
 
@@ -39,8 +38,8 @@ class TestWeights:
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-12)
         step, other_step = start.m_step(one), start.m_step(other)
         np.testing.assert_allclose(step.sigma(), other_step.sigma(), rtol=1e-10)
-        weighted = BatchEMFitter(**TIGHT).run(start, sample(X), weights.astype(float))
-        plain = BatchEMFitter(**TIGHT).run(start, sample(repeated))
+        weighted = BatchEMFitter(**TIGHT).run(start, X, weights.astype(float))
+        plain = BatchEMFitter(**TIGHT).run(start, repeated)
         np.testing.assert_allclose(weighted.model.sigma(), plain.model.sigma(), rtol=1e-5)
         difference = weighted.log_likelihood - plain.log_likelihood
         assert abs(difference) <= 1e-10 * abs(plain.log_likelihood)
@@ -150,7 +149,7 @@ def _is_a_maximum(result, X, held):
         L = model.L_sigma * (1.0 + np.array([[e[4], 0.0], [e[5], e[6]]]))
         order = p if model.fixed.p is not None or held & {"p", "alpha"} else p * (1.0 + e[7])
         theta = (order, a * (1.0 + e[8]), b * (1.0 + e[9]))
-        moved = model.at(type(model.block)(mu.copy(), gamma.copy(), L), theta)
+        moved = model.at(type(model.normal)(mu.copy(), gamma.copy(), L), theta)
         assert moved.log_prob(X).sum() <= result.log_likelihood + 1e-8
 
 
@@ -182,7 +181,7 @@ class TestMissingValues:
         rng = np.random.default_rng(1)
         for _ in range(10):
             e = 1e-3 * rng.standard_normal(6)
-            block = type(result.model.block)(
+            block = type(result.model.normal)(
                 result.model.mu + e[:3], result.model.gamma + e[3:], result.model.L_sigma.copy()
             )
             moved = result.model.at(block, result.model.subordinator.gig)
@@ -202,7 +201,7 @@ class TestMissingValues:
 
         backend = get_backend()
         eta = backend.e_step(
-            backend.place(holed[:1], missing=True), model.block, model.subordinator.gig
+            backend.place(holed[:1], missing=True), model.normal, model.subordinator.gig
         )
         inverse = 1.0 / y[near]
         assert eta.E_inv_Y == pytest.approx(inverse.mean(), rel=0.03)
@@ -245,7 +244,7 @@ class TestMany:
         for number in (1, 3):
             set_num_threads(number)
             for X, result in zip(sets, fit_many(sets, family), strict=True):
-                alone = BatchEMFitter().run(family.default_init(X), sample(X))
+                alone = BatchEMFitter().run(family.default_init(X), X)
                 np.testing.assert_array_equal(result.model.mu, alone.model.mu)
                 assert result.log_likelihood == alone.log_likelihood
                 assert result.n_passes == alone.n_passes
@@ -288,13 +287,13 @@ class TestBounded:
         X[closed] = 0.0
         for family in (VarianceGamma, GeneralizedHyperbolic):
             start = family.default_init(X)
-            result = BatchEMFitter(max_iter=1000).run(start, sample(X))
+            result = BatchEMFitter(max_iter=1000).run(start, X)
             assert result.status is Status.UNBOUNDED
             assert not result.converged
             assert set(closed) <= set(result.rows)
             assert "Rows at mu: " + str(closed[0]) in result.message
             bounded = BatchEMFitter(max_iter=1000, bounded=True, criterion="likelihood")
-            usable = bounded.run(start, sample(X))
+            usable = bounded.run(start, X)
             assert usable.converged
             assert usable.model.subordinator.gig[0] >= 1.5
             assert np.isfinite(usable.model.log_prob(X)).all()
@@ -306,10 +305,10 @@ class TestBounded:
         start = VarianceGamma.from_classical(
             mu=X[5], gamma=[0.0, 0.0], sigma=np.eye(2), alpha=0.3, beta=0.3
         )
-        result = BatchEMFitter(max_iter=1000).run(start, sample(X))
+        result = BatchEMFitter(max_iter=1000).run(start, X)
         assert result.status is Status.UNBOUNDED
         assert result.rows == (5,)
-        again = BatchEMFitter(max_iter=1000, bounded=True).run(start, sample(X))
+        again = BatchEMFitter(max_iter=1000, bounded=True).run(start, X)
         assert again.converged
 
     def test_where_the_bound_does_not_bind_it_changes_nothing(self, data):
@@ -348,7 +347,7 @@ def test_the_gaussian_limit(family):
     rng = np.random.default_rng(3)
     X = rng.uniform(-1.0, 1.0, size=(500, 1))
     result = BatchEMFitter(max_iter=2000, symmetric=True, criterion="likelihood").run(
-        family.default_init(X), sample(X)
+        family.default_init(X), X
     )
     assert result.status is Status.GAUSSIAN_LIMIT
     assert result.converged
@@ -363,7 +362,7 @@ def test_a_cusp_is_the_highest_one_nearby():
         mu=[0.1], gamma=[0.05], sigma=[[1.0]], alpha=0.8, beta=0.8
     ).rvs(400, seed=0)
     keywords = {"criterion": "likelihood", "tol": 1e-11, "max_iter": 2000}
-    result = BatchEMFitter(**keywords).run(VarianceGamma.default_init(X), Data(X, None))
+    result = BatchEMFitter(**keywords).run(VarianceGamma.default_init(X), X)
     assert result.status is Status.CUSP
     assert result.model.mu[0] == X[result.rows[0], 0]
     best = -np.inf
@@ -378,7 +377,7 @@ def test_data_without_an_interior_maximum_are_not_called_converged():
     X = np.random.default_rng(7).exponential(size=(500, 1))
     for acceleration in ("squarem", "anderson"):
         fitter = BatchEMFitter(criterion="likelihood", tol=1e-8, acceleration=acceleration)
-        result = fitter.run(NormalInverseGaussian.default_init(X), sample(X))
+        result = fitter.run(NormalInverseGaussian.default_init(X), X)
         assert not result.converged
         # Not the likelihood of rounding, either.
         expected = result.model.log_prob(X).sum()
@@ -393,8 +392,8 @@ def test_gh_starts_no_lower_than_its_special_cases():
     """
     X = np.random.default_rng(15).exponential(size=(500, 1))
     keywords = {"criterion": "likelihood", "tol": 1e-8}
-    special = BatchEMFitter(**keywords).run(Hyperbolic.default_init(X), sample(X))
-    wide = BatchEMFitter(**keywords).run(GeneralizedHyperbolic.default_init(X), sample(X))
+    special = BatchEMFitter(**keywords).run(Hyperbolic.default_init(X), X)
+    wide = BatchEMFitter(**keywords).run(GeneralizedHyperbolic.default_init(X), X)
     assert wide.log_likelihood >= special.log_likelihood - 1e-2
 
 

@@ -8,12 +8,15 @@ from scipy import stats
 
 from nvmix import (
     BatchEMFitter,
+    Comparison,
     GeneralizedHyperbolic,
     NormalInverseGamma,
     NormalInverseGaussian,
     VarianceGamma,
+    compare,
+    likelihood_ratio_test,
 )
-from nvmix.selection import FAMILIES, Comparison, compare, likelihood_ratio_test
+from nvmix.distributions.names import FAMILIES
 
 FITTING = {"max_iter": 5000, "tol": 1e-5}
 

@@ -5,7 +5,7 @@ import pytest
 from conftest import ROWS, chunks_of, make, needs_jax
 
 from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
-from nvmix.backends.source_e_step import PassedOver
+from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.sources import source_of, starting_rows
@@ -106,7 +106,7 @@ def same_fit(found, expected, rtol=1e-10):
     assert found.n_iter == expected.n_iter
     assert found.n_observations == pytest.approx(expected.n_observations, rel=1e-12)
     assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=rtol)
-    for one, other in zip(found.model.block, expected.model.block, strict=True):
+    for one, other in zip(found.model.normal, expected.model.normal, strict=True):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol)
     np.testing.assert_allclose(
         found.model.subordinator.gig, expected.model.subordinator.gig, rtol=rtol
@@ -130,8 +130,8 @@ class TestOneAnswer:
         part = X[:300] if size == 1 else X
         start = make(family, 3)
         fitter = BatchEMFitter(max_iter=5)
-        expected = fitter.run_on(start, part)
-        same_fit(fitter.run_on(start, chunks_of(part, size)), expected)
+        expected = fitter.run(start, part)
+        same_fit(fitter.run(start, chunks_of(part, size)), expected)
 
     def test_with_weights(self, X, tmp_path):
         omega = np.random.default_rng(0).uniform(0.0, 2.0, len(X))
@@ -207,9 +207,9 @@ class TestOneAnswer:
         X = np.concatenate([rng.standard_t(3, size=300), np.zeros(300)])[:, None]
         omega = np.concatenate([np.zeros(100), np.ones(500)])
         start, fitter = VarianceGamma.default_init(X), BatchEMFitter(max_iter=2000)
-        found = fitter.run_on(start, chunks_of(X, 100), omega)
+        found = fitter.run(start, chunks_of(X, 100), omega)
         assert found.status is Status.UNBOUNDED
-        assert fitter.run_on(start, X, omega).rows == found.rows
+        assert fitter.run(start, X, omega).rows == found.rows
 
     def test_of_a_record_batch_and_directories(self, X, tmp_path):
         batch = _table(X, tmp_path).to_batches()[0]
@@ -287,7 +287,7 @@ class TestOneAnswer:
         rng.shuffle(X)
         start = VarianceGamma.default_init(X)
         fitter = BatchEMFitter(max_iter=2000)
-        whole, parts = fitter.run_on(start, X), fitter.run_on(start, chunks_of(X, 100))
+        whole, parts = fitter.run(start, X), fitter.run(start, chunks_of(X, 100))
         assert whole.status is Status.UNBOUNDED
         assert parts.status is Status.UNBOUNDED
         assert parts.rows == whole.rows == tuple(np.flatnonzero(X[:, 0] == 0.0))
@@ -307,7 +307,7 @@ class TestOneAnswer:
         X = np.random.default_rng(3).uniform(-1.0, 1.0, (500, 1))
         start = NormalInverseGaussian.default_init(X)
         fitter = BatchEMFitter(max_iter=2000, symmetric=True, criterion="likelihood")
-        whole, parts = fitter.run_on(start, X), fitter.run_on(start, chunks_of(X, 90))
+        whole, parts = fitter.run(start, X), fitter.run(start, chunks_of(X, 90))
         assert whole.status is Status.GAUSSIAN_LIMIT
         assert parts.status is Status.GAUSSIAN_LIMIT
         np.testing.assert_allclose(parts.model.mean(), whole.model.mean(), atol=1e-12)
@@ -433,8 +433,8 @@ class TestErrors:
         narrow = X.copy()
         narrow[:, 1] = 1.0 + 1e-7 * X[:, 1]
         model = NormalInverseGaussian.default_init(narrow)
-        assert PassedOver(source_of(chunks_of(narrow)), "cpu").e_step(
-            make(NormalInverseGaussian, 3).block, model.subordinator.gig
+        assert EStep(source_of(chunks_of(narrow)))(
+            make(NormalInverseGaussian, 3).normal, model.subordinator.gig
         ).weight == len(X)
 
     def test_other_columns_are_refused(self, X, tmp_path):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from nvmix.backends.cpu.threads import _Pool
+from nvmix.foundation.threads import _Pool
 
 
 @pytest.fixture

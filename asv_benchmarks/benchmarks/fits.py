@@ -1,4 +1,4 @@
-"""Whole fits: time to convergence, iterations, likelihood reached and memory."""
+"""ArraySource fits: time to convergence, iterations, likelihood reached and memory."""
 
 import warnings
 from itertools import product

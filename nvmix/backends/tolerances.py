@@ -32,8 +32,8 @@ CAUTIOUS: Final = 4
 # Longest stride of SQUAREM at first, and the factor it grows by when it is taken.
 FIRST_STRIDE: Final = 4.0
 STRIDES: Final = 4.0
-# Iterations in a row that foretell a gain below tol, of a fit that has converged.
-QUIET: Final = 3
+# Iterations in a row whose predicted gain is below tol, after which a fit has converged.
+N_BELOW_TOL: Final = 3
 # A relative fall of the mean log-likelihood that is rounding.
 ROUNDING: Final = 1e-14
 # A relative fall in EM's own step that says that rounding rules the M-step.

@@ -1,29 +1,26 @@
-"""What a backend must do: a few coarse, fused operations on plain arrays."""
+"""Plain records that backends take and return."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.typing import FloatArray
 
-    import numpy as np
-
-    from nvmix.foundation.statistics import SufficientStatistics
-    from nvmix.foundation.typing import FloatArray
-
+# (p, a, b), and expectations in the order (E log Y, E 1/Y, E Y).
 GIGParameters: TypeAlias = tuple[float, float, float]
 # Gauges of the scale shared by Sigma and Y.
 GAUGES: Final = ("none", "det_sigma_one", "det_sigma_x", "a_eq_b")
-# Ways to extrapolate EM's iterations, and what tells that they have arrived.
+# Ways to extrapolate EM's iterations, and what a fit's convergence is measured by.
 ACCELERATIONS: Final = ("none", "squarem", "anderson")
 CRITERIA: Final = ("parameters", "likelihood")
 
 
 class Fixed(NamedTuple):
-    """Coordinates of GIG(p, a, b) that a family holds fixed; None is free.
+    """Coordinates of GIG(p, a, b) that are held fixed; None is free.
 
     Gamma is ``Fixed(b=0.0)``, inverse gamma ``Fixed(a=0.0)``, inverse Gaussian ``Fixed(p=-0.5)``.
     """
@@ -34,7 +31,7 @@ class Fixed(NamedTuple):
 
 
 class GIGStatus(IntEnum):
-    """How a GIG eta -> theta solve ended."""
+    """How a solve of GIG expectations for (p, a, b) ended: inside, on a boundary, or without."""
 
     INTERIOR = 0
     GAMMA = 1
@@ -44,67 +41,54 @@ class GIGStatus(IntEnum):
     NOT_CONVERGED = 5
 
 
-class Ending(IntEnum):
-    """How a fit ended, as loops note it; `nvmix.backends.status.Status` says what each means."""
-
-    CONVERGED = 0
-    VARIANCE_GAMMA_LIMIT = 1
-    SKEW_T_LIMIT = 2
-    GAUSSIAN_LIMIT = 3
-    CUSP = 4
-    MAX_ITER = 5
-    DEGENERATE = 6
-    NON_FINITE = 7
-    UNBOUNDED = 8
-    SINGULAR = 9
-    NO_SOLUTION = 10
-    NO_GAUGE = 11
-    STEPS_DONE = 12
-
-
-class Gaussian(NamedTuple):
-    """The normal block of a mixture: X | Y ~ N(mu + gamma Y, L L' Y).
-
-    Attributes
-    ----------
-    mu : (d,) array
-    gamma : (d,) array
-    L : (d, d) array
-        Lower triangular.
-    """
+class NormalParameters(NamedTuple):
+    """mu (d,), gamma (d,) and lower-triangular L (d, d) of X | Y ~ N(mu + gamma Y, L L' Y)."""
 
     mu: FloatArray
     gamma: FloatArray
     L: FloatArray
 
 
-class Restriction(NamedTuple):
-    """What an M-step holds beside the coordinates that its family fixes.
+class Constraints(NamedTuple):
+    """What an M-step holds fixed.
 
     Attributes
     ----------
+    fixed : Fixed
+        Coordinates of the subordinator's GIG, those that the family fixes included.
     mu : (d,) array or None
         Location, where it is held.
     symmetric : bool
         Whether gamma is held at 0.
     least_p : float
-        Bound of the order p from below.
+        Lower bound of the order p.
+    names : tuple of str
+        Parameters that are held beside those of the family.
     """
 
+    fixed: Fixed
     mu: FloatArray | None = None
     symmetric: bool = False
     least_p: float = -math.inf
+    names: tuple[str, ...] = ()
+
+    @property
+    def of_family_only(self) -> bool:
+        """Whether nothing is held but what the family fixes."""
+        return not self.names and self.least_p == -math.inf
+
+    def n_held(self, d: int) -> int:
+        """Number of free parameters that the names take away in d dimensions."""
+        return sum(d if name in ("mu", "gamma") else 1 for name in self.names)
 
 
-class Plan(NamedTuple):
+class EMOptions(NamedTuple):
     """What an EM loop is to do.
 
     Attributes
     ----------
-    fixed : Fixed
-        Coordinates of the subordinator's GIG that are held fixed.
-    restriction : Restriction
-        What else is.
+    constraints : Constraints
+        What the M-step holds fixed.
     method : str
         How eta -> theta is solved.
     rule : callable or None
@@ -114,11 +98,10 @@ class Plan(NamedTuple):
     max_iter : int
         Most iterations.
     tol : float
-        Parameter change, or gain of mean log-likelihood left, at which the fit is at rest.
+        Parameter change, or predicted gain of mean log-likelihood, below which a fit has converged.
     """
 
-    fixed: Fixed
-    restriction: Restriction
+    constraints: Constraints
     method: str
     rule: Callable[..., SufficientStatistics] | None
     acceleration: str
@@ -127,12 +110,12 @@ class Plan(NamedTuple):
     tol: float
 
 
-class Course(NamedTuple):
-    """A fit that has run: its last usable model and its histories, nan from n_iter on.
+class FitTrace(NamedTuple):
+    """Record of an EM loop: its last valid model and its histories, nan from n_iter on.
 
     Attributes
     ----------
-    block : Gaussian
+    normal : NormalParameters
         mu, gamma and L.
     theta : (3,) array
         p, a and b.
@@ -142,97 +125,21 @@ class Course(NamedTuple):
         Iterations done, and passes over the data that they took.
     log_likelihood : float
         Mean log-likelihood of the model.
-    ending : int
-        An `Ending`.
+    status : int
+        A `Status`.
     """
 
-    block: Gaussian
+    normal: NormalParameters
     theta: Any
     log_likelihoods: Any
     changes: Any
     n_iter: Any
     n_passes: Any
     log_likelihood: Any
-    ending: Any
+    status: Any
 
     @property
     def gig(self) -> GIGParameters:
         """(p, a, b) as numbers."""
         p, a, b = map(float, self.theta)
         return p, a, b
-
-
-class Backend(Protocol):
-    """Operations that a numerical backend provides.
-
-    Arguments are float64 arrays that the caller has validated; results are NumPy arrays. The
-    GIG(p, a, b) density is proportional to y^(p-1) exp(-(a y + b / y) / 2), with a = 0 or b = 0
-    standing for the inverse-gamma and gamma limits.
-    """
-
-    @property
-    def name(self) -> str:
-        """The name that `get_backend` knows."""
-
-    def place(
-        self,
-        X: Any,
-        device: Any = None,
-        weights: FloatArray | None = None,
-        *,
-        missing: bool = False,
-    ) -> Any:
-        """Put (n, d) observations, with their weights, where this backend works on them.
-
-        nan may stand for a missing value where the caller says so.
-        """
-
-    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(log K_v(z), K_{v+1}(z) / K_v(z)), elementwise on equal shapes."""
-
-    def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
-        """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z), elementwise on equal shapes."""
-
-    def gig_law(self, theta: GIGParameters) -> tuple[float, float, float, float]:
-        """(lnZ, E log Y, E 1/Y, E Y) of one law."""
-
-    def gig_moments(
-        self, p: FloatArray, a: FloatArray, b: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """(lnZ, E log Y, E 1/Y, E Y), elementwise on equal shapes."""
-
-    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
-        """(3, 3) covariance of (log Y, 1/Y, Y): the Fisher information of natural parameters."""
-
-    def gig_fit(
-        self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
-    ) -> tuple[GIGParameters, GIGStatus]:
-        """Solve (E log Y, E 1/Y, E Y) = eta for (p, a, b) over the free coordinates.
-
-        The maximum-likelihood equations of the family: where eta lies outside the image of the
-        interior, the boundary law that maximises theta . eta - A(theta). A statistic that belongs
-        to a coordinate fixed at zero is ignored and may be nan.
-        """
-
-    def log_prob(self, X: Any, block: Gaussian, theta: GIGParameters) -> FloatArray:
-        """(n,) log-densities of placed (n, d) observations."""
-
-    def e_step(self, X: Any, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
-        """Posterior expectations summed over placed (n, d) observations, in the block's frame."""
-
-
-class Looper(Protocol):
-    """What runs a whole EM fit by itself, where the data are."""
-
-    def place(self, X: Any, device: Any = None, weights: FloatArray | None = None) -> Any:
-        """Put (n, d) observations, with their weights, where the fit is to run."""
-
-    def fit(self, X: Any, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
-        """Fit placed observations from a starting model; under a trace, the course is traced."""
-
-
-class Sampler(Protocol):
-    """What draws GIG variates from a NumPy generator."""
-
-    def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
-        """(n,) independent variates; a = 0 or b = 0 draw the gamma limits."""

@@ -1,4 +1,4 @@
-"""Subordinators, the normal mixture model and its families."""
+"""The families, and the laws of their mixing variable."""
 
 from nvmix.distributions.families import (
     GeneralizedHyperbolic,
@@ -9,12 +9,7 @@ from nvmix.distributions.families import (
 )
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.mixture.subordinator import Subordinator
-from nvmix.mixture.subordinators import (
-    GIG,
-    Gamma,
-    InverseGamma,
-    InverseGaussian,
-)
+from nvmix.mixture.subordinators import GIG, Gamma, InverseGamma, InverseGaussian
 
 __all__ = [
     "GIG",

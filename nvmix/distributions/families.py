@@ -1,45 +1,49 @@
-"""The named families: each binds a subordinator to `NormalMixture` and names its parameters."""
+"""The named families: each names the law of Y, its parameters, and a start."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
 from nvmix.backends import get_backend
-from nvmix.backends.types import Fixed
+from nvmix.backends.types import Fixed, GIGParameters
 from nvmix.distributions.normal_mixture import NormalMixture
-from nvmix.distributions.starts import fitted, likeliest
-from nvmix.foundation.validation import vector
-from nvmix.mixture.subordinators import (
-    GIG,
-    Gamma,
-    InverseGamma,
-    InverseGaussian,
-)
-from nvmix.sources.factory import starting_rows
-
-if TYPE_CHECKING:
-    from nvmix.backends.types import GIGParameters
-    from nvmix.fitting.starts.moments import SampleMoments
-    from nvmix.mixture.subordinator import Subordinator
+from nvmix.distributions.starts import likeliest, short_fits
+from nvmix.fitting.starts.moments import MomentMatch
+from nvmix.mixture.em_maps import Mixture
+from nvmix.mixture.subordinator import Subordinator
+from nvmix.mixture.subordinators import GIG, Gamma, InverseGamma, InverseGaussian
+from nvmix.sources.source import ArraySource
 
 # Iterations of the generalized hyperbolic that starts a variance gamma, and the largest alpha of
 # such a start.
-_SMOOTHING_STEPS = 10
-_NARROWEST = 20.0
+_SMOOTHING_STEPS: Final = 10
+_LARGEST_ALPHA: Final = 20.0
 # Iterations of each special case, and of the generalized hyperbolic from each, that start a
 # generalized hyperbolic.
-_SPECIAL_STEPS = 200
-_WIDE_STEPS = 20
+_SPECIAL_STEPS: Final = 200
+_WIDE_STEPS: Final = 20
+
+
+def _of_law(name: str, doc: str) -> Any:
+    """Read-only attribute: the parameter of that name of the law of Y."""
+    return property(lambda model: model.subordinator.parameters[name], doc=doc)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VarianceGamma(NormalMixture):
     """Variance gamma: Y ~ Gamma(alpha, beta), GIG(alpha, 2 beta, 0).
 
-    The density is infinite at mu when alpha <= d / 2. See `NormalMixture` for the attributes.
+    ``from_classical`` takes mu, gamma, sigma, alpha and beta, shape and rate of Y, positive. The
+    density is infinite at mu when alpha <= d / 2. See `NormalMixture` for the attributes.
+
+    Notes
+    -----
+    Where alpha < d / 2 + 1 every row of the data near mu attracts mu. ``default_init`` therefore
+    fits a generalized hyperbolic, which has no such cusps, for a few iterations, and then makes its
+    Y a gamma law.
 
     References
     ----------
@@ -56,85 +60,29 @@ class VarianceGamma(NormalMixture):
     """
 
     _subordinator_type: ClassVar[type[Subordinator]] = Gamma
+    law_names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+    alpha = _of_law("alpha", "Shape of the gamma law of Y.")
+    beta = _of_law("beta", "Rate of the gamma law of Y.")
 
     @classmethod
-    def from_classical(cls, *, mu: Any, gamma: Any, sigma: Any, alpha: float, beta: float) -> Self:
-        """Make the model from classical parameters.
-
-        Parameters
-        ----------
-        mu, gamma : (d,) array_like
-            Location and skewness.
-        sigma : (d, d) array_like
-            Scale, symmetric positive definite.
-        alpha, beta : float
-            Shape and rate of the gamma law of Y, positive.
-
-        Returns
-        -------
-        VarianceGamma
-            The model.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter is outside its domain.
-        """
-        return cls._make(mu, gamma, sigma, Gamma(alpha, beta))
-
-    @classmethod
-    def default_init(cls, X: Any, *, missing: str = "raise") -> Self:
-        """Starting model: a short generalized hyperbolic fit with its Y made a gamma law.
-
-        Where alpha < d / 2 + 1 every row of the data near mu holds mu fast. The generalized
-        hyperbolic, which has no such cusps, first takes mu to where it belongs.
-
-        Parameters
-        ----------
-        X : (n, d) array_like or source
-            Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
-            most, evenly spaced, make the start, fewer of more than 32 columns, without weights.
-        missing : {"raise", "em"}
-            Whether nan is refused, or left out with its row.
-
-        Returns
-        -------
-        VarianceGamma
-            A model to start a fit from.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X is not an array of n > d finite real rows, or has constant or collinear columns.
-        """
-        data = starting_rows(X, missing)
-        start = NormalInverseGaussian.default_init(data.values)
+    def _start(cls, rows: ArraySource) -> Self:
+        start = NormalInverseGaussian._start(rows._replace(columns=None))  # noqa: SLF001
         wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
-        smooth = fitted([wide], data.values, max_iter=_SMOOTHING_STEPS)[0]
+        smooth = short_fits([wide], rows, _SMOOTHING_STEPS)[0]
         log_y, _, y = smooth.subordinator.gig_expectations
         law = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
-        if law.alpha > _NARROWEST:
-            law = Gamma(_NARROWEST, _NARROWEST / y)
-        return cls(smooth.mu, smooth.gamma, smooth.L_sigma, law, data.columns)
-
-    @property
-    def alpha(self) -> float:
-        """Shape of the gamma law of Y."""
-        return self.subordinator.parameters["alpha"]
-
-    @property
-    def beta(self) -> float:
-        """Rate of the gamma law of Y."""
-        return self.subordinator.parameters["beta"]
+        if law.alpha > _LARGEST_ALPHA:
+            law = Gamma(_LARGEST_ALPHA, _LARGEST_ALPHA / y)
+        return cls(smooth.mu, smooth.gamma, smooth.L_sigma, law, rows.columns)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NormalInverseGamma(NormalMixture):
     """GH skew-t: Y ~ InverseGamma(alpha, beta), GIG(-alpha, 0, 2 beta).
 
-    With gamma = 0 it is Student's t with 2 alpha degrees of freedom. The Bayesian prior of the
-    same name, a law of a mean and a variance, is something else. See `NormalMixture` for the
-    attributes.
+    ``from_classical`` takes mu, gamma, sigma, alpha and beta, shape and scale of Y, positive. With
+    gamma = 0 it is Student's t with 2 alpha degrees of freedom. The Bayesian prior of the same
+    name, a law of a mean and a variance, is something else. See `NormalMixture` for the attributes.
 
     References
     ----------
@@ -151,53 +99,22 @@ class NormalInverseGamma(NormalMixture):
     """
 
     _subordinator_type: ClassVar[type[Subordinator]] = InverseGamma
+    law_names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
+    alpha = _of_law("alpha", "Shape of the inverse gamma law of Y.")
+    beta = _of_law("beta", "Scale of the inverse gamma law of Y.")
 
     @classmethod
-    def from_classical(cls, *, mu: Any, gamma: Any, sigma: Any, alpha: float, beta: float) -> Self:
-        """Make the model from classical parameters.
-
-        Parameters
-        ----------
-        mu, gamma : (d,) array_like
-            Location and skewness.
-        sigma : (d, d) array_like
-            Scale, symmetric positive definite.
-        alpha, beta : float
-            Shape and scale of the inverse gamma law of Y, positive.
-
-        Returns
-        -------
-        NormalInverseGamma
-            The model.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter is outside its domain.
-        """
-        return cls._make(mu, gamma, sigma, InverseGamma(alpha, beta))
-
-    @classmethod
-    def _moment_start(cls, moments: SampleMoments, d: int) -> GIGParameters:  # noqa: ARG003
-        alpha = 2.0 + 1.0 / moments.mixing
+    def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
+        alpha = 2.0 + 1.0 / moments.variance
         return -alpha, 0.0, 2.0 * (alpha - 1.0)
-
-    @property
-    def alpha(self) -> float:
-        """Shape of the inverse gamma law of Y."""
-        return self.subordinator.parameters["alpha"]
-
-    @property
-    def beta(self) -> float:
-        """Scale of the inverse gamma law of Y."""
-        return self.subordinator.parameters["beta"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NormalInverseGaussian(NormalMixture):
     """Normal-inverse Gaussian: Y ~ InverseGaussian(mu_ig, lam), GIG(-1/2, lam / mu_ig^2, lam).
 
-    See `NormalMixture` for the attributes.
+    ``from_classical`` takes mu, gamma, sigma, mu_ig and lam, mean and shape of Y, positive. See
+    `NormalMixture` for the attributes.
 
     References
     ----------
@@ -216,53 +133,29 @@ class NormalInverseGaussian(NormalMixture):
     """
 
     _subordinator_type: ClassVar[type[Subordinator]] = InverseGaussian
+    law_names: ClassVar[tuple[str, ...]] = ("mu_ig", "lam")
+    mu_ig = _of_law("mu_ig", "Mean of the inverse Gaussian law of Y.")
+    lam = _of_law("lam", "Shape of the inverse Gaussian law of Y.")
 
     @classmethod
-    def from_classical(cls, *, mu: Any, gamma: Any, sigma: Any, mu_ig: float, lam: float) -> Self:
-        """Make the model from classical parameters.
-
-        Parameters
-        ----------
-        mu, gamma : (d,) array_like
-            Location and skewness.
-        sigma : (d, d) array_like
-            Scale, symmetric positive definite.
-        mu_ig, lam : float
-            Mean and shape of the inverse Gaussian law of Y, positive.
-
-        Returns
-        -------
-        NormalInverseGaussian
-            The model.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter is outside its domain.
-        """
-        return cls._make(mu, gamma, sigma, InverseGaussian(mu_ig, lam))
-
-    @classmethod
-    def _moment_start(cls, moments: SampleMoments, d: int) -> GIGParameters:  # noqa: ARG003
-        return -0.5, 1.0 / moments.mixing, 1.0 / moments.mixing
-
-    @property
-    def mu_ig(self) -> float:
-        """Mean of the inverse Gaussian law of Y."""
-        return self.subordinator.parameters["mu_ig"]
-
-    @property
-    def lam(self) -> float:
-        """Shape of the inverse Gaussian law of Y."""
-        return self.subordinator.parameters["lam"]
+    def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
+        return -0.5, 1.0 / moments.variance, 1.0 / moments.variance
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GeneralizedHyperbolic(NormalMixture):
     """Generalized hyperbolic: Y ~ GIG(p, a, b).
 
-    The limits b = 0 (variance gamma) and a = 0 (GH skew-t) belong to the family, and a fit may
-    end there. See `NormalMixture` for the attributes.
+    ``from_classical`` takes mu, gamma, sigma, and p, a and b of Y: a and b nonnegative, a = 0 needs
+    p < 0, b = 0 needs p > 0. The limits b = 0 (variance gamma) and a = 0 (GH skew-t) belong to the
+    family, and a fit may end there. See `NormalMixture` for the attributes.
+
+    Notes
+    -----
+    ``default_init`` takes the likeliest of short fits from the fitted special cases. The likelihood
+    never falls, so that a fit from there ends at least as high as the fits of
+    `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and `Hyperbolic` from their own
+    starts, to the rows that make the start. It costs those four fits.
 
     References
     ----------
@@ -279,96 +172,32 @@ class GeneralizedHyperbolic(NormalMixture):
     """
 
     _subordinator_type: ClassVar[type[Subordinator]] = GIG
+    law_names: ClassVar[tuple[str, ...]] = ("p", "a", "b")
+    p = _of_law("p", "Order of the GIG law of Y.")
+    a = _of_law("a", "Coefficient of -y / 2 in the exponent of the GIG law of Y.")
+    b = _of_law("b", "Coefficient of -1 / (2 y) in the exponent of the GIG law of Y.")
 
     @classmethod
-    def from_classical(
-        cls, *, mu: Any, gamma: Any, sigma: Any, p: float, a: float, b: float
-    ) -> Self:
-        """Make the model from classical parameters.
-
-        Parameters
-        ----------
-        mu, gamma : (d,) array_like
-            Location and skewness.
-        sigma : (d, d) array_like
-            Scale, symmetric positive definite.
-        p : float
-            Order of the GIG law of Y.
-        a, b : float
-            Its other parameters, nonnegative: a = 0 needs p < 0, b = 0 needs p > 0.
-
-        Returns
-        -------
-        GeneralizedHyperbolic
-            The model.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter is outside its domain.
-        """
-        return cls._make(mu, gamma, sigma, GIG(p, a, b))
-
-    @classmethod
-    def default_init(cls, X: Any, *, missing: str = "raise") -> Self:
-        """Starting model: the likeliest of short fits from the fitted special cases.
-
-        The likelihood never falls, so that a fit from here ends at least as high as the fits of
-        `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and `Hyperbolic` from their
-        own starts, to the rows that make the start. It costs those four fits.
-
-        Parameters
-        ----------
-        X : (n, d) array_like or source
-            Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
-            most, evenly spaced, make the start, fewer of more than 32 columns, without weights.
-        missing : {"raise", "em"}
-            Whether nan is refused, or left out with its row.
-
-        Returns
-        -------
-        GeneralizedHyperbolic
-            A model to start a fit from.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X is not an array of n > d finite real rows, or has constant or collinear columns.
-        """
-        data = starting_rows(X, missing)
+    def _start(cls, rows: ArraySource) -> Self:
         special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
-        starts = [family.default_init(data.values) for family in special]
-        fits = fitted(starts, data.values, max_iter=_SPECIAL_STEPS)
+        starts = [family._start(rows) for family in special]  # noqa: SLF001
+        fits = short_fits(starts, rows, _SPECIAL_STEPS)
         wide = [cls._widened(model) for model in fits]
-        best = likeliest([*fitted(wide, data.values, max_iter=_WIDE_STEPS), *wide], data.values)
-        return replace(best, columns=data.columns)
+        best = likeliest([*short_fits(wide, rows, _WIDE_STEPS), *wide], rows.values)
+        return replace(best, columns=rows.columns)
 
     @classmethod
-    def _widened(cls, model: NormalMixture) -> Self:
-        """Return the same law as a member of this family."""
+    def _widened(cls, model: Mixture) -> Self:
+        """The same law as a member of this family."""
         return cls(model.mu, model.gamma, model.L_sigma, GIG(*model.subordinator.gig))
-
-    @property
-    def p(self) -> float:
-        """Order of the GIG law of Y."""
-        return self.subordinator.parameters["p"]
-
-    @property
-    def a(self) -> float:
-        """Coefficient of -y / 2 in the exponent of the GIG law of Y."""
-        return self.subordinator.parameters["a"]
-
-    @property
-    def b(self) -> float:
-        """Coefficient of -1 / (2 y) in the exponent of the GIG law of Y."""
-        return self.subordinator.parameters["b"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Hyperbolic(NormalMixture):
     """Hyperbolic: Y ~ GIG((d + 1) / 2, a, b), the generalized hyperbolic with linear log-tails.
 
-    See `NormalMixture` for the attributes.
+    ``from_classical`` takes mu, gamma, sigma, and a and b of Y, a positive and b nonnegative. See
+    `NormalMixture` for the attributes.
 
     References
     ----------
@@ -384,55 +213,22 @@ class Hyperbolic(NormalMixture):
     """
 
     _subordinator_type: ClassVar[type[Subordinator]] = GIG
+    law_names: ClassVar[tuple[str, ...]] = ("a", "b")
+    p = _of_law("p", "Order of the GIG law of Y, (d + 1) / 2.")
+    a = _of_law("a", "Coefficient of -y / 2 in the exponent of the GIG law of Y.")
+    b = _of_law("b", "Coefficient of -1 / (2 y) in the exponent of the GIG law of Y.")
 
     @classmethod
-    def from_classical(cls, *, mu: Any, gamma: Any, sigma: Any, a: float, b: float) -> Self:
-        """Make the model from classical parameters.
-
-        Parameters
-        ----------
-        mu, gamma : (d,) array_like
-            Location and skewness.
-        sigma : (d, d) array_like
-            Scale, symmetric positive definite.
-        a, b : float
-            Parameters of the GIG law of Y: a positive, b nonnegative.
-
-        Returns
-        -------
-        Hyperbolic
-            The model.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter is outside its domain.
-        """
-        p = 0.5 * (vector("mu", mu).size + 1)
-        return cls._make(mu, gamma, sigma, GIG(p, a, b))
+    def _subordinator(cls, d: int, **law: float) -> Subordinator:
+        return GIG(0.5 * (d + 1), **law)
 
     @classmethod
     def _fixed(cls, d: int) -> Fixed:
         return Fixed(p=0.5 * (d + 1))
 
     @classmethod
-    def _moment_start(cls, moments: SampleMoments, d: int) -> GIGParameters:
+    def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:
         p = 0.5 * (d + 1)
         # E[Y] E[1/Y] - 1 reaches 1 / (p - 1) at b = 0; start well inside.
-        spread = min(moments.mixing, 0.5 / (p - 1.0)) if p > 1.0 else moments.mixing
+        spread = min(moments.variance, 0.5 / (p - 1.0)) if p > 1.0 else moments.variance
         return get_backend().gig_fit((np.nan, 1.0 + spread, 1.0), Fixed(p=p), "newton", None)[0]
-
-    @property
-    def p(self) -> float:
-        """Order of the GIG law of Y, (d + 1) / 2."""
-        return self.subordinator.parameters["p"]
-
-    @property
-    def a(self) -> float:
-        """Coefficient of -y / 2 in the exponent of the GIG law of Y."""
-        return self.subordinator.parameters["a"]
-
-    @property
-    def b(self) -> float:
-        """Coefficient of -1 / (2 y) in the exponent of the GIG law of Y."""
-        return self.subordinator.parameters["b"]

@@ -2,62 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Sequence
+from typing import Final, TypeVar, cast
 
 import numpy as np
 
 from nvmix.fitting.em import BatchEMFitter
-from nvmix.sources.observations import Data
+from nvmix.foundation.typing import FloatArray
+from nvmix.mixture.em_maps import Mixture
+from nvmix.sources.source import ArraySource
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.foundation.typing import FloatArray
-
-M = TypeVar("M", bound="NormalMixture")
+M = TypeVar("M", bound=Mixture)
 
 # Relative difference of likelihoods that is rounding.
-_TIE = 1e-12
+_TIE: Final = 1e-12
 
 
-def fitted(starts: Sequence[M], X: FloatArray, max_iter: int) -> list[M]:
-    """Fit from every start to nearly the last digit; fits at a singularity are left out.
+def short_fits(starts: Sequence[M], rows: ArraySource, max_iter: int) -> list[M]:
+    """Models fitted from every start, except those that ended at a singularity.
 
-    Parameters
-    ----------
-    starts : sequence of NormalMixture
-        Starting models, of any families.
-    X : (n, d) array
-        Validated observations.
-    max_iter : int
-        Most iterations of each.
-
-    Returns
-    -------
-    list of NormalMixture
-        The fitted models that converged or ran out of iterations; all starts where none did.
+    Fits go on until the likelihood settles to nearly the last digit, or max_iter. Of no usable fit
+    the starts are returned.
     """
     fitter = BatchEMFitter(max_iter=max_iter, criterion="likelihood")
-    results = [fitter.run(start, Data(X, None)) for start in starts]
+    unnamed = rows._replace(columns=None)
+    results = [fitter.run_source(start, unnamed) for start in starts]
     return [cast("M", result.model) for result in results if result.usable] or list(starts)
 
 
 def likeliest(models: Sequence[M], X: FloatArray) -> M:
-    """Return the first model whose likelihood is the highest, but for rounding.
-
-    Parameters
-    ----------
-    models : sequence of NormalMixture
-        Models, at least one with a finite likelihood.
-    X : (n, d) array
-        Validated observations.
-
-    Returns
-    -------
-    NormalMixture
-        One of them.
-    """
+    """The first model whose likelihood is the highest, but for rounding."""
     values = np.array([model.marginal_log_likelihood(X) for model in models])
     values = np.where(np.isfinite(values), values, -np.inf)
     best = values.max()

@@ -1,64 +1,60 @@
-"""Batch EM: the fitter and what it can be told; incremental EM is in `incremental`."""
+"""Batch EM: the fitter and its settings; incremental EM is in `nvmix.fitting.incremental`."""
 
 from __future__ import annotations
 
 import math
+import os
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import numpy as np
 
 from nvmix.backends import ACCELERATIONS, BACKENDS, CRITERIA, GAUGES, M_STEP_METHODS
-from nvmix.backends.types import Plan
-from nvmix.fitting.checkpoints.checkpoint import check_resumable, checkpoint_of
-from nvmix.fitting.engine.constraints import Holding, holding, restricted
-from nvmix.fitting.engine.run import Fit, on_host
+from nvmix.backends.types import Constraints, EMOptions
+from nvmix.fitting.checkpoints.checkpoint import Checkpoint, optional_checkpoint
+from nvmix.fitting.checkpoints.file import checkpoint_file
+from nvmix.fitting.engine.constraints import constrained, constraints_of
+from nvmix.fitting.engine.run import FitRun
 from nvmix.fitting.incremental.fitter import IncrementalEMFitter
-from nvmix.fitting.model import Model
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.report.forecast import Forecast
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.shrinkage import has_target
 from nvmix.fitting.rules.updates import EtaUpdate, IdentityUpdate
-from nvmix.fitting.starts.moments import random_parts
+from nvmix.fitting.settings import check_settings, check_start
+from nvmix.fitting.starts.moments import random_subsets
 from nvmix.foundation.arrays import traced
 from nvmix.foundation.validation import (
     boolean,
-    instance,
     integer,
     mapping,
     nonnegative,
     one_of,
     optional_callable,
-    optional_path,
 )
+from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import check_gauge
-from nvmix.sources.factory import source_of
-from nvmix.sources.observations import MISSING, Data, row_weights, sample
-from nvmix.sources.source import Whole
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
-
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.foundation.typing import FloatArray
-    from nvmix.sources.source import Source
+from nvmix.sources.factory import sample_source
+from nvmix.sources.observations import MISSING
+from nvmix.sources.source import ArraySource, Source
 
 __all__ = ["BatchEMFitter", "EMResult", "IncrementalEMFitter"]
 
-ALGORITHMS = ("em", "mcecm")
+ALGORITHMS: Final = ("em", "mcecm")
 # tol where none is given: of parameter changes, and of gains of mean log-likelihood.
-_TOL = {"parameters": 1e-4, "likelihood": 1e-9}
-# Settings that a fit must share with the one that it goes on from.
-_DECISIVE = (
+_TOL: Final = {"parameters": 1e-4, "likelihood": 1e-9}
+# Settings that a fit must share with the one whose checkpoint it goes on from.
+_DECISIVE: Final = (
     "tol", "criterion", "acceleration", "algorithm", "fixed", "symmetric", "bounded", "missing",
     "eta_update", "e_step_backend", "m_step_backend", "m_step_method",
 )  # fmt: skip
-# Iterations that make a random start of a random part of the rows.
-_START_STEPS = 10
+# Iterations between two writes of a checkpoint that does not say.
+_CHECKPOINT_EVERY: Final = 10
+# Iterations that make a random start from a random subset of the rows.
+_START_STEPS: Final = 10
 
 
 class BatchEMFitter:
@@ -84,8 +80,8 @@ class BatchEMFitter:
     tol : float or None
         What the criterion is compared with; None is 1e-4 for "parameters", 1e-9 for "likelihood".
     verbose : int
-        0 prints nothing, 1 a start and an end line, and every 10 seconds where a fit is, 2 a row
-        per iteration too, with the rows passed per second and an estimate of the time left.
+        0 prints nothing, 1 a start and an end line, and a line every 10 seconds, 2 a row per
+        iteration too, with the rows read per second and an estimate of the time left.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         Gauge of the scale shared by Sigma and Y: free, \|Sigma\| = 1, \|Sigma\| as in the starting
         model, or a GIG with a = b. The law of X is the same in each.
@@ -99,8 +95,8 @@ class BatchEMFitter:
         How steps are extrapolated: by Anderson acceleration over the last 5, by SQUAREM, or not at
         all. "auto" is "anderson" wherever it can be, that is with `IdentityUpdate` and "em".
     criterion : {"parameters", "likelihood"}
-        A fit has converged when an iteration's parameter change is below tol, or when the mean
-        log-likelihood that is left to gain, as its iterations foretell, is.
+        A fit has converged when an iteration's parameter change is below tol, or when the gain of
+        mean log-likelihood that is predicted from the last iterations is.
     algorithm : {"em", "mcecm"}
         Whether an iteration maximises over everything at once, or over the law of Y after an
         E-step of its own.
@@ -116,28 +112,16 @@ class BatchEMFitter:
         Whether nan is refused, or stands for a missing value, at random, over which the E-step
         takes exact conditional expectations.
     n_init : int
-        Starts: the model given, and fits to random subsets of the rows, which are in memory. The
-        likeliest end is kept.
+        Starts: the model given, and fits to random subsets of the rows, which must be in memory.
+        The likeliest end is kept.
     seed : int, numpy.random.Generator or None
         Source of the subsets.
-    checkpoint : path or None
-        File that holds where the fit stands, written at once or not at all: every so often, at the
-        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts the fit. With
-        one that is there a fit begins under ``resume=True`` only. A fit with a checkpoint goes step
-        by step, which for few rows in memory changes the last digits.
-    checkpoint_every : int
-        Iterations between two writes.
-    checkpoint_minutes : float
-        Minutes after which a write is due before that.
-    resume : bool
-        Whether to go on from the checkpoint, where there is one, to the bits that the fit would
-        have come to. It must have begun from the same start, and one pass checks that the rows are
-        the same. A fit that reached max_iter goes on under a larger one, and one that is beyond
-        max_iter ends as it is. An `eta_update` of your own is known by its name only, and what it
-        remembers is not kept.
     device : jax.Device, jax.sharding.Sharding or None
         Where an E-step on JAX has its rows; None leaves JAX arrays where they are and puts others
         on JAX's default device. Sums are reduced over the devices of a sharding of rows.
+    checkpoint : Checkpoint, path or None
+        File in which the fit keeps its state, to go on from after an interrupt. Such a fit runs
+        step by step in Python, which for few rows in memory changes the last digits.
 
     Raises
     ------
@@ -146,9 +130,9 @@ class BatchEMFitter:
 
     Notes
     -----
-    An extrapolated step is kept if the likelihood does not fall, so that it rises in every
-    iteration. Each costs one pass over the data, as do steps that are not kept;
-    ``EMResult.n_passes`` counts both.
+    An extrapolated step is accepted if the likelihood does not fall, so that it rises in every
+    iteration. Each step costs one pass over the data, rejected ones too; ``EMResult.n_passes``
+    counts both.
 
     With both steps on "jax" the loop is one compiled program, and the fitted model is all that
     leaves the device. A fit of as many columns, and of a similar number of rows, compiles nothing
@@ -201,10 +185,7 @@ class BatchEMFitter:
         n_init: int = 1,
         seed: int | np.random.Generator | None = 0,
         device: Any = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: int = 10,
-        checkpoint_minutes: float = 5.0,
-        resume: bool = False,
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     ) -> None:
         self.max_iter = integer("max_iter", max_iter, 1)
         self.criterion = one_of("criterion", criterion, CRITERIA)
@@ -224,10 +205,7 @@ class BatchEMFitter:
         self.n_init = integer("n_init", n_init, 1)
         self.seed = seed
         self.device = device
-        self.checkpoint = optional_path("checkpoint", checkpoint)
-        self.checkpoint_every = integer("checkpoint_every", checkpoint_every, 1)
-        self.checkpoint_minutes = nonnegative("checkpoint_minutes", checkpoint_minutes)
-        self.resume = boolean("resume", resume)
+        self.checkpoint = optional_checkpoint(checkpoint)
         self._check_together()
 
     def _check_together(self) -> None:
@@ -250,28 +228,29 @@ class BatchEMFitter:
                 f"likelihood may fall, got {self.criterion!r}"
             )
             raise ValueError(msg)
-        check_resumable(self.checkpoint, resume=self.resume)
         if self.checkpoint is not None and self.n_init > 1:
             msg = f"checkpoint needs n_init=1, got {self.n_init}"
             raise ValueError(msg)
 
     def _check_source(self, source: Source) -> None:
         """Check settings that need rows in memory."""
+        if isinstance(source, ArraySource):
+            return
         needs = {"n_init": self.n_init > 1, "device": self.device is not None}
-        for name, set_so in needs.items():
-            if set_so:
+        for name, is_set in needs.items():
+            if is_set:
                 msg = f"{name} needs X to be an array in memory, got {source}"
                 raise ValueError(msg)
 
     def _may_extrapolate(self) -> bool:
-        """Whether an iteration is the plain map that extrapolation takes it for."""
+        """Whether an iteration is EM's own map, which extrapolation assumes."""
         return self._rule() is None and self.algorithm == "em"
 
     def _rule(self) -> EtaUpdate | None:
         """The rule, None for plain EM."""
         return None if type(self.eta_update) is IdentityUpdate else self.eta_update
 
-    def fit(self, model: NormalMixture, X: Any, *, weights: Any = None) -> EMResult:
+    def fit(self, model: Mixture, X: Any = None, *, weights: Any = None) -> EMResult:
         """Fit from a starting model.
 
         Parameters
@@ -282,9 +261,9 @@ class BatchEMFitter:
             Observations; never modified. The names of columns go to the model. A source is read
             anew in each pass: an `np.memmap`, the path of a .npy, .parquet, .arrow or .feather
             file or of a directory, an Arrow dataset or table, a function that returns an iterable
-            of chunks (m, d) or of pairs of them with (m,) weights (it runs in a thread that
-            reads ahead), or a Dask array or DataFrame, whose rows stay on the workers where there
-            is a `distributed.Client`.
+            of chunks (m, d) or of pairs of them with (m,) weights (a thread calls it and prefetches
+            chunks), or a Dask array or DataFrame, whose rows stay on the workers where there is a
+            `distributed.Client`.
         weights : (n,) array_like or None
             Weight of each row, nonnegative: 2 counts for two such rows. None is 1 for all.
 
@@ -300,98 +279,66 @@ class BatchEMFitter:
         ReadError
             If a chunk of a source cannot be read; the message names it.
         CheckpointError, FileExistsError
-            If the file of `checkpoint` is damaged or of another fit, or is there without `resume`.
+            If the file of `checkpoint` is damaged or of another fit, or exists without `resume`.
 
         Warns
         -----
         ConvergenceWarning
             If the fit ends without converging; the message says how and what to try.
         """
-        instance("model", model, Model)
-        result = self.run_on(model, X, weights)
+        check_start(model, X)
+        result = self.run(model, X, weights)
         warn_unless_converged(result, stacklevel=3)
         return result
 
-    def run_on(self, model: NormalMixture, X: Any, weights: Any = None) -> EMResult:
-        """`fit` without a warning.
-
-        Parameters
-        ----------
-        model : NormalMixture
-            Where to start.
-        X, weights : object
-            As of `fit`.
-
-        Returns
-        -------
-        EMResult
-            The fitted model and the record of the fit.
-        """
-        source = source_of(X, model.d, model.columns, self.missing, weights)
-        if source is not None:
-            with closing(source):
-                self._check_source(source)
-                return self._run(model, source)
-        data = sample(X, model.d, model.columns, self.missing)
-        return self.run(model, data, row_weights(weights, len(data.values)))
+    def run(self, model: Mixture, X: Any, weights: Any = None) -> EMResult:
+        """`fit` without a warning."""
+        with closing(sample_source(X, model.d, model.columns, self.missing, weights)) as source:
+            return self.run_source(model, source)
 
     def __repr__(self) -> str:
         """Settings by name."""
         return f"BatchEMFitter({', '.join(f'{name}={x!r}' for name, x in vars(self).items())})"
 
-    def run(self, model: NormalMixture, data: Data, weights: FloatArray | None = None) -> EMResult:
-        """Fit to validated observations without warning.
-
-        Parameters
-        ----------
-        model : NormalMixture
-            Where to start.
-        data : Data
-            Validated observations.
-        weights : (n,) array or None
-            Their weights.
-
-        Returns
-        -------
-        EMResult
-            The fitted model and the record of the fit.
-        """
-        if traced(data.values, weights, *model.block, *model.subordinator.gig):
-            check_gauge(model, self.regularization)
-            return self._run_traced(model, data.values, weights)
-        return self._run(model, Whole(data.values, weights, data.columns, self.missing))
-
-    def _run(self, model: NormalMixture, source: Source) -> EMResult:
-        """Fit to any source without warning."""
+    def run_source(self, model: Mixture, source: Source) -> EMResult:
+        """Fit validated rows without a warning."""
         check_gauge(model, self.regularization)
+        self._check_source(source)
+        rows = (source.values, source.weights) if isinstance(source, ArraySource) else ()
+        if traced(*rows, *model.normal, *model.subordinator.gig):
+            return self._run_traced(model, *rows)
         begin = time.perf_counter()
-        model = on_host(model)
+        model = model.on_host()
         if source.columns is not None:
             model = replace(model, columns=source.columns)
-        held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
-        model = restricted(model, held)
+        constraints = self._constraints(model)
+        model = constrained(model, constraints)
         by_likelihood = self.criterion == "likelihood"
         forecast = Forecast(self.max_iter, self.tol, by_likelihood=by_likelihood)
         progress = Progress(self.verbose, forecast)
         progress.start(model, source, f"tol {self.tol:g}")
-        one = self._one_fit(model, held, progress)
+        one = self._one_fit(model, constraints, progress)
         result = one.run(model, source)
-        if self.n_init > 1 and isinstance(source, Whole):
+        if self.n_init > 1 and isinstance(source, ArraySource):
             result = self._best_of(one, result, model, source)
         if result.model.columns is None and source.columns is not None:
+            # The first pass over a stream has named its columns.
             result = replace(result, model=replace(result.model, columns=source.columns))
         result = replace(result, elapsed_time=time.perf_counter() - begin)
         progress.end(result)
         return result
 
-    def _one_fit(self, model: NormalMixture, held: Holding, progress: Progress) -> Fit:
-        """What fits from one start."""
+    def _constraints(self, model: Mixture) -> Constraints:
+        """What the settings hold in a model."""
+        return constraints_of(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
+
+    def _one_fit(self, model: Mixture, constraints: Constraints, progress: Progress) -> FitRun:
+        """How to fit from one start."""
         acceleration = self.acceleration
         if acceleration == "auto":
             acceleration = "anderson" if self._may_extrapolate() else "none"
-        plan = Plan(
-            held.fixed,
-            held.restriction,
+        options = EMOptions(
+            constraints,
             self.m_step_method,
             self._rule(),
             acceleration,
@@ -399,22 +346,20 @@ class BatchEMFitter:
             self.max_iter,
             self.tol,
         )
-        return Fit(
-            plan,
-            held,
+        return FitRun(
+            options,
             self.regularization,
             self.e_step_backend,
             self.m_step_backend,
             self.algorithm == "mcecm",
             self.device,
             progress,
-            checkpoint_of(self, _DECISIVE, model),
+            checkpoint_file(self, _CHECKPOINT_EVERY, _DECISIVE, model),
         )
 
-    def _run_traced(self, model: NormalMixture, X: Any, weights: Any) -> EMResult:
-        """Fit what JAX traces, as one program."""
-        held = holding(model, self.fixed, symmetric=self.symmetric, bounded=self.bounded)
-        one = self._one_fit(model, held, Progress(0))
+    def _run_traced(self, model: Mixture, X: Any, weights: Any = None) -> EMResult:
+        """Fit rows, or from a model, that JAX traces, as one program."""
+        one = self._one_fit(model, self._constraints(model), Progress(0))
         if self.e_step_backend != "jax" or self.n_init > 1 or not one.is_one_program():
             msg = (
                 "what JAX traces is fitted by e_step_backend='jax' and m_step_backend='jax' only, "
@@ -424,17 +369,20 @@ class BatchEMFitter:
         return one.run_traced(model, X, weights)
 
     def _best_of(
-        self,
-        one: Fit,
-        first: EMResult,
-        model: NormalMixture,
-        source: Whole,
+        self, one: FitRun, first: EMResult, model: Mixture, source: ArraySource
     ) -> EMResult:
         """The likeliest of fits from several starts, the first of which is done."""
         short, results = BatchEMFitter(max_iter=_START_STEPS, missing=self.missing), [first]
-        for part in random_parts(source.values, self.n_init - 1, self.seed):
-            start = restricted(short.run(model, Data(part, None)).model, one.held)
+        for subset in random_subsets(source.values, self.n_init - 1, self.seed):
+            part = ArraySource(subset, missing=self.missing)
+            start = constrained(short.run_source(model, part).model, one.options.constraints)
             results.append(one.run(start, source))
         comparable = [r.log_likelihood if r.usable else -math.inf for r in results]
         best = results[int(np.argmax(comparable))]
         return replace(best, scores=tuple(r.log_likelihood for r in results))
+
+
+def batch_fitter(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:
+    """The fitter with these settings; TypeError that names the caller for an unknown one."""
+    check_settings(caller, settings)
+    return BatchEMFitter(**settings)

@@ -8,18 +8,15 @@ machine.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dtrtri
 
 from nvmix.foundation.arrays import on_jax, with_auto_axes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 # Doubles in a block of rows.
 _BLOCK: Final = 1 << 15

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 
 from nvmix.foundation.arrays import is_number, namespace
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.pytrees import pytree
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import positive
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
-
 
 # The mean that each sum belongs to.
 EXPECTATIONS: Final = {

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from nvmix.foundation.arrays import namespace, traced
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 _SYMMETRIC = 1e-10
 # Beyond this, or all below its inverse, squares leave the range of doubles.

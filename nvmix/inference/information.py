@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nvmix.backends import get_backend
+from nvmix.backends.types import GIGParameters
 from nvmix.foundation.linalg import inverse_lower, row_blocks
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from nvmix.backends.types import GIGParameters
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
+from nvmix.mixture.em_maps import Mixture
 
 Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -27,7 +24,7 @@ _PAB: Final = (0, 2, 1)
 
 
 def observed_information(
-    model: NormalMixture, X: FloatArray, weights: FloatArray | None = None
+    model: Mixture, X: FloatArray, weights: FloatArray | None = None
 ) -> FloatArray:
     r"""Negative Hessian of the log-likelihood of X by the free ones of the parameters.
 
@@ -43,7 +40,7 @@ def observed_information(
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         Where to differentiate.
     X : (n, d) array
         Validated observations.
@@ -105,9 +102,9 @@ class Frame(NamedTuple):
     theta: GIGParameters
 
 
-def frame_of(model: NormalMixture) -> Frame:
+def frame_of(model: Mixture) -> Frame:
     """Coordinates in which units, shifts and gauges of the data are gone."""
-    mu, gamma, L = (np.asarray(x, np.float64) for x in model.block)
+    mu, gamma, L = (np.asarray(x, np.float64) for x in model.normal)
     p, a, b = map(float, model.subordinator.gig)
     _, inv_y, y = map(float, model.subordinator.gig_expectations)
     s = y if a > 0.0 else 1.0 / inv_y
@@ -115,7 +112,7 @@ def frame_of(model: NormalMixture) -> Frame:
     return Frame(mu, K, s, inverse_lower(K) @ (gamma * s), (p, a * s, b / s))
 
 
-def free_coordinates(model: NormalMixture, held: Collection[str]) -> Mask:
+def free_coordinates(model: Mixture, held: Collection[str]) -> Mask:
     """Which of mu, gamma, the triangle of Sigma, p, a and b are estimated."""
     d, law = model.d, model.subordinator
     orders = {"p", "alpha"} & law.parameters.keys()

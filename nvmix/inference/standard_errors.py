@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from nvmix.backends import GAUGES
 from nvmix.foundation.tables import html_table, text_table
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of, real
 from nvmix.inference.information import (
+    Frame,
     block_diagonal,
     frame_jacobian,
     frame_of,
     free_coordinates,
     information_in,
 )
+from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import check_gauge
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.foundation.typing import FloatArray
-    from nvmix.inference.information import Frame
 
 # Information of a direction, as a share of that of the complete data, that is rounding.
 _ROUNDING: Final = 1e-12
@@ -157,7 +153,7 @@ class StandardErrors(Mapping[str, Any]):
 
 
 def standard_errors(
-    model: NormalMixture,
+    model: Mixture,
     X: FloatArray,
     weights: FloatArray | None = None,
     *,
@@ -172,7 +168,7 @@ def standard_errors(
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         Maximum-likelihood fit to X.
     X : (n, d) array
         Validated observations.
@@ -253,7 +249,7 @@ def _inverse_root(information: FloatArray, constraint: FloatArray) -> FloatArray
     return root
 
 
-def _own_jacobian(model: NormalMixture) -> FloatArray:
+def _own_jacobian(model: Mixture) -> FloatArray:
     """Derivatives of the family's parameters by mu, gamma, the triangle of Sigma, p, a and b."""
     d, law = model.d, model.subordinator
     p, a, b = map(float, law.gig)
@@ -273,7 +269,7 @@ def _own_jacobian(model: NormalMixture) -> FloatArray:
     return block_diagonal(np.eye(2 * d + d * (d + 1) // 2), own)
 
 
-def _elements(model: NormalMixture) -> tuple[tuple[str, ...], FloatArray]:
+def _elements(model: Mixture) -> tuple[tuple[str, ...], FloatArray]:
     """Names and values of the elements of the parameters."""
     d, law = model.d, model.subordinator.parameters
     triangle = np.tril_indices(d)

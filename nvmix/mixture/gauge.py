@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nvmix.foundation.arrays import namespace, traced
-
-if TYPE_CHECKING:
-    from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.mixture.em_maps import Mixture
 
 
-def check_gauge(model: NormalMixture, regularization: str) -> None:
+def check_gauge(model: Mixture, regularization: str) -> None:
     """Raise ValueError where the family has no such gauge.
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         Model to be fitted.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         The gauge.
@@ -34,30 +30,28 @@ def check_gauge(model: NormalMixture, regularization: str) -> None:
         raise ValueError(msg)
 
 
-def in_gauge(
-    model: NormalMixture, regularization: str, start: NormalMixture
-) -> NormalMixture | None:
+def in_gauge(model: Mixture, regularization: str, start: Mixture) -> Mixture | None:
     """Return the same law of X in the gauge, or None where it has none.
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         Any gauge.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         |Sigma| = 1, |Sigma| of the starting model, or a = b.
-    start : NormalMixture
+    start : Mixture
         The starting model.
 
     Returns
     -------
-    NormalMixture or None
+    Mixture or None
         None when a = b is asked of a subordinator with a = 0 or b = 0, or if the rescaled
         parameters leave the range of doubles. Under a JAX trace, a model of nan.
     """
     if regularization == "none":
         return model
     _, a, b = model.subordinator.gig
-    xp = namespace(*model.block, a, b)
+    xp = namespace(*model.normal, a, b)
     if regularization == "a_eq_b":
         if not traced(a, b) and (a == 0.0 or b == 0.0):
             return None

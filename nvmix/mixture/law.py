@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from abc import ABC
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from nvmix.backends import get_backend, get_functions
-from nvmix.backends.types import Gaussian
+from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
 from nvmix.foundation.pytrees import pytree
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import (
-    cholesky,
     generator,
     instance,
     integer,
@@ -22,12 +22,8 @@ from nvmix.foundation.validation import (
     positive,
     vector,
 )
+from nvmix.mixture.subordinator import Subordinator
 from nvmix.sources.observations import observations, points
-
-if TYPE_CHECKING:
-    from nvmix.backends.types import Fixed, GIGParameters
-    from nvmix.foundation.typing import FloatArray
-    from nvmix.mixture.subordinator import Subordinator
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +68,8 @@ class MixtureLaw(ABC):
     columns: tuple[str, ...] | None = None
 
     _subordinator_type: ClassVar[type[Subordinator]]
+    # Classical parameters beside mu, gamma and sigma.
+    law_names: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Validate, and keep read-only copies of the arrays."""
@@ -106,17 +104,17 @@ class MixtureLaw(ABC):
 
     @classmethod
     def _solved(
-        cls, block: Gaussian, subordinator: Subordinator, columns: tuple[str, ...] | None
+        cls, normal: NormalParameters, subordinator: Subordinator, columns: tuple[str, ...] | None
     ) -> Self:
         """Model of the results of a solve, which can be wrong in one way: they are not finite."""
         model = object.__new__(cls)
-        if not on_jax(*block, *subordinator.gig):
-            if not math.isfinite((block.mu + block.gamma).sum() + block.L.sum()):
+        if not on_jax(*normal, *subordinator.gig):
+            if not math.isfinite((normal.mu + normal.gamma).sum() + normal.L.sum()):
                 msg = "mu, gamma and L_sigma must be finite"
                 raise ValueError(msg)
-            for value in block:
+            for value in normal:
                 value.setflags(write=False)
-        mu, gamma, L = block
+        mu, gamma, L = normal
         model.__dict__.update(
             mu=mu, gamma=gamma, L_sigma=L, subordinator=subordinator, columns=columns
         )
@@ -126,13 +124,6 @@ class MixtureLaw(ABC):
     def _fixed(cls, d: int) -> Fixed:  # noqa: ARG003
         """Coordinates of the subordinator's GIG that the family fixes in d dimensions."""
         return cls._subordinator_type.fixed
-
-    @classmethod
-    def _make(cls, mu: Any, gamma: Any, sigma: Any, subordinator: Subordinator) -> Self:
-        """Validate the normal block and build."""
-        mu = vector("mu", mu)
-        gamma = vector("gamma", gamma, mu.size)
-        return cls(mu, gamma, cholesky("sigma", sigma, mu.size), subordinator)
 
     @property
     def d(self) -> int:
@@ -153,12 +144,12 @@ class MixtureLaw(ABC):
         """Coordinates of the subordinator's GIG that the family fixes."""
         return self._fixed(self.d)
 
-    def at(self, block: Gaussian, theta: GIGParameters) -> Self:
-        """Model of the same family with another normal block and another law of Y.
+    def at(self, normal: NormalParameters, theta: GIGParameters) -> Self:
+        """Model of the same family with other parameters.
 
         Parameters
         ----------
-        block : Gaussian
+        normal : NormalParameters
             mu, gamma and L_sigma.
         theta : (float, float, float)
             p, a and b.
@@ -169,17 +160,31 @@ class MixtureLaw(ABC):
             The model; its arrays are not copied.
         """
         law = self._subordinator_type.from_gig(*theta)
-        return self._solved(block, law, self.columns)
+        return self._solved(normal, law, self.columns)
+
+    def on_host(self) -> Self:
+        """Model of the same numbers with NumPy arrays, where JAX has put its own.
+
+        Returns
+        -------
+        NormalMixture
+            This model, if it has NumPy arrays already.
+        """
+        if not self._on_jax:
+            return self
+        p, a, b = map(float, self.subordinator.gig)
+        normal = NormalParameters(*(np.array(x, np.float64) for x in self.normal))
+        return self.at(normal, (p, a, b))
 
     @property
     def _on_jax(self) -> bool:
         """Whether JAX computes with this model."""
-        return on_jax(*self.block, *self.subordinator.gig)
+        return on_jax(*self.normal, *self.subordinator.gig)
 
     @property
-    def block(self) -> Gaussian:
+    def normal(self) -> NormalParameters:
         """mu, gamma and L_sigma as backends take them."""
-        return Gaussian(self.mu, self.gamma, self.L_sigma)
+        return NormalParameters(self.mu, self.gamma, self.L_sigma)
 
     def sigma(self) -> FloatArray:
         """Scale matrix Sigma; the covariance of X is `cov`.
@@ -246,10 +251,10 @@ class MixtureLaw(ABC):
         """
         values, single = points(x, self.d, self.columns)
         if self._on_jax or on_jax(values):
-            result = get_functions().log_prob(values, self.block, self.subordinator.gig)
+            result = get_functions().log_prob(values, self.normal, self.subordinator.gig)
             return result[0] if single else result
         backend = get_backend()
-        result = backend.log_prob(backend.place(values), self.block, self.subordinator.gig)
+        result = backend.log_prob(backend.place(values), self.normal, self.subordinator.gig)
         return float(result[0]) if single else result
 
     def pdf(self, x: Any) -> Any:
@@ -317,7 +322,7 @@ class MixtureLaw(ABC):
         TypeError, ValueError
             If n is not an integer of at least 0, or seed is none of these.
         """
-        if traced(*self.block, *self.subordinator.gig):
+        if traced(*self.normal, *self.subordinator.gig):
             msg = "rvs draws by NumPy and does not run under a JAX trace"
             raise TypeError(msg)
         rng = generator(seed)
@@ -339,8 +344,8 @@ class MixtureLaw(ABC):
             The same distribution in another gauge.
         """
         c = positive("c", c)
-        block = Gaussian(self.mu, self.gamma / c, self.L_sigma / c**0.5)
-        return self._solved(block, self.subordinator.scaled(c), self.columns)
+        normal = NormalParameters(self.mu, self.gamma / c, self.L_sigma / c**0.5)
+        return self._solved(normal, self.subordinator.scaled(c), self.columns)
 
     def __repr__(self) -> str:
         """Parameters by name, one a line."""

@@ -9,18 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from nvmix.backends import M_STEP_METHODS, get_backend, get_functions, get_sampler
-from nvmix.backends.types import Fixed, GIGStatus
+from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
+from nvmix.backends.types import Fixed, GIGParameters, GIGStatus
 from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer, one_of, positive, real_or_nan, vector
-
-if TYPE_CHECKING:
-    from nvmix.backends.types import GIGParameters
-    from nvmix.foundation.typing import FloatArray
 
 STATISTICS = ("log_y", "inv_y", "y")
 _NO_START = (np.nan, np.nan, np.nan)
@@ -304,7 +301,7 @@ class Subordinator(ABC):
         (n,) array
             Independent draws.
         """
-        return get_sampler().gig_variates(self.gig, integer("n", n, 0), generator(seed))
+        return get_backend().gig_variates(self.gig, integer("n", n, 0), generator(seed))
 
     def scaled(self, c: float) -> Self:
         """Law of c Y.

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from nvmix.backends.types import Fixed
+from nvmix.backends.types import Fixed, GIGParameters
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.validation import nonnegative, positive, real
 from nvmix.mixture.subordinator import STATISTICS, Subordinator
-
-if TYPE_CHECKING:
-    from nvmix.backends.types import GIGParameters
 
 
 @pytree(("p", "a", "b"))

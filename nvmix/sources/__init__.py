@@ -1,8 +1,16 @@
 """Every shape of rows, validated: arrays, files, streams of chunks and clusters."""
 
-from nvmix.sources.chunked import Stream
-from nvmix.sources.dask_cluster import Cluster
+from nvmix.sources.chunked import ChunkedSource
+from nvmix.sources.dask_cluster import ClusterSource
 from nvmix.sources.factory import source_of, starting_rows
-from nvmix.sources.source import Chunk, Source, Whole
+from nvmix.sources.source import ArraySource, Chunk, Source
 
-__all__ = ["Chunk", "Cluster", "Source", "Stream", "Whole", "source_of", "starting_rows"]
+__all__ = [
+    "ArraySource",
+    "Chunk",
+    "ChunkedSource",
+    "ClusterSource",
+    "Source",
+    "source_of",
+    "starting_rows",
+]

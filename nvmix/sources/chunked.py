@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from nvmix.foundation.exceptions import ReadError
 from nvmix.foundation.pairwise_sum import PairwiseSum
+from nvmix.foundation.typing import FloatArray
 from nvmix.sources.columns import column_names, same_columns
 from nvmix.sources.observations import chunk_values, chunk_weights
-from nvmix.sources.prefetch import ahead
+from nvmix.sources.prefetch import prefetch
 from nvmix.sources.readers import arrow_names, table_values
 from nvmix.sources.source import Chunk
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-
-    from nvmix.foundation.typing import FloatArray
 
 S = TypeVar("S")
 
 
 @dataclass
-class Stream:
+class ChunkedSource:
     """Rows from a function that reads them anew for each pass.
 
     Parameters
@@ -57,8 +54,8 @@ class Stream:
         """Its name."""
         return self.name
 
-    def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
-        """Sum of a function of each chunk; see `Source.fold`."""
+    def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
+        """Sum of a function of each chunk; see `Source.reduce`."""
         total, count = PairwiseSum(add), 0
         with closing(self.chunks()) as chunks:
             for chunk in chunks:
@@ -71,7 +68,7 @@ class Stream:
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """The chunks of one pass, in order; see `Source.chunks`."""
-        return ahead(self._chunks())
+        return prefetch(self._chunks())
 
     def close(self) -> None:
         """Each pass closes what it has opened."""

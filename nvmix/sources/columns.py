@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from nvmix.foundation.linalg import Standardized
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.linalg import Standardized
+from nvmix.foundation.typing import FloatArray
 
 # A column whose spread beyond the other columns is below this share of its own is collinear:
 # rounding of the data leaves about 1e-16 per row.

@@ -5,24 +5,21 @@ from __future__ import annotations
 import math
 import pickle
 import time
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from nvmix.backends.cpu.threads import alone
 from nvmix.foundation.exceptions import ReadError
 from nvmix.foundation.pairwise_sum import PairwiseSum
+from nvmix.foundation.threads import single_thread
+from nvmix.foundation.typing import FloatArray
 from nvmix.sources.observations import chunk_values
-from nvmix.sources.prefetch import ahead
+from nvmix.sources.prefetch import prefetch
 from nvmix.sources.source import Chunk
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    from nvmix.foundation.typing import FloatArray
 
 S = TypeVar("S")
 
@@ -37,7 +34,7 @@ _LARGE: Final = 1 << 16
 
 
 @dataclass
-class Cluster:
+class ClusterSource:
     """Rows of a Dask collection on the workers of a cluster.
 
     What a worker has lost is made again by the others, from the recipe that its scheduler keeps.
@@ -83,7 +80,7 @@ class Cluster:
         columns: tuple[str, ...] | None,
         missing: str,
         weights: FloatArray | None,
-    ) -> Cluster:
+    ) -> ClusterSource:
         """Compute delayed blocks where the cluster wants them, and leave them there."""
         blocks = client.compute(delayed)
         held = list(blocks)
@@ -113,8 +110,8 @@ class Cluster:
             if weights is not None:
                 weights.release()
 
-    def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
-        """Sum of a function of each chunk, by a tree of tasks; see `Source.fold`."""
+    def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
+        """Sum of a function of each chunk, by a tree of tasks; see `Source.reduce`."""
         client, sent = self.client, function
         held: list[Any] = []
         with _giving_up(self._numbered(), held):
@@ -160,7 +157,7 @@ class Cluster:
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """The chunks of one pass, in order, which come here; see `Source.chunks`."""
-        return ahead(self._chunks())
+        return prefetch(self._chunks())
 
     def _chunks(self) -> Generator[Chunk, None, None]:
         """The chunks one by one."""
@@ -186,7 +183,7 @@ def _summed(
 ) -> PairwiseSum[S]:
     """Sums of the function of chunks, on a worker, which has threads of its own."""
     sums = PairwiseSum(add)
-    with alone():
+    with single_thread():
         for k, block, weights, first, number in group:
             values = chunk_values(f"chunk {number} of X", block, d)
             sums.push(k, function(Chunk(values, weights, first, number)))

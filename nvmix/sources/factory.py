@@ -1,36 +1,55 @@
-"""Rows that do not fit in memory: what is a source of them, and how it is read."""
+"""What X is: an array in memory, or a source of rows that each pass reads anew."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 from array import array as stdlib_array
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nvmix.foundation.arrays import on_jax
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import array, one_of
-from nvmix.sources.chunked import Stream
+from nvmix.sources.chunked import ChunkedSource
 from nvmix.sources.columns import column_names, frame_values, same_columns
-from nvmix.sources.dask_cluster import Cluster
-from nvmix.sources.observations import MISSING, Data, chunk_weights, starting_sample
+from nvmix.sources.dask_cluster import ClusterSource
+from nvmix.sources.observations import (
+    MISSING,
+    chunk_weights,
+    row_weights,
+    sample,
+    starting_sample,
+)
 from nvmix.sources.readers import arrow_names, of_array, of_arrow, of_dask
-from nvmix.sources.source import Chunk, Source, Whole
-from nvmix.sources.subsample import thinned
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from nvmix.foundation.typing import FloatArray
-
-__all__ = ["Chunk", "Cluster", "Source", "Stream", "Whole", "source_of", "starting_rows"]
+from nvmix.sources.source import ArraySource, Source
+from nvmix.sources.subsample import subsample
 
 _IN_MEMORY = (list, tuple, dict, set, bytes, bytearray, memoryview, stdlib_array)
 # Formats by suffix.
 _ARROW_FILES = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
+
+
+def sample_source(
+    X: Any,
+    d: int | None = None,
+    columns: tuple[str, ...] | None = None,
+    missing: str = "raise",
+    weights: Any = None,
+) -> Source:
+    """Rows that a d-variate law can be estimated from: a source, or validated rows in memory.
+
+    TypeError or ValueError if X cannot be fitted, has other columns, or its weights are invalid.
+    """
+    source = source_of(X, d, columns, missing, weights)
+    if source is not None:
+        return source
+    data = sample(X, d, columns, missing)
+    return data._replace(weights=row_weights(weights, len(data.values)))
 
 
 def source_of(
@@ -40,33 +59,14 @@ def source_of(
     missing: str = "raise",
     weights: Any = None,
 ) -> Source | None:
-    """Return the source that X stands for, or None where it is an array in memory.
+    """The source that X stands for, or None where it is an array in memory.
 
-    Parameters
-    ----------
-    X : object
-        `np.memmap`, path of a .npy, .parquet, .arrow or .feather file or of a directory of Parquet
-        or of Arrow files, Arrow dataset or table, Parquet file, Dask array or DataFrame, or a
-        function (or an object that can be iterated again and again) that gives chunks: (m, d)
-        arrays, DataFrames or Arrow batches, or pairs of them with their (m,) weights.
-    d : int or None
-        Columns there must be.
-    columns : tuple of str or None
-        Names they must have, if they have any.
-    missing : {"raise", "em"}
-        Whether nan is refused or stands for a missing value.
-    weights : (n,) array_like or None
-        Weights of all rows.
-
-    Returns
-    -------
-    Source or None
-        The source.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If X is a file of an unknown kind, can be read only once, or has other columns.
+    A source is an `np.memmap`, the path of a .npy, .parquet, .arrow or .feather file or of a
+    directory of Parquet or of Arrow files, an Arrow dataset or table, a Parquet file, a Dask array
+    or DataFrame, or a function (or an object that can be iterated again and again) that gives
+    chunks: (m, d) arrays, DataFrames or Arrow batches, or pairs of them with their (m,) weights.
+    TypeError or ValueError if X is a file of an unknown kind, can be read only once, or has other
+    columns.
     """
     path = X if isinstance(X, str | Path) else None
     if path is not None:
@@ -87,43 +87,30 @@ def source_of(
             raise ValueError(msg)
         name = f"{len(X)} rows in {X.filename}"
         width = _checked(values.shape[1], d)
-        return Stream(of_array(values), width, columns, missing, omega, name, lasting=True)
+        return ChunkedSource(of_array(values), width, columns, missing, omega, name, lasting=True)
     if on_arrow:
         names = _columns_of(X, columns)
         width = _checked(len(names), d)
         name = f"Arrow {type(X).__name__}" if path is None else str(path)
         reader = of_arrow(X, list(names))
-        return Stream(reader, width, names, missing, omega, name, lasting=True)
+        return ChunkedSource(reader, width, names, missing, omega, name, lasting=True)
     read: Callable[[], Iterable[Any]] = X if callable(X) else X.__iter__
     name = getattr(X, "__name__", type(X).__name__)
-    return Stream(read, d, columns, missing, omega, f"the chunks of {name}")
+    return ChunkedSource(read, d, columns, missing, omega, f"the chunks of {name}")
 
 
-def starting_rows(X: Any, missing: str = "raise") -> Data:
-    """Return validated rows to make a starting model from.
+def starting_rows(X: Any, missing: str = "raise") -> ArraySource:
+    """Validated rows to make a starting model from: all of few, evenly spaced ones of many.
 
-    Parameters
-    ----------
-    X : (n, d) array_like or source
-        Observations.
-    missing : {"raise", "em"}
-        Whether nan is refused, or left out with its row.
-
-    Returns
-    -------
-    Data
-        All rows; of more than 131,072, or of many columns 32 MiB, evenly spaced ones.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If X is not n > d finite real rows, or has constant or collinear columns.
+    Of more than 131,072 rows, or of many columns 32 MiB, some are taken. Rows with missing values
+    are left out under missing "em". TypeError or ValueError if X is not n > d finite real rows, or
+    has constant or collinear columns.
     """
     source = source_of(X, missing=one_of("missing", missing, MISSING))
     if source is None:
         return starting_sample(X, missing)
     with closing(source):
-        return thinned(source)
+        return subsample(source)
 
 
 def _opened(path: Path) -> Any:
@@ -231,9 +218,9 @@ def _of_dask(
         blocks = rows.to_delayed().ravel().tolist()
     client = _client()
     if client is not None:
-        return Cluster.of(client, blocks, width, names, missing, weights)
+        return ClusterSource.of(client, blocks, width, names, missing, weights)
     name = f"{len(blocks)} Dask blocks"
-    return Stream(of_dask(blocks), width, names, missing, weights, name, lasting=True)
+    return ChunkedSource(of_dask(blocks), width, names, missing, weights, name, lasting=True)
 
 
 def _client() -> Any:

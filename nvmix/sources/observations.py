@@ -6,17 +6,16 @@ What JAX traces has a shape and no numbers yet: its shape is checked, and it pas
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.linalg import Standardized, standardized
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
 from nvmix.sources.columns import column_names, columns_vary, frame_values, same_columns
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
+from nvmix.sources.source import ArraySource
 
 # What to do about missing values.
 MISSING = ("raise", "em")
@@ -28,13 +27,6 @@ _MOST_VALUES = 1 << 22
 _LEAST_SHARE = 20
 # Rows for each column that show, nearly always, that columns vary.
 _SOME = 1000
-
-
-class Data(NamedTuple):
-    """Observations (n, d) and the names of their columns, where they had any."""
-
-    values: FloatArray
-    columns: tuple[str, ...] | None
 
 
 def _largest(values: FloatArray) -> float:
@@ -72,7 +64,7 @@ def observations(
     columns: tuple[str, ...] | None = None,
     missing: str = "raise",
     name: str = "X",
-) -> Data:
+) -> ArraySource:
     """Return (n, d) observations; a one-dimensional X is one column.
 
     The numbers of a JAX array are left to whoever computes with them: nan in, nan out.
@@ -100,7 +92,7 @@ def observations(
         msg = f"{name} must have {d} columns, as the model has, got shape {np.shape(X)}"
         raise ValueError(msg)
     same_columns(name, column_names(X), columns)
-    return Data(values, column_names(X))
+    return ArraySource(values, None, column_names(X), missing)
 
 
 def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[FloatArray, bool]:
@@ -123,13 +115,13 @@ def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[Floa
 
 def sample(
     X: Any, d: int | None = None, columns: tuple[str, ...] | None = None, missing: str = "raise"
-) -> Data:
+) -> ArraySource:
     """Return observations from which a d-variate law can be estimated, of the given columns.
 
     With missing "em", nan stands for a missing value; no row may be without any value.
     """
     data = observations(X, d, columns, missing)
-    data = Data(data.values, data.columns or columns)
+    data = data._replace(columns=data.columns or columns)
     n, d = data.values.shape
     if n <= d:
         msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
@@ -169,7 +161,7 @@ def most_rows(d: int) -> int:
     return min(_MOST_ROWS, max(_MOST_VALUES // d, _LEAST_SHARE * d))
 
 
-def starting_sample(X: Any, missing: str = "raise") -> Data:
+def starting_sample(X: Any, missing: str = "raise") -> ArraySource:
     """Return a sample on the host, from which a starting model is made: of many rows, some.
 
     Of rows with missing values only the complete ones are returned, where they are plenty; else
@@ -179,7 +171,8 @@ def starting_sample(X: Any, missing: str = "raise") -> Data:
         msg = "default_init does not run under a JAX trace: make the start from concrete data"
         raise TypeError(msg)
     one_of("missing", missing, MISSING)
-    values, columns = sample(X, missing=missing)
+    data = sample(X, missing=missing)
+    values = data.values
     some = values[:: spacing(len(values), most_rows(values.shape[1]))]
     if len(some) < len(values):
         # Columns may vary in other rows only; then all are needed.
@@ -189,9 +182,9 @@ def starting_sample(X: Any, missing: str = "raise") -> Data:
     if missing == "em":
         complete = values[~np.isnan(values).any(axis=1)]
         if len(complete) > _PLENTY * (values.shape[1] + 1):
-            return Data(complete, columns)
+            return data._replace(values=complete, missing="raise")
         values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
-    return Data(values, columns)
+    return data._replace(values=values, missing="raise")
 
 
 def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import _thread
 import atexit
+from collections.abc import Generator
 from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
 # Items that are read ahead of the one in use.
-AHEAD: Final = 2
+PREFETCHED: Final = 2
 # Seconds that the end of a pass, and of the interpreter, waits for a read that is under way.
 _PATIENCE: Final = 5.0
 _END: Final = object()
@@ -32,7 +30,7 @@ class _Reader(Generic[T]):
         self._gone = False
         self._ready: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         self._room: SimpleQueue[None] = SimpleQueue()
-        for _ in range(AHEAD):
+        for _ in range(PREFETCHED):
             self._room.put(None)
         self._ended: SimpleQueue[None] = SimpleQueue()
         readers.add(self)
@@ -94,8 +92,8 @@ def _stop_all() -> None:
         reader.stop(_PATIENCE)
 
 
-def ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
-    """Items of a generator, `AHEAD` of which a thread reads while one is worked on.
+def prefetch(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """Items of a generator, `PREFETCHED` of which a thread reads while one is worked on.
 
     Parameters
     ----------

@@ -6,17 +6,15 @@ import importlib
 import mmap
 import os
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-from nvmix.sources.prefetch import AHEAD
+from nvmix.sources.prefetch import PREFETCHED
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    Reader = Callable[[], Iterator[Any]]
+Reader = Callable[[], Iterator[Any]]
 
 # Bytes of a chunk: threads have a millisecond of work each, and memory for three is little.
 _CHUNK: Final = 1 << 25
@@ -41,7 +39,7 @@ def of_array(X: np.ndarray[Any, Any]) -> Reader:
     def reads() -> Iterator[Any]:
         # Pages of a map are read a few at a time, and count as memory of the process.
         shape = min(rows, len(X)), X.shape[1]
-        buffers = [np.empty(shape, X.dtype) for _ in range(AHEAD + 1)]
+        buffers = [np.empty(shape, X.dtype) for _ in range(PREFETCHED + 1)]
         path, offset = place or ("", 0)
         try:
             opened = Path(path).open("rb", buffering=0)  # noqa: SIM115

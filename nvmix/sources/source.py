@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 S = TypeVar("S")
 
@@ -44,7 +42,7 @@ class Source(Protocol):
     def missing(self) -> str:
         """Whether nan is refused, "raise", or stands for a missing value, "em"."""
 
-    def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
+    def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
         """Sum of a function of each chunk, in the order of the rows.
 
         Parameters
@@ -70,7 +68,7 @@ class Source(Protocol):
         """What messages call the source."""
 
 
-class Whole(NamedTuple):
+class ArraySource(NamedTuple):
     """Rows that are all in memory, as one chunk.
 
     Attributes
@@ -88,7 +86,7 @@ class Whole(NamedTuple):
     columns: tuple[str, ...] | None = None
     missing: str = "raise"
 
-    def fold(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:  # noqa: ARG002
+    def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:  # noqa: ARG002
         """The function of all rows."""
         return function(Chunk(self.values, self.weights))
 

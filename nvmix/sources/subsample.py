@@ -1,58 +1,28 @@
-"""Rows to make a starting model from: all of few, evenly spaced ones of many."""
+"""Every k-th row of a source, to make a starting model from."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
 import numpy as np
 
-from nvmix.sources.dask_cluster import Cluster
-from nvmix.sources.observations import Data, finite_rows, most_rows, spacing, starting_sample
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
-    from nvmix.sources.source import Chunk, Source
+from nvmix.foundation.typing import FloatArray
+from nvmix.sources.dask_cluster import ClusterSource
+from nvmix.sources.observations import finite_rows, most_rows, spacing, starting_sample
+from nvmix.sources.source import ArraySource, Chunk, Source
 
 
-@dataclass(frozen=True)
-class _Every:
-    """Rows of a chunk whose numbers are multiples of k, copied."""
+def subsample(source: Source) -> ArraySource:
+    """Validated rows to make a starting model from: all of few, every k-th of many; one pass.
 
-    k: int
-    missing: str
-
-    def __call__(self, chunk: Chunk) -> FloatArray:
-        """Those rows; ValueError if there is one among all that cannot be."""
-        finite_rows(chunk.values, self.missing, chunk.first, chunk.number)
-        rows: FloatArray = chunk.values[-chunk.first % self.k :: self.k].copy()
-        return rows
-
-
-def thinned(source: Source) -> Data:
-    """Validated rows of a source to make a starting model from, evenly spaced.
-
-    The spacing is the least power of 2 that leaves few enough, so that chunks do not matter.
-
-    Parameters
-    ----------
-    source : Source
-        The rows; one pass is made.
-
-    Returns
-    -------
-    Data
-        All rows, or at least half as many as there may be.
-
-    Raises
-    ------
-    ValueError
-        If there are no more rows than columns, or columns are constant or collinear.
+    k is the least power of 2 that leaves few enough, so that the answer does not depend on where
+    chunks begin. ValueError if there are no more rows than columns, or columns are constant or
+    collinear.
     """
-    k, rows = _of_cluster(source) if isinstance(source, Cluster) else _in_order(source)
+    k, rows = _of_cluster(source) if isinstance(source, ClusterSource) else _in_order(source)
     try:
-        return Data(starting_sample(rows, source.missing).values, source.columns)
+        return starting_sample(rows, source.missing)._replace(columns=source.columns)
     except ValueError as error:
         if k == 1:
             raise
@@ -63,8 +33,15 @@ def thinned(source: Source) -> Data:
         raise ValueError(msg) from error
 
 
+def _every(k: int, missing: str, chunk: Chunk) -> FloatArray:
+    """Copy of the rows whose numbers are multiples of k; ValueError if any row is invalid."""
+    finite_rows(chunk.values, missing, chunk.first, chunk.number)
+    rows: FloatArray = chunk.values[-chunk.first % k :: k].copy()
+    return rows
+
+
 def _in_order(source: Source) -> tuple[int, FloatArray]:
-    """Spacing and rows, as they come: some of those at hand go when there are too many."""
+    """k and the rows, as chunks come: when rows are too many k doubles and half of them go."""
     k, kept = 1, [np.empty((0, 1))]
     with closing(source.chunks()) as chunks:
         for chunk in chunks:
@@ -74,16 +51,16 @@ def _in_order(source: Source) -> tuple[int, FloatArray]:
                 kept = []
             elif k != before:
                 kept = [np.concatenate(kept)[:: k // before].copy()]
-            kept.append(_Every(k, source.missing)(chunk))
+            kept.append(_every(k, source.missing, chunk))
     return k, np.concatenate(kept)
 
 
-def _of_cluster(source: Cluster) -> tuple[int, FloatArray]:
-    """Spacing and rows, which workers choose, as there are known to be so many."""
+def _of_cluster(source: ClusterSource) -> tuple[int, FloatArray]:
+    """k and the rows, which workers choose, as the number of rows is known before."""
     k = spacing(source.n_rows, most_rows(source.d))
-    return k, source.fold(_Every(k, source.missing), _one_after_the_other)
+    return k, source.reduce(partial(_every, k, source.missing), _concatenated)
 
 
-def _one_after_the_other(left: FloatArray, right: FloatArray) -> FloatArray:
+def _concatenated(left: FloatArray, right: FloatArray) -> FloatArray:
     """Rows of both."""
     return np.concatenate([left, right])

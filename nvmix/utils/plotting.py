@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 try:
@@ -12,10 +10,9 @@ except ImportError as error:
     message = "plots need matplotlib: pip install 'nvmix[plot]'"
     raise ImportError(message) from error
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from matplotlib.figure import Figure
 
-    from nvmix.fitting.em import EMResult
+from nvmix.fitting.em import EMResult
 
 __all__ = ["plot_convergence", "set_theme"]
 

@@ -1,5 +1,1 @@
-"""The CPU backend."""
-
-from nvmix.backends.cpu.backend import CPUBackend
-
-__all__ = ["CPUBackend"]
+"""The CPU backend: numba kernels."""

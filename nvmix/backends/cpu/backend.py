@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -10,32 +10,29 @@ from nvmix.backends.cpu.kernels import entry_points
 from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
 from nvmix.backends.cpu.kernels.em.loop import Task
 from nvmix.backends.cpu.kernels.em.m_step import Held, law_of
+from nvmix.backends.cpu.kernels.em.missing_values import Patterns
+from nvmix.backends.cpu.partition import groups_of, pieces_of, table_of
 from nvmix.backends.cpu.placed import Placed, canonical, placed
 from nvmix.backends.cpu.quasi_newton import fit_gamma_shape, fit_gig
-from nvmix.backends.cpu.threads import groups_of, over, pieces_of, table_of
+from nvmix.backends.status import Status
 from nvmix.backends.types import (
     ACCELERATIONS,
     CRITERIA,
-    Course,
-    Ending,
+    EMOptions,
+    FitTrace,
     Fixed,
-    Gaussian,
     GIGParameters,
     GIGStatus,
-    Plan,
+    NormalParameters,
 )
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.pairwise_sum import add_each, pairwise_sum
 from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.threads import map_threads
+from nvmix.foundation.typing import FloatArray
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from nvmix.backends.cpu.kernels.em.missing_values import Patterns
-    from nvmix.foundation.typing import FloatArray
-
-    # Scalars and vectors in one array, and the scatter.
-    Sums: TypeAlias = tuple[FloatArray, FloatArray]
+# Scalars and vectors in one array, and the scatter.
+Sums: TypeAlias = tuple[FloatArray, FloatArray]
 
 # Arguments at one order of a Bessel function from which a table pays whatever their spread.
 _LEAST_TABULATED = 4096
@@ -72,7 +69,7 @@ class CPUBackend:
             else:
                 entry_points.bessel_pair_loop(orders[rows], flat[rows], log_k[rows], ratio[rows])
 
-        over(fill, groups_of((z.size, 1)))
+        map_threads(fill, groups_of((z.size, 1)))
         return log_k.reshape(z.shape), ratio.reshape(z.shape)
 
     def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
@@ -131,9 +128,9 @@ class CPUBackend:
         entry_points.gig_variates_loop(p, a, b, out, rng)
         return out
 
-    def log_prob(self, X: Placed, block: Gaussian, theta: GIGParameters) -> FloatArray:
+    def log_prob(self, X: Placed, normal: NormalParameters, theta: GIGParameters) -> FloatArray:
         """(n,) log-densities."""
-        mu, gamma, L = (canonical(x) for x in block)
+        mu, gamma, L = (canonical(x) for x in normal)
         inverse, log_norm = inverse_lower(L), self.gig_law(theta)[0]
         rows, out = X.X, np.empty(len(X.X))
 
@@ -143,13 +140,15 @@ class CPUBackend:
                 rows[part], mu, inverse, gamma, theta, log_norm, table, out[part]
             )
 
-        over(fill, groups_of(rows.shape))
+        map_threads(fill, groups_of(rows.shape))
         return out
 
-    def e_step(self, X: Placed, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+    def e_step(
+        self, X: Placed, normal: NormalParameters, theta: GIGParameters
+    ) -> SufficientStatistics:
         """Posterior expectations summed over the rows of X."""
-        model, d, log_norm = _model(block, theta), block.mu.size, self.gig_law(theta)[0]
-        inverse = inverse_lower(block.L)
+        model, d, log_norm = _model(normal, theta), normal.mu.size, self.gig_law(theta)[0]
+        inverse = inverse_lower(normal.L)
 
         def of_piece(rows: slice) -> Sums:
             sums, scatter = np.zeros(SCALARS + 2 * d), np.zeros((d, d))
@@ -166,7 +165,9 @@ class CPUBackend:
             entry_points.patterns_loop(group, model, log_norm, tables, sums, scatter)
             return sums, scatter
 
-        parts = over(of_patterns, X.patterns) if X.patterns else over(of_rows, X.groups)
+        parts = (
+            map_threads(of_patterns, X.patterns) if X.patterns else map_threads(of_rows, X.groups)
+        )
         sums, scatter = pairwise_sum(parts, add_each)
         weight, log_likelihood, log_y, inv_y, y = sums[:SCALARS].tolist()
         return SufficientStatistics(
@@ -178,32 +179,36 @@ class CPUBackend:
             x=sums[SCALARS : SCALARS + d],
             x_inv_y=sums[SCALARS + d :],
             xx_inv_y=scatter,
-            origin=block.mu,
-            scale=block.L,
+            origin=normal.mu,
+            scale=normal.L,
         )
 
-    def fit(self, X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
-        """Fit complete observations of one group by one call of compiled code."""
-        model = _model(Gaussian(*(np.array(x) for x in block)), theta)
-        held = plan.restriction
+    def fit(
+        self, X: Placed, normal: NormalParameters, theta: GIGParameters, options: EMOptions
+    ) -> FitTrace:
+        """Fit complete rows of one group by one call of compiled code."""
+        model = _model(NormalParameters(*(np.array(x) for x in normal)), theta)
+        held = options.constraints
         task = Task(
-            law_of(plan.fixed, held.least_p),
+            law_of(held.fixed, held.least_p),
             Held(np.empty(0) if held.mu is None else np.array(held.mu), held.symmetric),
             float(np.exp(self.gig_law(theta)[1])),
             tuple(np.diag(self.gig_covariance(theta)).tolist()),
-            ACCELERATIONS.index(plan.acceleration),
-            CRITERIA.index(plan.criterion),
-            plan.max_iter,
-            plan.tol,
+            ACCELERATIONS.index(options.acceleration),
+            CRITERIA.index(options.criterion),
+            options.max_iter,
+            options.tol,
         )
         # Only tables of an order that stays are worth keeping.
-        table = _table(X.X, theta[0] if plan.fixed.p is not None else np.nan)
-        histories = np.full((2, plan.max_iter), np.nan)
-        value, n_iter, n_passes, ending = entry_points.fit_loop(
+        table = _table(X.X, theta[0] if held.fixed.p is not None else np.nan)
+        histories = np.full((2, options.max_iter), np.nan)
+        value, n_iter, n_passes, status = entry_points.fit_loop(
             X.X, X.weights, model, task, table, histories
         )
-        block, (values, changes) = Gaussian(*model[:3]), histories
-        return Course(block, model.theta, values, changes, n_iter, n_passes, value, Ending(ending))
+        (values, changes), fitted = histories, NormalParameters(*model[:3])
+        return FitTrace(
+            fitted, model.theta, values, changes, n_iter, n_passes, value, Status(status)
+        )
 
 
 def _table(X: FloatArray, p: float) -> FloatArray:
@@ -212,9 +217,9 @@ def _table(X: FloatArray, p: float) -> FloatArray:
     return table_of("moments", p - 0.5 * d, n)
 
 
-def _model(block: Gaussian, theta: GIGParameters) -> Model:
+def _model(normal: NormalParameters, theta: GIGParameters) -> Model:
     """A model as the loops take it."""
-    mu, gamma, L = (canonical(x) for x in block)
+    mu, gamma, L = (canonical(x) for x in normal)
     return Model(mu, gamma, L, np.array(theta, np.float64))
 
 

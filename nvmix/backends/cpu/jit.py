@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import numba
 
+from nvmix.backends.cpu.cache import KernelCache
 from nvmix.backends.cpu.linkage import PrivateKernels
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,11 +60,13 @@ def entry(function: Callable[P, R]) -> Callable[P, R]:
 
 def _cached(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
     """Compile with a cache on disk, or without where there can be none."""
-    try:
-        return cast("Callable[P, R]", numba.njit(cache=True, **options)(function))
-    except RuntimeError:
-        _warn_of_no_cache()
-        return cast("Callable[P, R]", numba.njit(**options)(function))
+    compiled = numba.njit(**options)(function)
+    if not numba.config.DISABLE_JIT:
+        try:
+            compiled._cache = KernelCache(function)  # noqa: SLF001
+        except RuntimeError:
+            _warn_of_no_cache()
+    return cast("Callable[P, R]", compiled)
 
 
 @cache

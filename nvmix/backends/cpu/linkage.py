@@ -7,14 +7,10 @@ would depend on what else had been run. Kernels are made private to each loop in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
-
-if TYPE_CHECKING:
-    from numba.core.compiler_machinery import PassManager
+from numba.core.compiler_machinery import PassManager
 
 
 class _PrivateLibrary(JITCodeLibrary):  # type: ignore[misc]

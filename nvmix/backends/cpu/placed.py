@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nvmix.backends.cpu.kernels.em.missing_values import Patterns
-from nvmix.backends.cpu.threads import groups_of
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import BoolArray, FloatArray
+from nvmix.backends.cpu.partition import groups_of
+from nvmix.foundation.typing import BoolArray, FloatArray
 
 _NO_WEIGHTS = np.empty(0)
 
@@ -27,8 +25,8 @@ class Placed(NamedTuple):
     patterns: list[Patterns]
 
     @property
-    def whole(self) -> bool:
-        """Whether one thread works on all rows, of which none has missing values."""
+    def is_one_group(self) -> bool:
+        """Whether one thread works on all rows, and none of them has missing values."""
         return len(self.groups) == 1 and not self.patterns
 
     def weights_of(self, group: slice) -> FloatArray:

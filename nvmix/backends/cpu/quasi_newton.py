@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 import scipy
 
 from nvmix.backends.cpu.kernels import entry_points
-from nvmix.backends.types import GIGStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nvmix.backends.types import GIGParameters
-    from nvmix.foundation.typing import FloatArray
+from nvmix.backends.types import GIGParameters, GIGStatus
+from nvmix.foundation.typing import FloatArray
 
 _SCIPY_METHODS: Final = {"lbfgs": "L-BFGS-B", "bfgs": "BFGS"}
 _OPTIONS: Final = {

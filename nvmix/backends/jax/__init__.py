@@ -6,7 +6,3 @@ try:
 except ImportError as error:
     message = "the 'jax' backend needs JAX and optimistix: pip install 'nvmix[jax]'"
     raise ImportError(message) from error
-
-from nvmix.backends.jax.backend import JAXBackend
-
-__all__ = ["JAXBackend"]

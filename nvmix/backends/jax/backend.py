@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nvmix.backends import get_backend
 from nvmix.backends.jax.bessel import bessel
 from nvmix.backends.jax.em import e_step, loop
 from nvmix.backends.jax.gig import moments, solve
 from nvmix.backends.jax.placed import Placed, place
 from nvmix.backends.jax.precision import doubles, for_the_caller
-from nvmix.backends.types import Course, Fixed, Gaussian, GIGParameters, GIGStatus, Plan
+from nvmix.backends.types import (
+    EMOptions,
+    FitTrace,
+    Fixed,
+    GIGParameters,
+    GIGStatus,
+    NormalParameters,
+)
 from nvmix.foundation.arrays import traced
-
-if TYPE_CHECKING:
-    from nvmix.foundation.statistics import SufficientStatistics
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.typing import FloatArray
 
 # Least room for the histories of a fit: other limits of iterations compile nothing new.
 _CAPACITY = 256
@@ -33,9 +39,11 @@ _gig_fit = jax.jit(solve.gig_fit, static_argnums=(2, 3))
 
 
 @partial(jax.jit, static_argnames=("blocks",))
-def _e_step(rows: e_step.Rows, block: Gaussian, theta: Any, *, blocks: int) -> SufficientStatistics:
+def _e_step(
+    rows: e_step.Rows, normal: NormalParameters, theta: Any, *, blocks: int
+) -> SufficientStatistics:
     """Posterior expectations summed over rows."""
-    return e_step.e_step(rows, block, theta, moments.log_norm(*theta), blocks)
+    return e_step.e_step(rows, normal, theta, moments.log_norm(*theta), blocks)
 
 
 _SETTINGS = ("fixed", "method", "rule", "acceleration", "blocks", "capacity")
@@ -43,13 +51,14 @@ _SETTINGS = ("fixed", "method", "rule", "acceleration", "blocks", "capacity")
 
 @partial(jax.jit, static_argnames=_SETTINGS)
 def _run(
-    rows: e_step.Rows, block: Gaussian, theta: Any, by_likelihood: Any, max_iter: Any, tol: Any,
-    *, fixed: Fixed, method: str, rule: Any, acceleration: str, blocks: int, capacity: int,
-) -> tuple[loop.State, Course, Any]:  # fmt: skip
-    """The whole loop: its last state, its course, and whether that has to be judged."""
+    rows: e_step.Rows, normal: NormalParameters, theta: Any, by_likelihood: Any, max_iter: Any,
+    tol: Any, *, fixed: Fixed, method: str, rule: Any, acceleration: str, blocks: int,
+    capacity: int,
+) -> tuple[loop.State, FitTrace, Any]:  # fmt: skip
+    """The whole loop: its last state, its trace, and whether that has to be judged."""
     task = loop.Task(fixed, method, rule, acceleration, blocks, by_likelihood, max_iter, tol)
-    last = loop.run(rows, block, theta, task, capacity)
-    return last, loop.course(last), loop.may_be_at_pole(last.last)
+    last = loop.run(rows, normal, theta, task, capacity)
+    return last, loop.trace_of(last), loop.may_be_at_pole(last.last)
 
 
 _judged = jax.jit(loop.judged)
@@ -112,40 +121,48 @@ class JAXBackend:
         p, a, b = map(float, theta)
         return (p, a, b), GIGStatus(int(status))
 
+    def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
+        """(n,) independent variates, by the CPU backend: a seed gives the same bits on both."""
+        return get_backend("cpu").gig_variates(theta, n, rng)
+
     @doubles
-    def log_prob(self, X: Placed, block: Gaussian, theta: GIGParameters) -> FloatArray:
+    def log_prob(self, X: Placed, normal: NormalParameters, theta: GIGParameters) -> FloatArray:
         """(n,) log-densities."""
-        values = _log_prob(X.rows.values, block, np.array(theta))
+        values = _log_prob(X.rows.values, normal, np.array(theta))
         return np.asarray(values)[: X.n]
 
     @doubles
-    def e_step(self, X: Placed, block: Gaussian, theta: GIGParameters) -> SufficientStatistics:
+    def e_step(
+        self, X: Placed, normal: NormalParameters, theta: GIGParameters
+    ) -> SufficientStatistics:
         """Posterior expectations summed over the rows of X."""
-        return jax.device_get(_e_step(X.rows, block, np.array(theta), blocks=X.blocks))
+        return jax.device_get(_e_step(X.rows, normal, np.array(theta), blocks=X.blocks))
 
     @for_the_caller
-    def fit(self, X: Placed, block: Gaussian, theta: GIGParameters, plan: Plan) -> Course:
-        """Run the whole loop where the data are; under a trace the course stays there."""
-        block, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (block, jnp.stack(theta)))
-        rows, block, theta = _constant((X.rows, block, theta))
-        last, course, doubtful = _run(
+    def fit(
+        self, X: Placed, normal: NormalParameters, theta: GIGParameters, options: EMOptions
+    ) -> FitTrace:
+        """Run the whole loop where the data are; under a trace the trace stays there."""
+        normal, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (normal, jnp.stack(theta)))
+        rows, normal, theta = _constant((X.rows, normal, theta))
+        last, trace, doubtful = _run(
             rows,
-            block,
+            normal,
             theta,
-            plan.criterion == "likelihood",
-            plan.max_iter,
-            plan.tol,
-            fixed=plan.fixed,
-            method=_needed(plan.method, plan.fixed),
-            rule=plan.rule,
-            acceleration=plan.acceleration,
+            options.criterion == "likelihood",
+            options.max_iter,
+            options.tol,
+            fixed=options.constraints.fixed,
+            method=_needed(options.method, options.constraints.fixed),
+            rule=options.rule,
+            acceleration=options.acceleration,
             blocks=X.blocks,
-            capacity=max(_CAPACITY, 1 << (plan.max_iter - 1).bit_length()),
+            capacity=max(_CAPACITY, 1 << (options.max_iter - 1).bit_length()),
         )
         if traced(doubtful):
             return _judged(rows, last)
-        course, doubtful = jax.device_get((course, doubtful))
-        return jax.device_get(_judged(rows, last)) if doubtful else course
+        trace, doubtful = jax.device_get((trace, doubtful))
+        return jax.device_get(_judged(rows, last)) if doubtful else trace
 
 
 @jax.custom_jvp

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,25 +13,23 @@ from nvmix.backends.jax.em import e_step as rows_e_step
 from nvmix.backends.jax.em import m_step
 from nvmix.backends.jax.gig import moments, solve
 from nvmix.backends.jax.precision import of_the_caller
-from nvmix.backends.types import Fixed, Gaussian, GIGStatus
-
-if TYPE_CHECKING:
-    from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.backends.types import Fixed, GIGStatus, NormalParameters
+from nvmix.foundation.statistics import SufficientStatistics
 
 
 @of_the_caller
 @jax.jit
-def log_prob(x: Any, block: Gaussian, theta: Any) -> Any:
+def log_prob(x: Any, normal: NormalParameters, theta: Any) -> Any:
     """(n,) log-densities of (n, d) points."""
-    return rows_e_step.log_prob(x, block, theta)
+    return rows_e_step.log_prob(x, normal, theta)
 
 
 @of_the_caller
 @jax.jit
-def e_step(X: Any, block: Gaussian, theta: Any) -> SufficientStatistics:
+def e_step(X: Any, normal: NormalParameters, theta: Any) -> SufficientStatistics:
     """Posterior expectations summed over the rows of X."""
     rows = rows_e_step.Rows(X, jnp.ones_like(X[:, 0]))
-    return rows_e_step.e_step(rows, block, theta, moments.log_norm(*theta), 1)
+    return rows_e_step.e_step(rows, normal, theta, moments.log_norm(*theta), 1)
 
 
 @of_the_caller
@@ -58,10 +56,10 @@ def gig_fit(eta: Any, start: Any, *, fixed: Fixed, method: str) -> Any:
 
 @of_the_caller
 @jax.jit
-def normal_block(eta: SufficientStatistics) -> Gaussian:
+def normal_parameters(eta: SufficientStatistics) -> NormalParameters:
     """mu, gamma and L of the M-step, nan where there are none."""
-    block, exists = m_step.normal_block(eta)
-    return Gaussian(*(jnp.where(exists, x, jnp.nan) for x in block))
+    normal, exists = m_step.normal_parameters(eta)
+    return NormalParameters(*(jnp.where(exists, x, jnp.nan) for x in normal))
 
 
 @of_the_caller

@@ -1,51 +1,62 @@
 """Extrapolation of EM between E-step and M-step, in the statistics that the M-step inverts.
 
-Statistics add with weights that sum to 1, so that what is extrapolated depends neither on the
-units and axes of the data nor on the family. The loops of the backends do the same.
+Statistics are combined with weights that sum to 1, so that what is extrapolated depends neither on
+the units and axes of the data nor on the family. The loops of the backends do the same.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.backends.tolerances import (
+    CAUTIOUS,
+    DAMPED,
+    FIRST_STRIDE,
+    MEMORY,
+    STRIDES,
+    UNDAMPED,
+)
 from nvmix.foundation.linalg import factor
 from nvmix.foundation.statistics import SufficientStatistics
-
-if TYPE_CHECKING:
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
+from nvmix.mixture.em_maps import Mixture
 
 
 @dataclass
 class Extrapolation:
     """Proposes statistics for the M-step from those of the E-steps so far.
 
+    Write u for the statistics that an M-step inverts and g(u) for those of the E-step at the model
+    it makes: EM is the iteration u <- g(u). Each `propose` takes g(u) of the last proposal u. Then
+    the order of things is: store the residual g(u) - u; combine it with earlier ones, by SQUAREM
+    after every second plain step or by Anderson's least squares; return the combination, or g(u)
+    itself where there is none yet. `reject` follows where the likelihood fell: plain EM from g(u).
+
     Parameters
     ----------
     method : {"none", "squarem", "anderson"}
         SQUAREM, or Anderson acceleration over the last `MEMORY` differences, which goes on by
-        SQUAREM for a while after a step that was not kept.
+        SQUAREM for `CAUTIOUS` iterations after a rejected step.
     origin, scale : (d,) and (d, d) array
         Frame in which statistics are compared.
     s : float
         Scale of Y in it.
     metric : (k,) array
-        Factor that gives each statistic its weight in norms.
+        Factor that gives each statistic its weight in norms: for those of Y one over the standard
+        deviation at the start, since they have units of their own.
     damping, longest : float
-        Of Anderson's least squares, and the longest stride of SQUAREM.
+        Ridge of Anderson's least squares, and the longest stride of SQUAREM.
     cautious : int
         Iterations that go on by SQUAREM.
     extrapolated : bool
-        Whether what was proposed last differs from the batch.
-    trail : list of (array, array)
-        Residuals of what was proposed, and images.
+        Whether the last proposal differs from g(u).
+    history : list of (array, array)
+        Residuals g(u) - u and images g(u).
     used : array or None
-        What was proposed last.
+        u: the last proposal.
 
     References
     ----------
@@ -65,25 +76,12 @@ class Extrapolation:
     longest: float = FIRST_STRIDE
     cautious: int = 0
     extrapolated: bool = False
-    trail: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
+    history: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
     used: FloatArray | None = None
 
     @classmethod
-    def of(cls, method: str, model: NormalMixture) -> Extrapolation:
-        """Extrapolation of a fit from a starting model.
-
-        Parameters
-        ----------
-        method : {"none", "squarem", "anderson"}
-            How.
-        model : NormalMixture
-            Where the fit starts: in its frame mu = 0, Sigma = I and E[log Y] = 0.
-
-        Returns
-        -------
-        Extrapolation
-            Nothing seen so far.
-        """
+    def of(cls, method: str, model: Mixture) -> Extrapolation:
+        """Extrapolation of a fit that starts from a model: in its frame mu = 0 and Sigma = I."""
         d, s = model.d, math.exp(model.subordinator.gig_expectations[0])
         metric = np.ones(3 + 2 * d + d * d)
         variances = np.diag(model.subordinator.gig_covariance()) * (1.0, s * s, 1.0 / (s * s))
@@ -91,56 +89,35 @@ class Extrapolation:
         metric[:3][known] = 1.0 / np.sqrt(variances[known])
         return cls(method, model.mu, model.L_sigma * math.sqrt(s), s, metric)
 
-    def propose(self, batch: SufficientStatistics) -> SufficientStatistics:
-        """Statistics to take for those of a batch; `extrapolated` says whether they differ.
-
-        Parameters
-        ----------
-        batch : SufficientStatistics
-            Of the E-step of the model made from what was proposed last.
-
-        Returns
-        -------
-        SufficientStatistics
-            For the next M-step.
-        """
+    def propose(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """Statistics for the next M-step, from those of the E-step at the last proposal."""
         if self.method == "none":
-            return batch
-        image = self._flat(batch)
+            return statistics
+        image = self._flat(statistics)
         if self.used is not None:
-            self.trail = [*self.trail[-MEMORY:], (image - self.used, image)]
+            self.history = [*self.history[-MEMORY:], (image - self.used, image)]
         self.damping = max(UNDAMPED, 0.1 * self.damping)
-        enough = len(self.trail) > 1
+        enough = len(self.history) > 1
         by_strides = self.method == "squarem" or self.cautious > 0
         found = None
         if enough and not by_strides:
             found = self._anderson()
         elif enough:
+            # A stride needs two plain steps: never two strides in a row.
             found = None if self.extrapolated else self._squarem()
             self.cautious -= 1
         self.extrapolated = found is not None
         self.used = image if found is None else found
-        return batch if found is None else self._statistics(found, batch)
+        return statistics if found is None else self._statistics(found, statistics)
 
-    def reject(self, batch: SufficientStatistics) -> SufficientStatistics:
-        """Statistics to take in the place of a proposal that lowered the likelihood.
-
-        Parameters
-        ----------
-        batch : SufficientStatistics
-            What the proposal was made from.
-
-        Returns
-        -------
-        SufficientStatistics
-            The batch: EM's own step.
-        """
+    def reject(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """EM's own statistics, in the place of a proposal that lowered the likelihood."""
         self.damping = max(100.0 * self.damping, DAMPED)
         self.longest = max(self.longest / STRIDES, FIRST_STRIDE)
         self.cautious = CAUTIOUS
         self.extrapolated = False
-        self.used = self.trail[-1][1]
-        return batch
+        self.used = self.history[-1][1]
+        return statistics
 
     def _flat(self, eta: SufficientStatistics) -> FloatArray:
         """Means of the statistics in the frame, as one vector."""
@@ -150,7 +127,7 @@ class Extrapolation:
         return np.concatenate(parts) / own.weight
 
     def _statistics(self, means: FloatArray, like: SufficientStatistics) -> SufficientStatistics:
-        """Statistics of that vector."""
+        """Statistics of that vector, with the weight and the likelihood of others."""
         n, d, s = like.weight, like.d, self.s
         x, x_inv_y, scatter = np.split(n * means[3:], [d, 2 * d])
         return SufficientStatistics(
@@ -167,8 +144,12 @@ class Extrapolation:
         )
 
     def _anderson(self) -> FloatArray | None:
-        """Image less the combination of differences that makes the linear residual least."""
-        residuals, images = (np.array(part) for part in zip(*self.trail, strict=True))
+        """g - sum of c_i (g_i+1 - g_i), with the c that make the linearised residual least.
+
+        The differences are scaled to unit length before the ridge is added, so that damping means
+        the same whatever their size.
+        """
+        residuals, images = (np.array(part) for part in zip(*self.history, strict=True))
         differences = np.diff(residuals * self.metric, axis=0)
         size = np.sqrt(np.square(differences).sum(axis=1))
         if not (np.isfinite(size) & (size > 0.0)).all():
@@ -185,7 +166,7 @@ class Extrapolation:
 
     def _squarem(self) -> FloatArray | None:
         """u + 2 t r + t^2 v of two plain steps r and r + v from u, t = |r| / |v| or the longest."""
-        (r, _), (last, image) = self.trail[-2:]
+        (r, _), (last, image) = self.history[-2:]
         v = last - r
         square, curvature = (float(np.square(x * self.metric).sum()) for x in (r, v))
         if not square > curvature > 0.0:

@@ -1,70 +1,25 @@
-"""What a fit holds: parameters, symmetry and a bound of the shape."""
+"""What a fit holds fixed: parameters, symmetry and a bound of the shape."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from nvmix.backends import get_backend
-from nvmix.backends.types import Fixed, Gaussian, GIGStatus, Restriction
+from nvmix.backends.types import Constraints, Fixed, GIGStatus, NormalParameters
 from nvmix.foundation.validation import positive, real, vector
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.mixture.em_maps import Mixture
 
 
-class Holding(NamedTuple):
-    """What a fit of a model holds.
+def constraints_of(
+    model: Mixture, fixed: Mapping[str, Any] | None, *, symmetric: bool, bounded: bool
+) -> Constraints:
+    """What the settings `fixed`, `symmetric` and `bounded` of a fitter hold in a model.
 
-    Attributes
-    ----------
-    fixed : Fixed
-        Coordinates of the subordinator's GIG, those of the family included.
-    restriction : Restriction
-        mu, gamma = 0 and a bound of p.
-    names : tuple of str
-        Parameters that are held beside those of the family.
-    """
-
-    fixed: Fixed
-    restriction: Restriction
-    names: tuple[str, ...]
-
-    def parameters(self, d: int) -> int:
-        """Number of free parameters that the names take away in d dimensions."""
-        return sum(d if name in ("mu", "gamma") else 1 for name in self.names)
-
-
-def holding(
-    model: NormalMixture, fixed: Mapping[str, Any] | None, *, symmetric: bool, bounded: bool
-) -> Holding:
-    """What the keywords of a fitter hold in a model.
-
-    Parameters
-    ----------
-    model : NormalMixture
-        Model to be fitted.
-    fixed : mapping or None
-        Values by name: "mu", "gamma" (which can be held at 0 alone), and "p" or "alpha" where the
-        family has one.
-    symmetric : bool
-        Whether gamma is held at 0.
-    bounded : bool
-        Whether p is at least (d + 1) / 2.
-
-    Returns
-    -------
-    Holding
-        What is held.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a name or value cannot be held, or the family has no bound of p.
+    TypeError or ValueError if a name or value cannot be held, or the family has no bound of p.
     """
     fixed = dict(fixed or {})
     order = next((name for name in ("p", "alpha") if name in model.subordinator.parameters), None)
@@ -74,11 +29,11 @@ def holding(
         if name not in names:
             msg = f"fixed must name some of {', '.join(map(repr, names))}, got {name!r}"
             raise ValueError(msg)
-    held = model.fixed
+    coordinates = model.fixed
     if order in fixed:
         check = positive if order == "alpha" else real
         p = check(f"fixed[{order!r}]", fixed[order])
-        held = held._replace(p=-p if held.a == 0.0 else p)
+        coordinates = coordinates._replace(p=-p if coordinates.a == 0.0 else p)
     if "gamma" in fixed:
         gamma = np.broadcast_to(np.asarray(fixed["gamma"]), (model.d,))
         if vector("fixed['gamma']", gamma, model.d).any():
@@ -88,57 +43,39 @@ def holding(
             raise ValueError(msg)
         symmetric = True
     mu = vector("fixed['mu']", fixed["mu"], model.d) if "mu" in fixed else None
-    least_p = _least_order(model, held) if bounded else -math.inf
-    held_names = tuple(
-        name
-        for name, is_held in zip(
-            ("mu", "gamma", str(order)), (mu is not None, symmetric, order in fixed), strict=True
-        )
-        if is_held
-    )
-    return Holding(held, Restriction(mu, symmetric, least_p), held_names)
+    least_p = _least_order(model, coordinates) if bounded else -math.inf
+    held = {"mu": mu is not None, "gamma": symmetric, str(order): order in fixed}
+    held_names = tuple(name for name, is_held in held.items() if is_held)
+    return Constraints(coordinates, mu, symmetric, least_p, held_names)
 
 
-def _least_order(model: NormalMixture, held: Fixed) -> float:
-    """Order p from which the density is bounded whatever b is: that of the hyperbolic law."""
+def _least_order(model: Mixture, fixed: Fixed) -> float:
+    """Order p from which the density is bounded for every b: that of the hyperbolic law."""
     least = 0.5 * (model.d + 1)
-    if held.a == 0.0 or (held.p is not None and held.p < least):
+    if fixed.a == 0.0 or (fixed.p is not None and fixed.p < least):
         msg = (
             f"bounded keeps the order p of Y at {least} or above, which {type(model).__name__} "
             "with what it holds cannot have; fit GeneralizedHyperbolic or VarianceGamma"
         )
         raise ValueError(msg)
-    return least if held.p is None else -math.inf
+    return least if fixed.p is None else -math.inf
 
 
-def restricted(model: NormalMixture, held: Holding) -> NormalMixture:
-    """The model with what is held put in its place.
-
-    Parameters
-    ----------
-    model : NormalMixture
-        Where a fit is to start.
-    held : Holding
-        What it holds.
-
-    Returns
-    -------
-    NormalMixture
-        The model itself, if it has these values already.
-    """
-    mu, symmetric, least_p = held.restriction
-    (p, _, _), block = model.subordinator.gig, model.block
-    order = held.fixed.p if held.fixed.p is not None else max(p, least_p)
+def constrained(model: Mixture, constraints: Constraints) -> Mixture:
+    """The model with the held values put in; the model itself, if it has them already."""
+    mu, symmetric, least_p = constraints.mu, constraints.symmetric, constraints.least_p
+    (p, _, _), normal = model.subordinator.gig, model.normal
+    order = constraints.fixed.p if constraints.fixed.p is not None else max(p, least_p)
     if mu is None and not symmetric and order == p:
         return model
-    block = Gaussian(
-        (block.mu if mu is None else mu).copy(),
-        np.zeros(model.d) if symmetric else block.gamma.copy(),
-        block.L.copy(),
+    normal = NormalParameters(
+        (normal.mu if mu is None else mu).copy(),
+        np.zeros(model.d) if symmetric else normal.gamma.copy(),
+        normal.L.copy(),
     )
     theta = model.subordinator.gig
     if order != p:
-        fixed = held.fixed._replace(p=order)
+        fixed = constraints.fixed._replace(p=order)
         theta, status = get_backend().gig_fit(
             model.subordinator.gig_expectations, fixed, "newton", None
         )
@@ -146,4 +83,4 @@ def restricted(model: NormalMixture, held: Holding) -> NormalMixture:
             # No law of this order has those moments: one of broad shape and Y of the same size.
             size = math.exp(model.subordinator.gig_expectations[0])
             theta = order, 1.0 / size if fixed.a is None else 0.0, size if fixed.b is None else 0.0
-    return model.at(block, theta)
+    return model.at(normal, theta)

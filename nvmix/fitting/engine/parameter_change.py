@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nvmix.foundation.linalg import inverse_lower
-
-if TYPE_CHECKING:
-    from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.mixture.em_maps import Mixture
 
 
-def displacement(old: NormalMixture, new: NormalMixture) -> tuple[float, float]:
-    """How far apart two models are, in parameters and in likelihood.
+def parameter_change(old: Mixture, new: Mixture) -> tuple[float, float]:
+    """Largest relative change of the parameters (see `BatchEMFitter`), and the predicted gain.
 
-    Parameters
-    ----------
-    old, new : NormalMixture
-        Models of one family, in any gauge.
-
-    Returns
-    -------
-    change : float
-        Largest relative change of mu, gamma, Sigma and the law of Y; see `BatchEMFitter`.
-    worth : float
-        Half the Jeffreys divergence between the laws of (X, Y), to second order: a bound of what
-        the step between them gains.
+    The second is half the Jeffreys divergence between the laws of (X, Y), to second order: an upper
+    bound of what the step between the models gains in mean log-likelihood. The models are of one
+    family, in any gauge.
     """
     (_, a, b), (log_y, inv_y, y) = old.subordinator.gig, old.subordinator.gig_expectations
     (_, a1, b1), (log_y1, inv_y1, y1) = new.subordinator.gig, new.subordinator.gig_expectations
@@ -52,5 +40,5 @@ def displacement(old: NormalMixture, new: NormalMixture) -> tuple[float, float]:
 
 
 def _product(x: float, y: float, z: float) -> float:
-    """x (y - z), 0 where x is, though y and z be infinite."""
+    """x (y - z), 0 where x is, even if y and z are infinite."""
     return x * (y - z) if x != 0.0 else 0.0

@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.exceptions import CheckpointError
+from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator
 from nvmix.sources.observations import finite_rows
-from nvmix.sources.source import Whole
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
-    from nvmix.foundation.typing import FloatArray
-    from nvmix.sources.source import Chunk, Source
+from nvmix.sources.source import ArraySource, Chunk, Source
 
 
-class Place(NamedTuple):
-    """Where batches stand: at which pass, and how many of it are drawn.
+class BatchCursor(NamedTuple):
+    """Position of a sampler of batches: the pass, and how many of its batches are drawn.
 
     Attributes
     ----------
@@ -38,7 +34,7 @@ class Place(NamedTuple):
     n_rows : float
         Rows of a pass; nan where that is not known.
     last : (m, d) array
-        The last batch, by which the rows are known again.
+        The last batch, by which the rows are recognised.
     """
 
     rng: str
@@ -50,7 +46,7 @@ class Place(NamedTuple):
 
 @dataclass
 class Batches:
-    """Endless batches of equal size, in which each pass meets every row once (reshuffling).
+    """Endless batches of equal size, in which each pass has every row once (reshuffling).
 
     Rows in memory come in a new random order in each pass; those of a source chunk by chunk, in
     random order within each. What a pass, or a chunk, leaves over begins the next batch.
@@ -69,14 +65,6 @@ class Batches:
     M. Gürbüzbalaban, A. Ozdaglar and P. A. Parrilo, Why random reshuffling beats stochastic
     gradient descent, Mathematical Programming 186 (2021), 49-84.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from nvmix.fitting.incremental.batches import Batches
-    >>> from nvmix.sources import Whole
-    >>> source = iter(Batches(Whole(np.arange(6.0)[:, None]), 3, np.random.default_rng(0)))
-    >>> sorted(x for _ in range(2) for x in next(source).ravel().tolist())
-    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     """
 
     source: Source
@@ -89,56 +77,37 @@ class Batches:
 
     def __post_init__(self) -> None:
         """Count rows in memory; of others a whole pass tells, and before it `n_rows` is nan."""
-        if isinstance(self.source, Whole):
+        if isinstance(self.source, ArraySource):
             self.n_rows = float(len(self.source.values))
 
     def __iter__(self) -> Iterator[FloatArray]:
         """(min(size, n), d) arrays, copied."""
         return self.after(None)
 
-    def place(self) -> Place:
-        """Where they stand, after a batch.
+    def cursor(self) -> BatchCursor:
+        """Position after the last batch, from which a sampler of the same rows can go on."""
+        return BatchCursor(*self._begun, self._taken, self.n_rows, self._last)
 
-        Returns
-        -------
-        Place
-            Which other batches of the same rows can go on from.
+    def after(self, cursor: BatchCursor | None) -> Generator[FloatArray, None, None]:
+        """The batches that follow on a cursor, None before the first, to the same bits.
+
+        Those of its pass that came before it are drawn again. CheckpointError if there are other
+        rows, as far as their number and the last batch show, or the generator is of another kind.
         """
-        return Place(*self._begun, self._taken, self.n_rows, self._last)
-
-    def after(self, place: Place | None) -> Generator[FloatArray, None, None]:
-        """The batches that follow on a place; those before it, of its pass, are drawn again.
-
-        Parameters
-        ----------
-        place : Place or None
-            Where batches of the same rows stood; None is before the first.
-
-        Returns
-        -------
-        generator of array
-            As of `iter`, to the same bits.
-
-        Raises
-        ------
-        CheckpointError
-            If there are other rows, as far as their number and the last batch tell, or the
-            generator is of another kind.
-        """
-        if place is None:
+        if cursor is None:
             return self._drawn(None)
         try:
-            self.rng.bit_generator.state = json.loads(place.rng)
+            self.rng.bit_generator.state = json.loads(cursor.rng)
         except (TypeError, ValueError) as error:
             kind = type(self.rng.bit_generator).__name__
             msg = f"checkpoint is of a fit by another generator than key, a {kind}"
             raise CheckpointError(msg) from error
-        same = math.isnan(self.n_rows) or self.n_rows == place.n_rows
+        same = math.isnan(self.n_rows) or self.n_rows == cursor.n_rows
         if same:
-            self.n_rows, drawn = place.n_rows, self._drawn(place.rest)
-            for _ in range(place.taken):
+            self.n_rows, drawn = cursor.n_rows, self._drawn(cursor.rest)
+            for _ in range(cursor.taken):
                 next(drawn)
-            same = np.array_equal(self._last, place.last)
+            same = np.array_equal(self._last, cursor.last)
         if not same:
             msg = (
                 "checkpoint is of a fit to other rows, or to rows in other chunks, than those of "
@@ -152,7 +121,7 @@ class Batches:
         source = self.source
         while True:
             self._begun, self._taken = (state_of_generator(self.rng), rest), 0
-            if isinstance(source, Whole):
+            if isinstance(source, ArraySource):
                 rest = yield from self._of_array(source.values, rest)
             else:
                 rest = yield from self._of_chunks(rest)
@@ -161,10 +130,10 @@ class Batches:
         """Batches of one pass over rows in memory; numbers of those that are left over."""
         size, order = min(self.size, len(X)), self.rng.permutation(len(X))
         order = order if rest is None else np.concatenate([rest, order])
-        whole = len(order) - len(order) % size
-        for first in range(0, whole, size):
-            yield self._met(X[order[first : first + size]])
-        return order[whole:]
+        end = len(order) - len(order) % size
+        for first in range(0, end, size):
+            yield self._drawn_batch(X[order[first : first + size]])
+        return order[end:]
 
     def _of_chunks(self, rest: Any) -> Generator[FloatArray, None, Any]:
         """Batches of one pass over rows that are read chunk by chunk; those left over."""
@@ -174,42 +143,29 @@ class Batches:
                 rows = _validated(chunk)[self.rng.permutation(len(chunk.values))]
                 count += len(rows)
                 rows = rows if rest is None else np.concatenate([rest, rows])
-                whole = len(rows) - len(rows) % self.size
-                for first in range(0, whole, self.size):
+                end = len(rows) - len(rows) % self.size
+                for first in range(0, end, self.size):
                     found = True
-                    yield self._met(rows[first : first + self.size])
-                rest = rows[whole:]
+                    yield self._drawn_batch(rows[first : first + self.size])
+                rest = rows[end:]
         if rest is None and math.isnan(self.n_rows):
             msg = f"X must not be empty, got no rows from {self.source}"
             raise ValueError(msg)
         check_same_rows(self.n_rows, count, self.source)
         self.n_rows = float(count)
         if not found and rest is not None:
-            yield self._met(rest)
+            yield self._drawn_batch(rest)
             rest = None
         return rest
 
-    def _met(self, batch: FloatArray) -> FloatArray:
-        """The batch, taken note of."""
+    def _drawn_batch(self, batch: FloatArray) -> FloatArray:
+        """Note the batch for the cursor, and return it."""
         self._last, self._taken = batch, self._taken + 1
         return batch
 
 
 def check_same_rows(here: float, there: float, source: Source) -> None:
-    """Check that two passes over a source met as many rows.
-
-    Parameters
-    ----------
-    here, there : float
-        How many each met; nan where that is not known.
-    source : Source
-        The rows.
-
-    Raises
-    ------
-    ValueError
-        If these are two different numbers.
-    """
+    """Raise ValueError if two passes had different numbers of rows; nan is unknown."""
     if here != there and not math.isnan(here) and not math.isnan(there):
         msg = (
             f"X must have the same rows in each pass, got {here:.0f} and {there:.0f} from {source}"
@@ -229,44 +185,15 @@ def _validated(chunk: Chunk) -> FloatArray:
 
 
 def state_of_generator(rng: np.random.Generator) -> str:
-    """State of a random generator, as a text.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Any.
-
-    Returns
-    -------
-    str
-        JSON, which the state of its bit generator can be set to.
-    """
+    """JSON text of the state of a generator, which its bit generator can be set to."""
     return json.dumps(rng.bit_generator.state, default=np.ndarray.tolist)
 
 
 def generator_of_key(key: Any) -> np.random.Generator:
-    """Random generator that a key stands for.
+    """Random generator that a key stands for: an integer, a Generator, a key of JAX, or None.
 
-    Parameters
-    ----------
-    key : int, numpy.random.Generator, JAX key or None
-        A JAX key, typed or of uint32, seeds by its data; None is unpredictable.
-
-    Returns
-    -------
-    numpy.random.Generator
-        The same stream for the same key.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If key is none of these, an array of keys, or traced by JAX.
-
-    Examples
-    --------
-    >>> from nvmix.fitting.incremental.batches import generator_of_key
-    >>> bool(generator_of_key(3).random() == generator_of_key(3).random())
-    True
+    A JAX key, typed or of uint32, seeds by its data. TypeError or ValueError if key is none of
+    these, an array of keys, or traced by JAX.
     """
     if not on_jax(key):
         return generator(key, "key")

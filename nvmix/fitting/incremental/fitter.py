@@ -2,54 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
 from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS
-from nvmix.fitting.checkpoints.checkpoint import check_resumable, checkpoint_of
-from nvmix.fitting.checkpoints.fit_state import digest
+from nvmix.fitting.checkpoints.checkpoint import Checkpoint, optional_checkpoint
+from nvmix.fitting.checkpoints.contents import digest
+from nvmix.fitting.checkpoints.file import checkpoint_file
 from nvmix.fitting.incremental.batches import Batches, generator_of_key, state_of_generator
 from nvmix.fitting.incremental.likelihood_passes import LikelihoodPasses
-from nvmix.fitting.incremental.run import IncrementalFit
-from nvmix.fitting.incremental.step import State, Step
-from nvmix.fitting.model import Model
-from nvmix.fitting.outcome.result import warn_unless_converged
+from nvmix.fitting.incremental.run import IncrementalFitRun
+from nvmix.fitting.incremental.step import Step, StreamState
+from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.report.forecast import Forecast
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EtaUpdate, RobbinsMonroUpdate
+from nvmix.fitting.settings import check_model, check_start
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.exceptions import ConvergenceWarning, DegenerateError, SolveError
-from nvmix.foundation.validation import (
-    boolean,
-    instance,
-    integer,
-    nonnegative,
-    one_of,
-    optional_callable,
-    optional_path,
-)
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.validation import boolean, integer, one_of, optional_callable
+from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import check_gauge
-from nvmix.sources.factory import source_of
+from nvmix.sources.factory import sample_source
 from nvmix.sources.observations import observations
-from nvmix.sources.observations import sample as validated_sample
-from nvmix.sources.source import Whole
-
-if TYPE_CHECKING:
-    import os
-
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.fitting.outcome.result import EMResult
-    from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.sources.source import ArraySource
 
 _SETTINGS = (
     "eta_update", "batch_size", "max_steps", "inner_iter", "verbose", "regularization",
     "e_step_backend", "m_step_backend", "m_step_method", "averaging", "checkpoint",
-    "checkpoint_every", "checkpoint_minutes", "resume",
 )  # fmt: skip
-# Settings that a fit must share with the one that it goes on from.
+# Steps between two writes of a checkpoint that does not say.
+_CHECKPOINT_EVERY: Final = 1000
+# Settings that a fit must share with the one whose checkpoint it goes on from.
 _DECISIVE = (
     "eta_update", "batch_size", "inner_iter", "e_step_backend", "m_step_backend", "m_step_method",
     "averaging",
@@ -92,25 +81,15 @@ class IncrementalEMFitter:
     averaging : bool
         Whether the fitted model is that of a running average of :math:`\eta_t` (Polyak averaging),
         in which step t counts as :math:`t^3`, nearly. The steps go on from :math:`\eta_t` itself.
-    checkpoint : path or None
-        File that holds where a `fit` stands, written at once or not at all: every so often, at the
-        end, and when Ctrl-C, SIGTERM (which raises SystemExit) or an error interrupts it. With one
-        that is there a fit begins under ``resume=True`` only. `partial_fit` writes none: pickle
-        the fitter.
-    checkpoint_every : int
-        Steps between two writes.
-    checkpoint_minutes : float
-        Minutes after which a write is due before that.
-    resume : bool
-        Whether to go on from the checkpoint, where there is one, to the bits that the fit would
-        have come to, under the same key, or none, and a larger max_steps too (by which a verbose
-        fit tells other likelihoods). Rows are read anew from the beginning of the pass that was
-        not complete; they are known by their number and the last batch. An `eta_update` of your
-        own is known by its name only, and what it remembers is not kept.
+    checkpoint : Checkpoint, path or None
+        File in which a `fit` keeps its state, to go on from after an interrupt, under the same key,
+        or none, and a larger max_steps too (by which a verbose fit makes other passes). Rows are
+        read anew from the beginning of the pass that was not complete; they are recognised by their
+        number and the last batch. `partial_fit` writes none: pickle the fitter.
 
     Attributes
     ----------
-    model : NormalMixture or None
+    model : Mixture or None
         The fitted model, in its gauge, or in a free one where the law of Y has reached a limit
         without it; None before the first fit.
     eta : SufficientStatistics or None
@@ -118,7 +97,7 @@ class IncrementalEMFitter:
     n_steps : int
         Steps taken since the start.
     n_rows : float
-        Rows met in them, those met again included.
+        Rows seen in them, those seen again included.
 
     Raises
     ------
@@ -174,10 +153,7 @@ class IncrementalEMFitter:
         m_step_backend: str = "cpu",
         m_step_method: str = "newton",
         averaging: bool = False,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: int = 1000,
-        checkpoint_minutes: float = 5.0,
-        resume: bool = False,
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
     ) -> None:
         self.eta_update = optional_callable("eta_update", eta_update)
         self.batch_size = integer("batch_size", batch_size, 1)
@@ -189,15 +165,11 @@ class IncrementalEMFitter:
         self.m_step_backend = one_of("m_step_backend", m_step_backend, BACKENDS)
         self.m_step_method = one_of("m_step_method", m_step_method, M_STEP_METHODS)
         self.averaging = boolean("averaging", averaging)
-        self.checkpoint = optional_path("checkpoint", checkpoint)
-        self.checkpoint_every = integer("checkpoint_every", checkpoint_every, 1)
-        self.checkpoint_minutes = nonnegative("checkpoint_minutes", checkpoint_minutes)
-        self.resume = boolean("resume", resume)
-        check_resumable(self.checkpoint, resume=self.resume)
-        self._state: State | None = None
+        self.checkpoint = optional_checkpoint(checkpoint)
+        self._state: StreamState | None = None
 
     @property
-    def model(self) -> NormalMixture | None:
+    def model(self) -> Mixture | None:
         """The fitted model; None before the first fit."""
         if self._state is None:
             return None
@@ -215,18 +187,18 @@ class IncrementalEMFitter:
 
     @property
     def n_rows(self) -> float:
-        """Rows met since the start."""
+        """Rows seen since the start."""
         return 0.0 if self._state is None else self._state.n_rows
 
-    def fit(self, model: NormalMixture, X: Any, *, key: Any = None) -> EMResult:
+    def fit(self, model: Mixture, X: Any = None, *, key: Any = None) -> EMResult:
         """Fit from a starting model, in batches of rows in random order.
 
-        Each pass over the rows meets every one once. What was fitted before is forgotten;
-        `partial_fit` goes on from the end.
+        Each pass has every row once. An earlier fit is forgotten; `partial_fit` goes on from the
+        end of this one.
 
         Parameters
         ----------
-        model : NormalMixture
+        model : Mixture
             Where to start; the fit stays in its family.
         X : (n, d) array_like or source
             Observations, as of `BatchEMFitter.fit`; never modified. Those of a source are read
@@ -250,25 +222,22 @@ class IncrementalEMFitter:
         ReadError
             If a chunk of a source cannot be read; the message names it.
         CheckpointError, FileExistsError
-            If the file of `checkpoint` is damaged or of another fit, or is there without `resume`.
+            If the file of `checkpoint` is damaged or of another fit, or exists without `resume`.
 
         Warns
         -----
         ConvergenceWarning
             If a batch leaves the family, with which the fit ends.
         """
-        instance("model", model, Model)
+        check_start(model, X)
         check_gauge(model, self.regularization)
-        source = source_of(X, model.d, model.columns)
-        if source is None:
-            data = validated_sample(_on_host("X", X), model.d, model.columns)
-            source = Whole(data.values, None, data.columns)
+        source = sample_source(_on_host("X", X), model.d, model.columns)
         rng = generator_of_key(key)
-        identity = {"rows": "in memory" if isinstance(source, Whole) else "in chunks"}
+        identity = {"rows": "in memory" if isinstance(source, ArraySource) else "in chunks"}
         if key is not None:
             identity["key"] = digest(state_of_generator(rng).encode())
-        drawn = Batches(source, self.batch_size, rng)
-        fit = self._one_fit(State.of(model, source.columns), drawn, identity)
+        batches = Batches(source, self.batch_size, rng)
+        fit = self._one_fit(StreamState.of(model, source.columns), batches, identity)
         try:
             with closing(source):
                 result = fit.run()
@@ -277,14 +246,14 @@ class IncrementalEMFitter:
         warn_unless_converged(result, stacklevel=3)
         return result
 
-    def partial_fit(self, batch: Any, *, model: NormalMixture | None = None) -> Self:
+    def partial_fit(self, batch: Any, *, model: Mixture | None = None) -> Self:
         """Take one step, on a batch of a stream.
 
         Parameters
         ----------
         batch : (m, d) array_like
             Observations, at least one; batches may be of different sizes.
-        model : NormalMixture or None
+        model : Mixture or None
             Where the stream starts, in the first call, unless `fit` has been called. In others it
             may be given again, and must be the same.
 
@@ -317,15 +286,15 @@ class IncrementalEMFitter:
         """
         start = self._starting_model(model)
         rows = observations(_on_host("batch", batch), start.d, start.columns, name="batch")
-        state = self._state or State.of(start, rows.columns)
+        state = self._state or StreamState.of(start, rows.columns)
         try:
-            self._state, move = self._step().take(state, rows.values)
+            self._state, record = self._step().take(state, rows.values)
         except (DegenerateError, SolveError) as error:
             self._state = state
             msg = f"the batch after step {state.n_steps} was left out: {error}"
             warnings.warn(msg, ConvergenceWarning, stacklevel=2)
         else:
-            Progress(self.verbose, unit="step").iteration(self._state.n_steps, *move)
+            Progress(self.verbose, unit="step").iteration(self._state.n_steps, *record)
         return self
 
     def __repr__(self) -> str:
@@ -333,10 +302,10 @@ class IncrementalEMFitter:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in _SETTINGS)
         return f"IncrementalEMFitter({shown})"
 
-    def _starting_model(self, model: NormalMixture | None) -> NormalMixture:
+    def _starting_model(self, model: Mixture | None) -> Mixture:
         """The model that the stream starts from, or has started from."""
         if model is not None:
-            instance("model", model, Model)
+            check_model(model)
         if self._state is None:
             if model is None:
                 msg = "model must be given in the first call of partial_fit, got None"
@@ -351,19 +320,22 @@ class IncrementalEMFitter:
             raise ValueError(msg)
         return self._state.start
 
-    def _one_fit(self, state: State, drawn: Batches, identity: dict[str, str]) -> IncrementalFit:
-        """What takes the steps of `fit`."""
+    def _one_fit(
+        self, state: StreamState, batches: Batches, identity: dict[str, str]
+    ) -> IncrementalFitRun:
+        """The steps of `fit`."""
         step = self._step()
         progress = Progress(self.verbose, Forecast(self.max_steps), "step")
-        return IncrementalFit(
+        every, start = _CHECKPOINT_EVERY, state.start
+        return IncrementalFitRun(
             state,
-            drawn,
+            batches,
             step,
             self.max_steps,
             self.regularization,
             progress,
-            LikelihoodPasses(step, drawn.source, self.max_steps, progress, self.verbose),
-            checkpoint_of(self, _DECISIVE, state.start, **identity),
+            LikelihoodPasses(step, batches.source, self.max_steps, progress, self.verbose),
+            checkpoint_file(self, every, _DECISIVE, start, **identity),
         )
 
     def _step(self) -> Step:

@@ -1,35 +1,27 @@
-"""Passes over all rows now and then, that tell how likely the model of a stream is."""
+"""Passes over all rows now and then, that compute how likely the model of a stream is."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Final, NamedTuple
 
-from nvmix.backends.source_e_step import PassedOver, observed
+from nvmix.backends.e_step import EStep
 from nvmix.fitting.incremental.batches import check_same_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nvmix.backends.types import Gaussian, GIGParameters
-    from nvmix.fitting.incremental.step import State, Step
-    from nvmix.fitting.report.progress import Progress
-    from nvmix.foundation.statistics import SufficientStatistics
-    from nvmix.sources.source import Source
-
-    EStep = Callable[[Gaussian, GIGParameters], SufficientStatistics]
+from nvmix.fitting.incremental.step import Step, StreamState
+from nvmix.fitting.report.progress import Progress
+from nvmix.sources.source import Source
 
 # How many there are, where there are as many steps.
-_NUMBER = 10
+_NUMBER: Final = 10
 
 
-class Told(NamedTuple):
-    """What passes have told.
+class LikelihoodHistory(NamedTuple):
+    """Mean log-likelihoods that passes have computed.
 
     Attributes
     ----------
     values : tuple of float
-        Mean log-likelihoods.
+        The likelihoods.
     steps : int
         Steps before the last of them; -1 before the first.
     n_rows : float
@@ -51,16 +43,16 @@ class LikelihoodPasses:
     source : Source
         All rows.
     max_steps : int
-        Steps that there will be.
+        Steps of the fit.
     progress : Progress
-        Is told of each.
+        Reports each.
     verbose : int
         Whether to make any.
 
     Attributes
     ----------
-    told : Told
-        What they have told.
+    history : LikelihoodHistory
+        The likelihoods so far.
     """
 
     def __init__(
@@ -72,39 +64,28 @@ class LikelihoodPasses:
         self._e_step: EStep | None = None
         self._due: frozenset[int] = frozenset()
         if verbose >= 1:
-            rows = observed(source, step.e_step_backend)
-            # Columns are not looked at: verbose or not, a fit is the same.
-            self._e_step = rows.sums if isinstance(rows, PassedOver) else rows.e_step
+            self._e_step = EStep(source, step.e_step_backend)
             self._due = frozenset(k * max_steps // _NUMBER for k in range(1, _NUMBER + 1))
-        self.told = Told()
+        self.history = LikelihoodHistory()
 
-    def after(self, state: State) -> None:
-        """Make a pass if one is due.
+    def after(self, state: StreamState) -> None:
+        """Make a pass if one is due after this step."""
+        if state.n_steps in self._due:
+            self._pass(state)
 
-        Parameters
-        ----------
-        state : State
-            Where the stream stands.
-        """
-        if self._e_step is not None and state.n_steps in self._due:
-            self._pass(state, self._e_step)
+    def at_end(self, state: StreamState) -> None:
+        """Make the last pass, unless it has been made."""
+        if self.history.steps != state.n_steps:
+            self._pass(state)
 
-    def at_end(self, state: State) -> None:
-        """Make the last pass, unless it is made.
-
-        Parameters
-        ----------
-        state : State
-            Where the stream has ended.
-        """
-        if self._e_step is not None and self.told.steps != state.n_steps:
-            self._pass(state, self._e_step)
-
-    def _pass(self, state: State, e_step: EStep) -> None:
-        """Take the log-likelihood of the model that would be handed out."""
+    def _pass(self, state: StreamState) -> None:
+        """Compute the log-likelihood of the fitted model."""
+        if self._e_step is None:
+            return
         model, _ = self._step.fitted(state, "none")
-        statistics = e_step(model.block, model.subordinator.gig)
+        # Columns are not checked: verbose or not, a fit is the same.
+        statistics = self._e_step.unchecked(model.normal, model.subordinator.gig)
         n_rows, value = float(statistics.weight), float(statistics.mean_log_likelihood)
-        check_same_rows(self.told.n_rows, n_rows, self._source)
-        self.told = Told((*self.told.values, value), state.n_steps, n_rows)
+        check_same_rows(self.history.n_rows, n_rows, self._source)
+        self.history = LikelihoodHistory((*self.history.values, value), state.n_steps, n_rows)
         self._progress.likelihood(state.n_steps, value)

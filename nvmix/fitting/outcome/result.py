@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +13,10 @@ from nvmix.backends.status import Status
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.pytrees import pytree
-from nvmix.inference.standard_errors import standard_errors
+from nvmix.foundation.typing import FloatArray
+from nvmix.inference.standard_errors import StandardErrors, standard_errors
+from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.observations import row_weights, sample
-
-if TYPE_CHECKING:
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.foundation.typing import FloatArray
-    from nvmix.inference.standard_errors import StandardErrors
 
 _LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
@@ -56,7 +54,7 @@ class EMResult:
         Number of the status.
     n_passes : int
         Passes over the data: one for each iteration, for the fitted model and for each
-        extrapolated step that was not kept. Batches count by their rows, rounded up.
+        extrapolated step that was rejected. Batches count by their rows, rounded up.
     log_likelihood : float
         Log-likelihood of the fitted model, the sum over all rows; nan where no pass was made.
     n_observations : float
@@ -73,12 +71,12 @@ class EMResult:
         Log-likelihoods of the fits from all starts, where there were several; the first is of
         the model given.
     rows : tuple of int
-        Rows of the data, from 0, that mu has met, where they rule the fit; 10,000 at most.
+        Numbers from 0 of the rows at mu, where they dominate the fit; 10,000 at most.
     data : tuple
         The observations and their weights or None; not kept by pickling and JAX.
     """
 
-    model: NormalMixture
+    model: Mixture
     log_likelihoods: FloatArray
     param_changes: FloatArray
     n_iter: int
@@ -103,7 +101,7 @@ class EMResult:
 
     @property
     def message(self) -> str:
-        """The sentence of the status, with the rows that mu has met."""
+        """The sentence of the status, with the rows at mu where they dominate the fit."""
         if not self.rows:
             return self.status.message
         named = ", ".join(map(str, self.rows[:_NAMED]))
@@ -119,7 +117,7 @@ class EMResult:
     def usable(self) -> bool:
         """Whether the likelihood is one to compare: the fit converged, or ran out of iterations.
 
-        Of a fit that took its steps, whether a pass over the data has told its likelihood.
+        An incremental fit is usable if a pass over the data has computed its likelihood.
         """
         if self.status is Status.STEPS_DONE:
             return bool(np.isfinite(self.log_likelihood))
@@ -201,16 +199,17 @@ class EMResult:
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
     """Issue a `ConvergenceWarning` with the advice of a fit that did not converge.
 
-    A fit without a criterion, and one that JAX traces, issues none.
-
-    Parameters
-    ----------
-    result : EMResult
-        A fit.
-    stacklevel : int
-        As of `warnings.warn`, counted from this function.
+    A fit without a criterion, and one that JAX traces, issues none. The stacklevel is that of
+    `warnings.warn`, counted from this function.
     """
     if result.converged is None or traced(result.converged):
         return
     if not result.converged:
         warnings.warn(result.message, ConvergenceWarning, stacklevel=stacklevel)
+
+
+def read_only(values: Sequence[float]) -> FloatArray:
+    """Read-only copy as an array."""
+    array = np.array(values, np.float64)
+    array.setflags(write=False)
+    return array

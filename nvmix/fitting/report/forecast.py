@@ -1,4 +1,4 @@
-"""How many iterations a fit still takes, as those so far foretell."""
+"""How many iterations a fit still takes, extrapolated from those so far."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _ROUNDING: Final = 1e-9
 
 
 class Forecast:
-    """Iterations that are left, where changes (or gains of likelihood) fall geometrically.
+    """Iterations that are left, if changes (or gains of likelihood) go on falling geometrically.
 
     Parameters
     ----------
     most : int
         Most iterations.
     tol : float
-        Change, or gain, at which a fit is at rest; 0 makes the most the forecast.
+        Change, or gain, at which a fit has converged; with 0 all iterations are taken.
     by_likelihood : bool
-        Whether gains of mean log-likelihood tell, rather than parameter changes.
+        Whether gains of mean log-likelihood are compared with tol, rather than parameter changes.
     """
 
     def __init__(self, most: int, tol: float = 0.0, *, by_likelihood: bool = False) -> None:
@@ -31,21 +31,9 @@ class Forecast:
         self._sizes: deque[float] = deque(maxlen=_WINDOW)
 
     def left(self, i: int, log_likelihood: float, change: float) -> float:
-        """Iterations after one.
+        """Iterations after number i (from 1), at most those up to the most; nan if unknown yet.
 
-        Parameters
-        ----------
-        i : int
-            Number of the iteration, from 1.
-        log_likelihood : float
-            Mean log-likelihood before it.
-        change : float
-            Its parameter change.
-
-        Returns
-        -------
-        float
-            At most those up to the most; nan where there is nothing to foretell from yet.
+        log_likelihood is the mean one before the iteration, change its parameter change.
         """
         size = abs(log_likelihood - self._value) if self._by_likelihood else change
         self._value = log_likelihood

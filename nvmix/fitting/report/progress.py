@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.fitting.em import EMResult
-    from nvmix.fitting.report.forecast import Forecast
+from nvmix.backends.types import FitTrace
+from nvmix.fitting.outcome.result import EMResult
+from nvmix.fitting.report.forecast import Forecast
+from nvmix.mixture.em_maps import Mixture
 
-# Seconds of silence after which a long fit says where it is.
-_SILENCE: Final = 10.0
+# Seconds without a line after which a long fit prints one under verbose 1 too.
+_INTERVAL: Final = 10.0
 _TICK: Final = 1e-3
 
 
 class Progress:
     """Prints nothing (verbose 0), a start and an end line (1), a row per iteration too (2).
 
-    A fit that takes longer than 10 seconds says where it is now and then, under verbose 1 too.
+    A fit that takes longer than 10 seconds prints a line now and then under verbose 1 too.
 
     Parameters
     ----------
     verbose : int
         How much.
     forecast : Forecast or None
-        What foretells how many iterations are left.
+        Predicts how many iterations are left.
     unit : {"iteration", "step"}
         What an iteration is called.
     """
@@ -38,9 +38,9 @@ class Progress:
         self._forecast = forecast
         self._unit = unit
         self._rows, self._shown = 0.0, 0
-        self._begin = self._spoke = time.monotonic()
+        self._begin = self._last_line = time.monotonic()
 
-    def start(self, model: NormalMixture, rows: object, terms: str) -> None:
+    def start(self, model: Mixture, rows: object, terms: str) -> None:
         """Announce the fit."""
         self._begin = time.monotonic()
         if self._verbose >= 1:
@@ -56,16 +56,16 @@ class Progress:
         self._rows += rows
 
     def passed(self, rows: float, done: float, of: float) -> None:
-        """Count rows of a pass, of which so many are done; tell of a long one."""
+        """Count rows of a pass, of which so many are done; print a line of a long pass."""
         self.count(rows)
-        if self._verbose >= 1 and time.monotonic() - self._spoke > _SILENCE:
+        if self._verbose >= 1 and time.monotonic() - self._last_line > _INTERVAL:
             rate = self._rows / self._elapsed()
             rest = "" if math.isnan(of) else f" of {of:.4g}"
             left = "" if math.isnan(of) else f", {duration((of - done) / rate)} left of it"
             self._line(f"EM: {done:.4g}{rest} rows of a pass, {rate:.2g} rows/s{left}")
 
     def iteration(self, i: int, log_likelihood: float, change: float) -> None:
-        """Show an iteration that is just done."""
+        """Report an iteration that is just done."""
         if self._verbose == 0:
             return
         elapsed, left = self._elapsed(), math.nan
@@ -76,26 +76,29 @@ class Progress:
         rate = self._rows / elapsed if self._rows else math.nan
         if self._verbose >= 2:
             self._row(i, log_likelihood, change, rate, left)
-        elif time.monotonic() - self._spoke > _SILENCE:
+        elif time.monotonic() - self._last_line > _INTERVAL:
             self._line(
                 f"EM: {self._unit} {i}, mean log-likelihood {log_likelihood:.10g}, change "
                 f"{change:.1e}, {rate:.2g} rows/s, about {duration(left)} left"
             )
 
-    def recalled(self, i: int, log_likelihood: float, change: float) -> None:
-        """Show an iteration of a fit that is over, whose time is not known."""
-        if self._verbose >= 2:
-            self._row(i, log_likelihood, change, math.nan, math.nan)
+    def replay(self, trace: FitTrace) -> None:
+        """Report the iterations of a compiled loop that has ended; their times are not known."""
+        if self._verbose < 2:
+            return
+        histories = zip(trace.log_likelihoods, trace.changes, strict=True)
+        for i, (log_likelihood, change) in zip(range(int(trace.n_iter)), histories, strict=False):
+            self._row(i + 1, log_likelihood, change, math.nan, math.nan)
 
     def likelihood(self, i: int, log_likelihood: float) -> None:
-        """Show the likelihood of all rows."""
+        """Report the likelihood of all rows."""
         if self._verbose >= 1:
             self._line(
                 f"EM: {self._unit} {i}, mean log-likelihood of all rows {log_likelihood:.10g}"
             )
 
     def end(self, result: EMResult) -> None:
-        """Show how the fit ended."""
+        """Report how the fit ended."""
         if self._verbose >= 1:
             likelihood = result.log_likelihood / result.n_observations
             self._line(
@@ -115,26 +118,13 @@ class Progress:
         )
 
     def _line(self, text: str) -> None:
-        self._spoke = time.monotonic()
+        self._last_line = time.monotonic()
         print(text, flush=True)  # noqa: T201
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as one reads them; "-" of nan.
+    """Seconds, minutes or hours, whichever is easiest to read; "-" of nan.
 
-    Parameters
-    ----------
-    seconds : float
-        A time.
-
-    Returns
-    -------
-    str
-        Of at most three digits and a unit.
-
-    Examples
-    --------
-    >>> from nvmix.fitting.report.progress import duration
     >>> [duration(t) for t in (0.02, 59.0, 600.0, 40_000.0, float("nan"))]
     ['0.02 s', '59 s', '10 min', '11.1 h', '-']
     """

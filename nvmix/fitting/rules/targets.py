@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nvmix.fitting.engine.run import on_host
-from nvmix.fitting.model import Model
-from nvmix.foundation.statistics import infinite_expectations
-from nvmix.foundation.validation import cholesky, instance, positive, vector
-
-if TYPE_CHECKING:
-    from nvmix.distributions.normal_mixture import NormalMixture
-    from nvmix.foundation.statistics import SufficientStatistics
-    from nvmix.foundation.typing import FloatArray
+from nvmix.fitting.settings import check_model
+from nvmix.foundation.statistics import SufficientStatistics, infinite_expectations
+from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.validation import cholesky, positive, vector
+from nvmix.mixture.em_maps import Mixture
 
 
-def eta0_from_model(model: NormalMixture) -> SufficientStatistics:
+def eta0_from_model(model: Mixture) -> SufficientStatistics:
     r"""What a model expects of one of its rows, :math:`E_0[t(X, Y)]`.
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         The target.
 
     Returns
@@ -52,8 +48,8 @@ def eta0_from_model(model: NormalMixture) -> SufficientStatistics:
     >>> eta0_from_model(model).E_X
     array([1.])
     """
-    instance("model", model, Model)
-    eta = on_host(model).expectation_params()
+    check_model(model)
+    eta = model.on_host().expectation_params()
     infinite = infinite_expectations(eta)
     if infinite:
         msg = (
@@ -64,12 +60,12 @@ def eta0_from_model(model: NormalMixture) -> SufficientStatistics:
     return eta
 
 
-def eta0_with_sigma(model: NormalMixture, Sigma0: Any) -> SufficientStatistics:
+def eta0_with_sigma(model: Mixture, Sigma0: Any) -> SufficientStatistics:
     r"""What a model expects of one row if its Sigma is replaced by another.
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         The target, but for Sigma.
     Sigma0 : (d, d) array_like
         Symmetric and positive definite.
@@ -97,17 +93,17 @@ def eta0_with_sigma(model: NormalMixture, Sigma0: Any) -> SufficientStatistics:
     >>> eta0_with_sigma(model, [[4.0]]).E_XXT_inv_Y
     array([[4.]])
     """
-    instance("model", model, Model)
-    host = on_host(model)
+    check_model(model)
+    host = model.on_host()
     return eta0_from_model(replace(host, L_sigma=cholesky("Sigma0", Sigma0, host.d)))
 
 
-def eta0_diagonal(model: NormalMixture, diag: Any) -> SufficientStatistics:
+def eta0_diagonal(model: Mixture, diag: Any) -> SufficientStatistics:
     r"""What a model expects of one row if its Sigma is replaced by a diagonal one.
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         The target, but for Sigma.
     diag : (d,) array_like
         Diagonal of Sigma, positive.
@@ -136,16 +132,16 @@ def eta0_diagonal(model: NormalMixture, diag: Any) -> SufficientStatistics:
     array([[1., 0.],
            [0., 4.]])
     """
-    instance("model", model, Model)
+    check_model(model)
     return eta0_with_sigma(model, np.diag(_positive_vector("diag", diag, model.d)))
 
 
-def eta0_isotropic(model: NormalMixture, sigma2: float) -> SufficientStatistics:
+def eta0_isotropic(model: Mixture, sigma2: float) -> SufficientStatistics:
     r"""What a model expects of one row if its Sigma is replaced by sigma2 times the identity.
 
     Parameters
     ----------
-    model : NormalMixture
+    model : Mixture
         The target, but for Sigma.
     sigma2 : float
         Positive.
@@ -174,7 +170,7 @@ def eta0_isotropic(model: NormalMixture, sigma2: float) -> SufficientStatistics:
     array([[2., 0.],
            [0., 2.]])
     """
-    instance("model", model, Model)
+    check_model(model)
     return eta0_with_sigma(model, positive("sigma2", sigma2) * np.eye(model.d))
 
 

@@ -1,28 +1,23 @@
-"""Entry points over arrays: the compiled functions that the CPU backend calls.
-
-numba's disk cache sees edits of this file only. LINKED_SOURCES, a hash of the kernels compiled
-into these loops, changes this file whenever they change; a test recomputes it.
-"""
+"""Entry points over arrays: the compiled functions that the CPU backend calls."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import numpy as np
 
 from nvmix.backends.cpu.jit import device, entry, loop
+from nvmix.backends.cpu.kernels.bessel.bessel import (
+    bessel_curvature,
+    bessel_pair,
+    log_bessel_peak,
+)
 from nvmix.backends.cpu.kernels.em.e_step import Model, add_rows, log_norms, posterior
 from nvmix.backends.cpu.kernels.em.loop import Task, fit
 from nvmix.backends.cpu.kernels.em.m_step import Law, fit_law
 from nvmix.backends.cpu.kernels.em.missing_values import Patterns, add_patterns
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
-from nvmix.backends.cpu.kernels.gig.moments import (
-    bessel_curvature,
-    bessel_pair,
-    gig_covariance,
-    gig_moments,
-    log_bessel_peak,
-)
+from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments
 from nvmix.backends.cpu.kernels.gig.solve import (
     gig_boundary,
     gig_derivatives,
@@ -30,11 +25,7 @@ from nvmix.backends.cpu.kernels.gig.solve import (
 )
 from nvmix.backends.cpu.kernels.gig.table import covered_bessel, served, swings, tabulated
 from nvmix.backends.cpu.kernels.gig.variates import gig_variates
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
-
-LINKED_SOURCES: Final = "sha256:6099d9689c478c08"
+from nvmix.foundation.typing import FloatArray
 
 
 @loop

@@ -1,11 +1,12 @@
-"""Extrapolation of EM in the statistics that the M-step inverts; see `nvmix.fitting.engine.acceleration`.
+"""Extrapolation of EM in the statistics that the M-step inverts.
 
-Branch-free, so that each lane of a batch goes its own way.
+It does what `nvmix.fitting.engine.acceleration` explains, without branches, so that each lane of a
+batch goes its own way.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,8 @@ from jax.scipy.linalg import cho_solve
 
 from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
 from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.backends.types import NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
-
-if TYPE_CHECKING:
-    from nvmix.backends.types import Gaussian
 
 
 class Frame(NamedTuple):
@@ -29,7 +28,7 @@ class Frame(NamedTuple):
     metric: Any
 
 
-class Trail(NamedTuple):
+class History(NamedTuple):
     """What is kept of the iterations so far.
 
     Attributes
@@ -57,9 +56,9 @@ class Trail(NamedTuple):
     extrapolated: Any
 
 
-def frame_of(block: Gaussian, s: Any, covariance: Any) -> Frame:
+def frame_of(normal: NormalParameters, s: Any, covariance: Any) -> Frame:
     """The frame where mu = 0, Sigma = I and Y / s stands for Y, of that covariance."""
-    mu, _, L = block
+    mu, _, L = normal
     scale = L * jnp.sqrt(s)
     variances = jnp.diag(covariance) * jnp.stack([jnp.ones_like(s), s * s, 1.0 / (s * s)])
     known = (variances > 0.0) & (variances < jnp.inf)
@@ -68,13 +67,13 @@ def frame_of(block: Gaussian, s: Any, covariance: Any) -> Frame:
     return Frame(mu, scale, inverse_lower(scale), s, metric)
 
 
-def new_trail(frame: Frame) -> Trail:
-    """A trail with nothing on it."""
+def new_history(frame: Frame) -> History:
+    """A history with nothing on it."""
     nothing = jnp.zeros_like(frame.metric)
     ring = jnp.zeros((MEMORY, nothing.size), nothing.dtype)
     damping, stride = (jnp.full_like(frame.s, x) for x in (UNDAMPED, FIRST_STRIDE))
     none, extrapolated = jnp.int32(0), jnp.array(False)
-    return Trail(nothing, nothing, nothing, ring, ring, none, damping, stride, none, extrapolated)
+    return History(nothing, nothing, nothing, ring, ring, none, damping, stride, none, extrapolated)
 
 
 def means_of(eta: SufficientStatistics, frame: Frame) -> Any:
@@ -108,70 +107,70 @@ def statistics_of(means: Any, frame: Frame) -> SufficientStatistics:
     )
 
 
-def propose(trail: Trail, image: Any, metric: Any, method: str) -> Trail:
-    """The trail with u -> image added, and with what is to be used next."""
-    residual, seen = image - trail.used, trail.seen
+def propose(history: History, image: Any, metric: Any, method: str) -> History:
+    """The history with u -> image added, and with what is to be used next."""
+    residual, seen = image - history.used, history.seen
 
     def added(ring: Any, difference: Any) -> Any:
         # Of the start only the image is known.
         return jnp.concatenate([ring[1:], jnp.where(seen > 1, difference, 0.0)[None]])
 
-    trail = trail._replace(
+    history = history._replace(
         image=image,
         residual=residual,
-        images=added(trail.images, image - trail.image),
-        residuals=added(trail.residuals, residual - trail.residual),
+        images=added(history.images, image - history.image),
+        residuals=added(history.residuals, residual - history.residual),
         seen=seen + 1,
-        damping=jnp.maximum(UNDAMPED, 0.1 * trail.damping),
+        damping=jnp.maximum(UNDAMPED, 0.1 * history.damping),
     )
-    by_strides = (trail.cautious > 0) | (method == "squarem")
-    found, stride, exists = _squarem(trail, metric)
+    by_strides = (history.cautious > 0) | (method == "squarem")
+    found, stride, exists = _squarem(history, metric)
     if method == "anderson":
-        combined, possible = _anderson(trail, metric)
+        combined, possible = _anderson(history, metric)
         found = jnp.where(by_strides, found, combined)
         exists = jnp.where(by_strides, exists, possible)
     exists &= seen > 1
-    return trail._replace(
+    return history._replace(
         used=jnp.where(exists, found, image),
-        stride=jnp.where(exists & by_strides, stride, trail.stride),
-        cautious=trail.cautious - (by_strides & (seen > 1)).astype(jnp.int32),
+        stride=jnp.where(exists & by_strides, stride, history.stride),
+        cautious=history.cautious - (by_strides & (seen > 1)).astype(jnp.int32),
         extrapolated=exists,
     )
 
 
-def reject(trail: Trail) -> Trail:
-    """The trail after a proposal that lowered the likelihood, or has no model."""
-    return trail._replace(
-        used=trail.image,
-        damping=jnp.maximum(100.0 * trail.damping, DAMPED),
-        stride=jnp.maximum(trail.stride / STRIDES, FIRST_STRIDE),
-        cautious=jnp.full_like(trail.cautious, CAUTIOUS),
+def reject(history: History) -> History:
+    """The history after a proposal that lowered the likelihood, or has no model."""
+    return history._replace(
+        used=history.image,
+        damping=jnp.maximum(100.0 * history.damping, DAMPED),
+        stride=jnp.maximum(history.stride / STRIDES, FIRST_STRIDE),
+        cautious=jnp.full_like(history.cautious, CAUTIOUS),
         extrapolated=jnp.array(False),
     )
 
 
-def _anderson(trail: Trail, metric: Any) -> tuple[Any, Any]:
+def _anderson(history: History, metric: Any) -> tuple[Any, Any]:
     """g - sum of c_i (g_i+1 - g_i), which makes the linear model of g - u least."""
-    differences = trail.residuals * metric
+    differences = history.residuals * metric
     size = jnp.sqrt(jnp.sum(differences * differences, axis=1))
-    filled = jnp.arange(MEMORY) > MEMORY - trail.seen + 1
+    filled = jnp.arange(MEMORY) > MEMORY - history.seen + 1
     proper = jnp.all((size > 0.0) & (size < jnp.inf) | ~filled)
     size = jnp.where(size > 0.0, size, 1.0)
     directions = differences / size[:, None]
-    A = directions @ directions.T + trail.damping * jnp.eye(MEMORY, dtype=size.dtype)
+    A = directions @ directions.T + history.damping * jnp.eye(MEMORY, dtype=size.dtype)
     L = jax.lax.linalg.cholesky(A)
-    c = cho_solve((L, True), directions @ (trail.residual * metric)) / size
-    return trail.image - c @ trail.images, proper & all_finite(c)
+    c = cho_solve((L, True), directions @ (history.residual * metric)) / size
+    return history.image - c @ history.images, proper & all_finite(c)
 
 
-def _squarem(trail: Trail, metric: Any) -> tuple[Any, Any, Any]:
+def _squarem(history: History, metric: Any) -> tuple[Any, Any, Any]:
     """u0 + 2 t r + t^2 v of two plain steps r and r + v from u0, t = |r| / |v| or the longest."""
-    v = trail.residuals[-1]
-    r = trail.residual - v
+    v = history.residuals[-1]
+    r = history.residual - v
     square, curvature = jnp.sum((r * metric) ** 2), jnp.sum((v * metric) ** 2)
-    exists = ~trail.extrapolated & (square > curvature) & (curvature > 0.0)
-    t, longest = jnp.sqrt(square / curvature), trail.stride
+    exists = ~history.extrapolated & (square > curvature) & (curvature > 0.0)
+    t, longest = jnp.sqrt(square / curvature), history.stride
     stride = jnp.where(t > longest, STRIDES * longest, longest)
     t = jnp.minimum(t, longest)
-    start = trail.image - trail.residual - r
+    start = history.image - history.residual - r
     return start + 2.0 * t * r + t * t * v, stride, exists

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,8 @@ from jax.scipy.linalg import solve_triangular
 
 from nvmix.backends.jax.gig.moments import log_norm
 from nvmix.backends.jax.gig.series import log_norm_along, moments_along
+from nvmix.backends.types import NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
-
-if TYPE_CHECKING:
-    from nvmix.backends.types import Gaussian
 
 
 class Rows(NamedTuple):
@@ -24,7 +22,7 @@ class Rows(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Weighted sums over rows, as `SufficientStatistics` holds them, in the frame of a block."""
+    """Weighted sums over rows, as `SufficientStatistics` holds them, in the frame of mu and L."""
 
     weight: Any
     log_likelihood: Any
@@ -51,31 +49,31 @@ def _product(A: Any, B: Any) -> Any:
     return jnp.matmul(A, B, precision="highest")
 
 
-def whitened(X: Any, block: Gaussian) -> Any:
+def whitened(X: Any, normal: NormalParameters) -> Any:
     """Rows w = L^-1 (x - mu)."""
-    return _product(X - block.mu, inverse_lower(block.L).T)
+    return _product(X - normal.mu, inverse_lower(normal.L).T)
 
 
-def _posterior(X: Any, block: Gaussian, theta: Any, log_norm_y: Any) -> tuple[Any, ...]:
+def _posterior(X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any) -> tuple[Any, ...]:
     """Whitened rows, the posterior's p, a and (n,) b, and log f less the posterior's lnZ."""
-    d = block.mu.size
-    w = whitened(X, block)
-    g = solve_triangular(block.L, block.gamma, lower=True)
+    d = normal.mu.size
+    w = whitened(X, normal)
+    g = solve_triangular(normal.L, normal.gamma, lower=True)
     p, a, b = theta
-    constant = -0.5 * d * jnp.log(2.0 * jnp.pi) - jnp.sum(jnp.log(jnp.diag(block.L))) - log_norm_y
+    constant = -0.5 * d * jnp.log(2.0 * jnp.pi) - jnp.sum(jnp.log(jnp.diag(normal.L))) - log_norm_y
     return w, p - 0.5 * d, a + g @ g, b + jnp.sum(w * w, axis=1), constant + _product(w, g)
 
 
-def log_prob(X: Any, block: Gaussian, theta: Any) -> Any:
+def log_prob(X: Any, normal: NormalParameters, theta: Any) -> Any:
     """(n,) log-densities."""
-    _, p, a, s, rest = _posterior(X, block, theta, log_norm(*theta))
+    _, p, a, s, rest = _posterior(X, normal, theta, log_norm(*theta))
     return rest + log_norm_along(p, a, s)
 
 
-def _block_sums(rows: Rows, block: Gaussian, theta: Any, log_norm_y: Any) -> Sums:
+def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any) -> Sums:
     """Sums over the rows of one block."""
     X, weights = rows
-    w, p, a, s, rest = _posterior(X, block, theta, log_norm_y)
+    w, p, a, s, rest = _posterior(X, normal, theta, log_norm_y)
     log_z, log_y, inv_y, y = moments_along(p, a, s)
 
     def weighted(x: Any) -> Any:
@@ -96,24 +94,24 @@ def _block_sums(rows: Rows, block: Gaussian, theta: Any, log_norm_y: Any) -> Sum
 
 
 def e_step(
-    rows: Rows, block: Gaussian, theta: Any, log_norm_y: Any, blocks: int
+    rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any, blocks: int
 ) -> SufficientStatistics:
     """Posterior expectations summed over the rows, which are cut into equal blocks."""
-    sums = _sums(rows, block, theta, log_norm_y, blocks)
-    return SufficientStatistics(*sums, origin=block.mu, scale=block.L)
+    sums = _sums(rows, normal, theta, log_norm_y, blocks)
+    return SufficientStatistics(*sums, origin=normal.mu, scale=normal.L)
 
 
-def _sums(rows: Rows, block: Gaussian, theta: Any, log_norm_y: Any, blocks: int) -> Sums:
+def _sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any, blocks: int) -> Sums:
     """Sums over blocks of rows, one after the other."""
     if blocks == 1:
-        return _block_sums(rows, block, theta, log_norm_y)
+        return _block_sums(rows, normal, theta, log_norm_y)
     cut = jax.tree.map(lambda x: x.reshape(blocks, -1, *x.shape[1:]), rows)
     first = jax.tree.map(lambda x: x[0], cut)
-    shapes = jax.eval_shape(lambda r: _block_sums(r, block, theta, log_norm_y), first)
+    shapes = jax.eval_shape(lambda r: _block_sums(r, normal, theta, log_norm_y), first)
     zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
     def add(total: Sums, some: Rows) -> tuple[Sums, None]:
-        part = _block_sums(some, block, theta, log_norm_y)
+        part = _block_sums(some, normal, theta, log_norm_y)
         return jax.tree.map(jnp.add, total, part), None
 
     return jax.lax.scan(add, zero, cut)[0]

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jax.numpy as jnp
 
 from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
 from nvmix.backends.jax.gig.solve import law_fit
+from nvmix.backends.status import Status
 from nvmix.backends.tolerances import COLLAPSED, NO_MIXING
-from nvmix.backends.types import Ending, Gaussian, GIGStatus
-
-if TYPE_CHECKING:
-    from nvmix.backends.types import Fixed
-    from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.backends.types import Fixed, GIGStatus, NormalParameters
+from nvmix.foundation.statistics import SufficientStatistics
 
 RUNNING: Final = -1
 
 
 class Model(NamedTuple):
-    """A model under way: its normal block, (p, a, b) and (lnZ, E log Y, E 1/Y, E Y)."""
+    """A model under way: mu, gamma and L, (p, a, b) and (lnZ, E log Y, E 1/Y, E Y)."""
 
-    block: Gaussian
+    normal: NormalParameters
     theta: Any
     law: Any
 
 
-def normal_block(eta: SufficientStatistics) -> tuple[Gaussian, Any]:
+def normal_parameters(eta: SufficientStatistics) -> tuple[NormalParameters, Any]:
     """mu, gamma and L of the M-step, solved in the frame of eta, and whether they exist.
 
     With R = (E[X/Y], E[X]) and M = ((E[1/Y], 1), (1, E[Y])), (mu, gamma) = R M^-1 and
@@ -39,10 +37,10 @@ def normal_block(eta: SufficientStatistics) -> tuple[Gaussian, Any]:
     S = eta.xx_inv_y / eta.weight - B @ R.T
     L = jnp.linalg.cholesky(0.5 * (S + S.T))
     mapped = eta.scale @ B
-    block = Gaussian(eta.origin + mapped[:, 0], mapped[:, 1], eta.scale @ L)
+    normal = NormalParameters(eta.origin + mapped[:, 0], mapped[:, 1], eta.scale @ L)
     g = inverse_lower(L) @ B[:, 1]
     proper = (D > NO_MIXING) & (jnp.inf > D) & ~(g @ g * y * D > COLLAPSED)
-    return block, proper & all_finite(block)
+    return normal, proper & all_finite(normal)
 
 
 def is_law(theta: Any) -> Any:
@@ -53,14 +51,14 @@ def is_law(theta: Any) -> Any:
 
 
 def m_step(eta: SufficientStatistics, start: Any, fixed: Fixed, method: str) -> tuple[Model, Any]:
-    """The maximiser, and RUNNING, or the ending where there is none."""
-    block, exists = normal_block(eta)
+    """The maximiser, and RUNNING, or the status where there is none."""
+    normal, exists = normal_parameters(eta)
     expectations = jnp.stack([eta.log_y, eta.inv_y, eta.y]) / eta.weight
     theta, law, status = law_fit(expectations, start, fixed, method)
     proper = is_law(theta) & (status <= GIGStatus.INVERSE_GAMMA)
-    ending = jnp.where(proper, RUNNING, Ending.DEGENERATE)
-    ending = jnp.where(status == GIGStatus.NOT_CONVERGED, Ending.NO_SOLUTION, ending)
-    return Model(block, theta, law), jnp.where(exists, ending, Ending.DEGENERATE)
+    status_of_fit = jnp.where(proper, RUNNING, Status.DEGENERATE)
+    status_of_fit = jnp.where(status == GIGStatus.NOT_CONVERGED, Status.NO_SOLUTION, status_of_fit)
+    return Model(normal, theta, law), jnp.where(exists, status_of_fit, Status.DEGENERATE)
 
 
 def _product(x: Any, y: Any, z: Any) -> Any:
@@ -68,18 +66,18 @@ def _product(x: Any, y: Any, z: Any) -> Any:
     return jnp.where(x != 0.0, x * (y - z), 0.0)
 
 
-def displacement(old: Model, new: Model) -> tuple[Any, Any]:
-    """Largest relative change of mu, gamma, Sigma and the law of Y, and the likelihood it is worth.
+def parameter_change(old: Model, new: Model) -> tuple[Any, Any]:
+    """Largest relative change of mu, gamma, Sigma and the law of Y, and the gain it predicts.
 
     The second is half the Jeffreys divergence between the complete-data laws, to second order.
     """
-    block, (_, a, b), (_, log_y, inv_y, y) = old
-    block1, (_, a1, b1), (_, log_y1, inv_y1, y1) = new
+    normal, (_, a, b), (_, log_y, inv_y, y) = old
+    normal1, (_, a1, b1), (_, log_y1, inv_y1, y1) = new
     s, t = jnp.exp(log_y), jnp.exp(log_y1)
-    inverse = inverse_lower(block.L)
-    mu = inverse @ (block1.mu - block.mu)
-    gamma = inverse @ (block1.gamma * t - block.gamma * s)
-    w = inverse @ block1.L
+    inverse = inverse_lower(normal.L)
+    mu = inverse @ (normal1.mu - normal.mu)
+    gamma = inverse @ (normal1.gamma * t - normal.gamma * s)
+    w = inverse @ normal1.L
     sigma = (w @ w.T) * (t / s) - jnp.eye(len(w), dtype=w.dtype)
     # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
     law = _product(a * s - a1 * t, y / s, y1 / t) + _product(b / s - b1 / t, inv_y * s, inv_y1 * t)

@@ -6,7 +6,8 @@ are the gradient of lnZ, the covariance is its Hessian and third cumulants are t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,6 @@ from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import digamma, gammaln, polygamma
 
 from nvmix.backends.jax.bessel.quadrature import cumulants, means
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # e^u could overflow below this many times the least normal number: such products are taken for 0.
 _VANISHING: Final = 1e8

@@ -16,16 +16,14 @@ Each level k of the tables holds cosh u - 1, e^u - 1 - u and e^-u - 1 + u at u =
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from nvmix.backends.cpu.jit import device, reducing_device
 from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
 from nvmix.backends.cpu.kernels.intrinsics import to_bits
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 # Levels k have 1 + 0.13 r at most 1, 1.5, 2, 3, 4, 6, ...
 _LEVELS: Final = 32

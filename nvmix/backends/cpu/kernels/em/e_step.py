@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.em.products import BLOCK, add_products, whiten
 from nvmix.backends.cpu.kernels.gig.table import covered_moments, scaled_moments, tabulated
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 # log(2 pi) / 2
 _HALF_LOG_2PI: Final = 0.9189385332046728

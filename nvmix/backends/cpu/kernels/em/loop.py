@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.acceleration import new_trail, propose, reject
+from nvmix.backends.cpu.kernels.em.acceleration import new_history, propose, reject
 from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model, add_rows
-from nvmix.backends.cpu.kernels.em.m_step import Frame, Held, Law, displacement, m_step, to_frame
+from nvmix.backends.cpu.kernels.em.m_step import (
+    Frame,
+    Held,
+    Law,
+    m_step,
+    parameter_change,
+    to_frame,
+)
 from nvmix.backends.cpu.kernels.em.matrices import invert_lower
 from nvmix.backends.cpu.kernels.gig.moments import gig_moments
 from nvmix.backends.cpu.kernels.gig.table import clear
-from nvmix.backends.tolerances import FALL, NO_GAIN, QUIET, ROUNDING
-from nvmix.backends.types import CRITERIA, Ending, GIGStatus
+from nvmix.backends.status import Status
+from nvmix.backends.tolerances import FALL, N_BELOW_TOL, NO_GAIN, ROUNDING
+from nvmix.backends.types import CRITERIA, GIGStatus
+from nvmix.foundation.typing import FloatArray
 
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
-
-_CONVERGED: Final = int(Ending.CONVERGED)
-_MAX_ITER: Final = int(Ending.MAX_ITER)
-_DEGENERATE_END: Final = int(Ending.DEGENERATE)
-_NON_FINITE: Final = int(Ending.NON_FINITE)
-_UNBOUNDED: Final = int(Ending.UNBOUNDED)
-_NO_SOLUTION: Final = int(Ending.NO_SOLUTION)
+_CONVERGED: Final = int(Status.CONVERGED)
+_MAX_ITER: Final = int(Status.MAX_ITER)
+_DEGENERATE_END: Final = int(Status.DEGENERATE)
+_NON_FINITE: Final = int(Status.NON_FINITE)
+_UNBOUNDED: Final = int(Status.UNBOUNDED)
+_NO_SOLUTION: Final = int(Status.NO_SOLUTION)
 # No ending.
 _RUNNING: Final = -1
 _INTERIOR: Final = int(GIGStatus.INTERIOR)
@@ -35,7 +41,7 @@ _LIKELIHOOD: Final = CRITERIA.index("likelihood")
 
 
 class Task(NamedTuple):
-    """A `Plan` as numbers, with e^E[log Y] and the variances of log Y, 1/Y and Y at the start."""
+    """`EMOptions` as numbers, with e^E[log Y] and the variances of log Y, 1/Y, Y at the start."""
 
     law: Law
     held: Held
@@ -114,19 +120,26 @@ def _left(gain: float, previous: float, size: float) -> float:
 
 @device
 def _arrives(
-    pace: FloatArray, value: float, change: float, worth: float, extrapolated: bool, task: Task
+    pace: FloatArray,
+    value: float,
+    change: float,
+    predicted_gain: float,
+    extrapolated: bool,
+    task: Task,
 ) -> bool:
-    """Note the likelihood after a step, of which `displacement` tells; whether the fit is at rest.
+    """Note the likelihood after a step in pace, and return whether the fit has converged.
 
-    pace is (likelihood, its last gain, plain steps in a row, quiet iterations in a row).
+    pace is (mean log-likelihood, its last gain, plain steps in a row, iterations in a row whose
+    predicted gain is below tol). An extrapolated step predicts by its size, plain steps by Aitken's
+    extrapolation of the last two gains, of which the second of two in a row has the first.
     """
     previous, pace[1] = pace[1], value - pace[0]
     pace[0] = value
     pace[2] = 0.0 if extrapolated else pace[2] + 1.0
     if extrapolated or pace[2] > 1.0:
-        left = worth if extrapolated else _left(pace[1], previous, abs(value))
+        left = predicted_gain if extrapolated else _left(pace[1], previous, abs(value))
         pace[3] = pace[3] + 1.0 if left < task.tol else 0.0
-    return pace[3] >= QUIET if task.criterion == _LIKELIHOOD else change < task.tol
+    return pace[3] >= N_BELOW_TOL if task.criterion == _LIKELIHOOD else change < task.tol
 
 
 @device
@@ -148,7 +161,7 @@ def fit(
     X: FloatArray, weights: FloatArray, model: Model, task: Task, table: FloatArray,
     histories: FloatArray,
 ) -> tuple[float, int, int, int]:  # fmt: skip
-    """Fit the model in place; mean log-likelihood, iterations, passes and `Ending`.
+    """Fit the model in place; mean log-likelihood, iterations, passes and `Status`.
 
     An extrapolated step is kept if its own E-step finds the likelihood no lower; else the plain
     step from the same statistics takes its place.
@@ -158,17 +171,17 @@ def fit(
     image, means = np.empty(3 + 2 * d + d * d), np.empty(3 + 2 * d + d * d)
     last, frame = _new(d), _frame_of(model, task.s)
     _copy(model, last)
-    trail = new_trail(_metric_of(task.variances, task.s, d))
+    history = new_history(_metric_of(task.variances, task.s, d))
     pace = np.array([-math.inf, math.inf, 0.0, 0.0])
     new_law = law = (0.0, 0.0, 0.0, 0.0)
-    change, worth, order = math.inf, math.inf, model.theta[0]
+    change, predicted_gain, order = math.inf, math.inf, model.theta[0]
     steps, passes, status, extrapolated = 0, 0, _INTERIOR, False
     while True:
         proper, value = status < _DEGENERATE, math.nan
         if proper:
             new_law = gig_moments(model.theta[0], model.theta[1], model.theta[2])
         if passes > 0 and proper:
-            change, worth = displacement(last, law, model, new_law)
+            change, predicted_gain = parameter_change(last, law, model, new_law)
             proper = not math.isnan(change)
         if proper:
             if model.theta[0] != order:
@@ -177,7 +190,7 @@ def fit(
             value = _e_step(X, weights, model, new_law[0], table, sums, scatter)
             passes += 1
         if extrapolated and not value >= pace[0] - ROUNDING * abs(pace[0]):
-            reject(trail)
+            reject(history)
             extrapolated, pace[3] = False, 0.0
             means = image.copy()
             _copy(last, model)
@@ -191,7 +204,7 @@ def fit(
             else:
                 histories[1, steps] = change
                 steps += 1
-                if _arrives(pace, value, change, worth, extrapolated, task):
+                if _arrives(pace, value, change, predicted_gain, extrapolated, task):
                     return value, steps, passes, _CONVERGED
                 if steps == task.max_iter:
                     return value, steps, passes, _MAX_ITER
@@ -199,5 +212,5 @@ def fit(
             _copy(model, last)
             law = new_law
             to_frame(sums, scatter, model, frame, image)
-            extrapolated = propose(trail, task.acceleration, means, image, means)
+            extrapolated = propose(history, task.acceleration, means, image, means)
         status = m_step(means, frame, task.held, task.law, model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from nvmix.backends.cpu.kernels.em.matrices import (
 from nvmix.backends.cpu.kernels.gig.solve import gamma_shape, gig_solve
 from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, NO_SPREAD
 from nvmix.backends.types import Fixed, GIGStatus
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 # Laws of Y by how eta -> theta is solved.
 _GIG: Final = 0
@@ -145,15 +143,15 @@ def to_frame(
 
 
 @device
-def _normal_block(means: FloatArray, held: Held, frame: Frame, block: Model) -> bool:
+def _normal_parameters(means: FloatArray, held: Held, frame: Frame, out: Model) -> bool:
     """Fill mu, gamma and L in the frame; whether they exist, with a Sigma that is not rounding.
 
     Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is not held.
     """
-    d = block.mu.size
+    d = out.mu.size
     inv_y, y = means[1], means[2]
     x, x_inv_y = means[3 : 3 + d], means[3 + d : 3 + 2 * d]
-    mu, gamma = block.mu, block.gamma
+    mu, gamma = out.mu, out.gamma
     D = y * inv_y - 1.0
     if held.mu.size == 0 and not NO_MIXING < D < math.inf:
         return False
@@ -180,10 +178,10 @@ def _normal_block(means: FloatArray, held: Held, frame: Frame, block: Model) -> 
             )
             cross = gamma[i] * (x[j] - mu[j]) + (x[i] - mu[i]) * gamma[j]
             sigma[i, j] = about_mu - cross + y * gamma[i] * gamma[j]
-    if not cholesky(sigma, block.L):
+    if not cholesky(sigma, out.L):
         return False
     inverse, g = np.empty((d, d)), np.empty(d)
-    invert_lower(block.L, inverse)
+    invert_lower(out.L, inverse)
     apply(inverse, gamma, g)
     square = 0.0
     for i in range(d):
@@ -197,7 +195,7 @@ def m_step(means: FloatArray, frame: Frame, held: Held, law: Law, model: Model) 
     d = model.mu.size
     s = frame.s
     p, a, b = model.theta
-    if not _normal_block(means, held, frame, model):
+    if not _normal_parameters(means, held, frame, model):
         return _DEGENERATE
     p, a, b, status = fit_law(means[0], means[1], means[2], law, (p, a * s, b / s))
     if status >= _DEGENERATE:
@@ -224,10 +222,10 @@ def m_step(means: FloatArray, frame: Frame, held: Held, law: Law, model: Model) 
 
 
 @device
-def displacement(
+def parameter_change(
     old: Model, old_law: tuple[float, ...], new: Model, new_law: tuple[float, ...]
 ) -> tuple[float, float]:
-    """Largest relative change of mu, gamma, Sigma and the law of Y, and the likelihood it is worth.
+    """Largest relative change of mu, gamma, Sigma and the law of Y, and the gain it predicts.
 
     The second is half the Jeffreys divergence between the complete-data laws, to second order.
     """

@@ -7,7 +7,7 @@ expectations are those of Y.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,9 +20,7 @@ from nvmix.backends.cpu.kernels.em.matrices import (
     multiply,
     multiply_transposed,
 )
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray, IntArray
+from nvmix.foundation.typing import FloatArray, IntArray
 
 
 class Patterns(NamedTuple):

@@ -6,12 +6,10 @@ loads, where a single dot product has one for every two.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nvmix.backends.cpu.jit import reducing_device
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 # Rows of a block: its columns stay in cache, and its sums are short before they join the total.
 BLOCK: Final = 256

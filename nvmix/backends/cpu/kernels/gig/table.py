@@ -11,19 +11,17 @@ alone, not on what was asked before.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.polynomial.chebyshev import cheb2poly
 
 from nvmix.backends.cpu.jit import device, inlined_device
-from nvmix.backends.cpu.kernels.gig.moments import bessel_parts, gig_moments
+from nvmix.backends.cpu.kernels.bessel.bessel import bessel_parts
+from nvmix.backends.cpu.kernels.gig.moments import gig_moments
 from nvmix.backends.cpu.kernels.intrinsics import from_bits, horner4, to_bits
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 Functions: TypeAlias = tuple[float, float, float, float]
 

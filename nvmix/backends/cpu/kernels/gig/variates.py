@@ -9,7 +9,7 @@ Sampling from general distributions by suboptimal division of domains, 1993).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
 from nvmix.backends.cpu.kernels.bessel.quadrature import means, node
 from nvmix.backends.cpu.kernels.bessel.small_argument import SMALL
 from nvmix.backends.cpu.kernels.gig.moments import gig_moments, log_mode_terms
-
-if TYPE_CHECKING:
-    from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import FloatArray
 
 # Strips that the whole area would make, and the most that are made.
 _STRIPS: Final = 256

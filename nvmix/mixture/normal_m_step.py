@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 import numpy as np
 
 from nvmix.backends.tolerances import COLLAPSED, NO_MIXING
-from nvmix.backends.types import Gaussian, Restriction
+from nvmix.backends.types import Constraints, NormalParameters
 from nvmix.foundation.exceptions import DegenerateError
 from nvmix.foundation.linalg import factor, inverse_lower
-
-if TYPE_CHECKING:
-    from nvmix.foundation.statistics import SufficientStatistics
-    from nvmix.foundation.typing import FloatArray
-
-FREE: Final = Restriction()
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.typing import FloatArray
 
 
-def normal_block(eta: SufficientStatistics, held: Restriction = FREE) -> Gaussian:
+def normal_parameters(eta: SufficientStatistics, held: Constraints) -> NormalParameters:
     """mu, gamma and L that maximise E[log N(x; mu + gamma Y, Sigma Y)] over what is not held.
 
     With R = (E[X/Y], E[X]), M = ((E[1/Y], 1), (1, E[Y])) and B = (mu, gamma), in the frame of the
@@ -37,7 +31,7 @@ def normal_block(eta: SufficientStatistics, held: Restriction = FREE) -> Gaussia
         B = R @ np.array([[y / D, -1.0 / D], [-1.0 / D, inv_y / D]])
         S = eta.xx_inv_y / eta.weight - B @ R.T
     else:
-        B = _held_block(eta, held, R)
+        B = _held_parameters(eta, held, R)
         cross = R @ B.T
         S = eta.xx_inv_y / eta.weight - cross - cross.T
         S += B @ np.array([[inv_y, 1.0], [1.0, y]]) @ B.T
@@ -51,10 +45,10 @@ def normal_block(eta: SufficientStatistics, held: Restriction = FREE) -> Gaussia
         raise DegenerateError(msg)
     mapped = eta.scale @ B
     mu = eta.origin + mapped[:, 0] if held.mu is None else held.mu.copy()
-    return Gaussian(mu, mapped[:, 1], eta.scale @ L)
+    return NormalParameters(mu, mapped[:, 1], eta.scale @ L)
 
 
-def _held_block(eta: SufficientStatistics, held: Restriction, R: FloatArray) -> FloatArray:
+def _held_parameters(eta: SufficientStatistics, held: Constraints, R: FloatArray) -> FloatArray:
     """(mu, gamma) in the frame where one or both of them are held."""
     B = np.zeros_like(R)
     if held.mu is None:

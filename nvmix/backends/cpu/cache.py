@@ -1,0 +1,42 @@
+"""numba's disk cache of the entry points, out of date as soon as any kernel has changed.
+
+numba stamps the machine code of a function by the file that defines it. Kernels in other files are
+compiled into it too, so the stamp is extended by a hash of all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import FunctionCache
+
+_CPU = Path(__file__).parent
+
+
+def hashed_files() -> list[Path]:
+    """The kernels, how they are compiled, and the constants that are compiled into them."""
+    constants = (_CPU.parent / f"{name}.py" for name in ("status", "tolerances", "types"))
+    compilers = _CPU.glob("*.py")
+    return sorted([*(_CPU / "kernels").rglob("*.py"), *compilers, *constants])
+
+
+@cache
+def kernels_hash() -> str:
+    """Hash of the contents of `hashed_files`."""
+    digest = hashlib.sha256()
+    for path in hashed_files():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """Cache of one entry point; RuntimeError where no directory is writable."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        index = self._cache_file
+        index._source_stamp = (index._source_stamp, kernels_hash())  # noqa: SLF001

@@ -1,0 +1,87 @@
+"""What a backend must do: a few coarse, fused operations on plain arrays."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from nvmix.backends.types import (
+    EMOptions,
+    FitTrace,
+    Fixed,
+    GIGParameters,
+    GIGStatus,
+    NormalParameters,
+)
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.typing import FloatArray
+
+
+class Backend(Protocol):
+    """Operations that a numerical backend provides.
+
+    Arguments are float64 arrays that the caller has validated; results are NumPy arrays. The
+    GIG(p, a, b) density is proportional to y^(p-1) exp(-(a y + b / y) / 2), with a = 0 or b = 0
+    standing for the inverse-gamma and gamma limits.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that `get_backend` knows."""
+
+    def place(
+        self,
+        X: Any,
+        device: Any = None,
+        weights: FloatArray | None = None,
+        *,
+        missing: bool = False,
+    ) -> Any:
+        """Put (n, d) rows, with their weights, where this backend computes.
+
+        With missing, nan stands for a missing value.
+        """
+
+    def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(log K_v(z), K_{v+1}(z) / K_v(z)), elementwise on equal shapes."""
+
+    def log_bessel_derivatives(self, v: FloatArray, z: FloatArray) -> FloatArray:
+        """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z), elementwise on equal shapes."""
+
+    def gig_law(self, theta: GIGParameters) -> tuple[float, float, float, float]:
+        """(lnZ, E log Y, E 1/Y, E Y) of one law."""
+
+    def gig_moments(
+        self, p: FloatArray, a: FloatArray, b: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise on equal shapes."""
+
+    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
+        """(3, 3) covariance of (log Y, 1/Y, Y): the Fisher information of natural parameters."""
+
+    def gig_fit(
+        self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
+    ) -> tuple[GIGParameters, GIGStatus]:
+        """Solve (E log Y, E 1/Y, E Y) = eta for (p, a, b) over the free coordinates.
+
+        The maximum-likelihood equations of the family: where eta lies outside the image of the
+        interior, the boundary law that maximises theta . eta - A(theta). A statistic that belongs
+        to a coordinate fixed at zero is ignored and may be nan.
+        """
+
+    def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
+        """(n,) independent variates from a NumPy generator, the same on every backend."""
+
+    def log_prob(self, X: Any, normal: NormalParameters, theta: GIGParameters) -> FloatArray:
+        """(n,) log-densities of placed rows."""
+
+    def e_step(
+        self, X: Any, normal: NormalParameters, theta: GIGParameters
+    ) -> SufficientStatistics:
+        """Posterior expectations summed over placed rows, in the frame of mu and L."""
+
+    def fit(
+        self, X: Any, normal: NormalParameters, theta: GIGParameters, options: EMOptions
+    ) -> FitTrace:
+        """Run a whole EM fit of placed rows in compiled code; JAX may trace it."""

@@ -1,0 +1,110 @@
+"""Models and statistics as numbers and arrays by name, which a checkpoint holds, and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from nvmix.foundation.exceptions import CheckpointError
+from nvmix.foundation.linalg import inverse_lower
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.typing import FloatArray
+from nvmix.mixture.em_maps import Mixture
+
+# Largest difference of two starts, in units of Sigma, that other machines may make, and of large
+# numbers by rounding.
+_SAME: Final = 1e-9
+_ROUNDING: Final = 1e-12
+_STATISTICS: Final = tuple(field.name for field in fields(SufficientStatistics))
+
+
+def model_contents(prefix: str, model: Mixture) -> dict[str, FloatArray]:
+    """Parameters of a model by name."""
+    law = np.array(list(model.subordinator.parameters.values()))
+    parts = {"mu": model.mu, "gamma": model.gamma, "L_sigma": model.L_sigma, "law": law}
+    return {f"{prefix}.{name}": part for name, part in parts.items()}
+
+
+def model_from(like: Mixture, contents: dict[str, Any], prefix: str) -> Mixture:
+    """Model of the same family and columns as another, from its `model_contents`."""
+    law = type(like.subordinator)(*contents[f"{prefix}.law"].tolist())
+    parts = {name: contents[f"{prefix}.{name}"] for name in ("mu", "gamma", "L_sigma")}
+    return replace(like, **parts, subordinator=law)
+
+
+def statistics_contents(prefix: str, eta: SufficientStatistics | None) -> dict[str, Any]:
+    """Statistics by name; nothing for None."""
+    return {} if eta is None else {f"{prefix}.{name}": getattr(eta, name) for name in _STATISTICS}
+
+
+def statistics_from(contents: dict[str, Any], prefix: str) -> SufficientStatistics | None:
+    """Statistics from their `statistics_contents`, None where there are none."""
+    if f"{prefix}.weight" not in contents:
+        return None
+    return SufficientStatistics(**{name: contents[f"{prefix}.{name}"] for name in _STATISTICS})
+
+
+def missing_contents(error: KeyError) -> CheckpointError:
+    """The error to raise where a checkpoint lacks a name."""
+    return CheckpointError(f"checkpoint has no {error}, which this version of nvmix needs")
+
+
+def check_start(start: Mixture, contents: dict[str, Any]) -> None:
+    """Raise CheckpointError where a fit began from another model than start, beyond rounding."""
+    there = model_from(start, contents, "start")
+    inverse = inverse_lower(start.L_sigma)
+    laws = [np.array(list(m.subordinator.parameters.values())) for m in (start, there)]
+    distances = {
+        "mu": _distance(inverse @ start.mu, inverse @ there.mu),
+        "gamma": _distance(inverse @ start.gamma, inverse @ there.gamma),
+        "L_sigma": _distance(np.eye(start.d), inverse @ there.L_sigma),
+        "law": _distance(*laws),
+    }
+    for name, distance in distances.items():
+        if not distance <= _SAME:
+            msg = (
+                f"checkpoint is of a fit from another start: {name} differs by {distance:.3g}, in "
+                "units of Sigma"
+            )
+            raise CheckpointError(msg)
+
+
+def _distance(here: FloatArray, there: FloatArray) -> float:
+    """Largest absolute difference, less the rounding of large numbers."""
+    rounding = _ROUNDING * np.abs(here)
+    return float((np.abs(here - there) - rounding).max(initial=0.0))
+
+
+def identity_of(value: Any) -> str:
+    """A text that is the same for equal settings, in any process, and for no others.
+
+    Of what has no value of its own, such as a rule that is a function or of a user's class, it is
+    the name.
+    """
+    if isinstance(value, partial):
+        positional = {str(i): argument for i, argument in enumerate(value.args)}
+        value = {"function": value.func, **positional, **value.keywords}
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {identity_of(value[k])}" for k in sorted(value)) + "}"
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = (f"{f.name}={identity_of(getattr(value, f.name))}" for f in fields(value))
+        return f"{type(value).__qualname__}({', '.join(parts)})"
+    if value is None or isinstance(value, str | bool):
+        return repr(value)
+    try:
+        numbers = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        return str(getattr(value, "__qualname__", type(value).__qualname__))
+    if numbers.ndim == 0:
+        return repr(float(numbers)).removesuffix(".0")
+    return f"array {numbers.shape} {digest(numbers.tobytes())}"
+
+
+def digest(content: bytes) -> str:
+    """16 hexadecimal digits that tell contents apart."""
+    return hashlib.sha256(content).hexdigest()[:16]

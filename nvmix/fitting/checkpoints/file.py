@@ -1,0 +1,246 @@
+"""A file of the state of a fit, written so that no interrupt leaves a damaged one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import struct
+import threading
+import time
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+
+from nvmix.fitting.checkpoints.checkpoint import Checkpoint
+from nvmix.fitting.checkpoints.contents import identity_of
+from nvmix.foundation.exceptions import CheckpointError
+from nvmix.mixture.em_maps import Mixture
+
+# What tells the files of this module from others.
+_FORMAT: Final = "nvmix checkpoint 2"
+_MINUTE: Final = 60.0
+# What the readers of zip files, arrays and JSON raise on damaged files.
+_DAMAGE: Final = (
+    OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, struct.error, zlib.error,
+    zipfile.BadZipFile,
+)  # fmt: skip
+# Python's default handler of a signal, and what is raised; a process ended by SIGTERM exits with
+# the status that shells give it.
+_INTERRUPTS: Final[dict[int, tuple[Any, Callable[[], BaseException]]]] = {
+    signal.SIGINT: (signal.default_int_handler, KeyboardInterrupt),
+    signal.SIGTERM: (signal.SIG_DFL, partial(SystemExit, 128 + signal.SIGTERM)),
+}
+
+
+class CheckpointFile:
+    """Writes the state of a fit every so often, and its last complete one at an interrupt.
+
+    Used as a context: Ctrl-C and SIGTERM raise inside it, and are raised again if compiled code has
+    swallowed them; any exception that leaves it leaves a file of the last complete iteration.
+
+    Parameters
+    ----------
+    setting : Checkpoint
+        Path, and how often to write.
+    every : int
+        Iterations, or steps, between two writes, unless the setting says.
+    identity : dict of str
+        What a fit must have in common with one that goes on from the file.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and the fit is not to go on from it.
+    FileNotFoundError, PermissionError
+        If the directory does not exist, or cannot be written to.
+    """
+
+    def __init__(self, setting: Checkpoint, every: int, identity: dict[str, str]) -> None:
+        self.path, self.minutes, self.identity = setting.path, setting.minutes, identity
+        self.every = setting.every or every
+        name = f"checkpoint {str(self.path)!r}"
+        if not self.path.parent.is_dir():
+            msg = f"{name} must be in a directory that exists"
+            raise FileNotFoundError(msg)
+        if not os.access(self.path.parent, os.W_OK):
+            msg = f"{name} must be in a directory that can be written to"
+            raise PermissionError(msg)
+        if self.path.exists() and not setting.resume:
+            msg = (
+                f"{name} exists: go on from it with Checkpoint(path, resume=True), or move it away"
+            )
+            raise FileExistsError(msg)
+        self._contents: Callable[[], dict[str, Any]] | None = None
+        self._count, self._time = 0, time.monotonic()
+        self._interrupted: int | None = None
+        self._replaced: list[int] = []
+
+    def __enter__(self) -> Self:
+        """Let signals raise that nobody else handles."""
+        if threading.current_thread() is threading.main_thread():
+            for number, (default, _) in _INTERRUPTS.items():
+                if signal.getsignal(number) == default:
+                    self._replaced.append(number)
+                    signal.signal(number, self._interrupt)
+        return self
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Raise, so that what is open is closed."""
+        self._interrupted = number
+        self._raise_if_interrupted()
+
+    def _raise_if_interrupted(self) -> None:
+        """Raise an interrupt, also one that callbacks of compiled code have only printed."""
+        if self._interrupted is not None:
+            error = _INTERRUPTS[self._interrupted][1]()
+            raise error
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write the last complete iteration, and leave signal handlers as they were."""
+        try:
+            if self._contents is not None:
+                # A warning that is an error must not take the place of what ended the fit.
+                with nullcontext() if error is None else suppress(RuntimeWarning):
+                    self._try_to_write(self._contents)
+        finally:
+            for number in self._replaced:
+                signal.signal(number, _INTERRUPTS[number][0])
+        if error is None:
+            self._raise_if_interrupted()
+
+    def update(self, contents: Callable[[], dict[str, Any]]) -> None:
+        """Take the state of a complete iteration, and write it where that is due.
+
+        contents returns numbers, texts and arrays by name, which must be those of this iteration
+        even if called after later ones.
+        """
+        # One assignment: an interrupt finds the state of this iteration or of the one before.
+        self._contents = contents
+        self._raise_if_interrupted()
+        self._count += 1
+        due = time.monotonic() - self._time > self.minutes * _MINUTE
+        if self._count >= self.every or due:
+            written = self._try_to_write(contents)
+            self._contents = None if written else self._contents
+            self._count, self._time = 0, time.monotonic()
+
+    def read(self) -> dict[str, Any] | None:
+        """The contents of the file, None where it does not exist.
+
+        CheckpointError if the file is damaged, or of another fit.
+        """
+        if not self.path.exists():
+            return None
+        found = read_checkpoint(self.path)
+        identity = found.pop("identity")
+        for name, value in self.identity.items():
+            if identity.get(name) != value:
+                verb = "are" if name.endswith("s") else "is"
+                msg = (
+                    f"checkpoint {str(self.path)!r} is of another fit: {name} {verb} "
+                    f"{identity.get(name)} there and {value} here"
+                )
+                raise CheckpointError(msg)
+        return found
+
+    def _try_to_write(self, contents: Callable[[], dict[str, Any]]) -> bool:
+        """Write, or warn: a full disk must not end the fit."""
+        try:
+            self._write(contents())
+        except OSError as error:
+            msg = f"checkpoint {str(self.path)!r} could not be written: {error}"
+            warnings.warn(msg, RuntimeWarning, stacklevel=2)
+            return False
+        return True
+
+    def _write(self, contents: dict[str, Any]) -> None:
+        """Replace the file, completely or not at all."""
+        numbers = {k: v for k, v in contents.items() if not isinstance(v, np.ndarray)}
+        arrays: dict[str, Any] = {k: v for k, v in contents.items() if isinstance(v, np.ndarray)}
+        head = {
+            "format": _FORMAT,
+            "identity": self.identity,
+            "numbers": numbers,
+            "arrays": list(arrays),
+        }
+        content = _archived(head=np.array(json.dumps(head)), **arrays)
+        beside = self.path.with_name(f"{self.path.name}.part")
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _archived(**arrays: Any) -> bytes:
+    """Arrays as a file of NumPy."""
+    buffer = io.BytesIO()
+    try:
+        np.savez(buffer, **arrays)
+    except ValueError as error:
+        # zipfile complains of what an interrupt has left half done, in its place.
+        interrupt = error.__context__
+        if interrupt is None or isinstance(interrupt, Exception):
+            raise
+        raise interrupt from None
+    return buffer.getvalue()
+
+
+def checkpoint_file(
+    fitter: Any, every: int, decisive: Iterable[str], model: Mixture, **more: str
+) -> CheckpointFile | None:
+    """The file of a fitter's checkpoint, None without one.
+
+    A fit that goes on from it must have the same values of the fitter's settings in decisive, the
+    same family, columns and start, and the same texts in more.
+    """
+    if fitter.checkpoint is None:
+        return None
+    identity = {name: identity_of(getattr(fitter, name)) for name in decisive}
+    identity |= {"family": type(model).__name__, "columns": repr(model.columns)}
+    identity |= {"number of columns": repr(model.d), **more}
+    return CheckpointFile(fitter.checkpoint, every, identity)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Contents of a file, with "identity"; CheckpointError if it is damaged or something else."""
+    try:
+        # Checksums of all bytes first: NumPy checks neither headers nor what follows an array.
+        content = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as checked:
+            damaged = checked.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(damaged)
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        head = json.loads(str(arrays.pop("head")))
+        known = head["format"] == _FORMAT
+        if known and head["arrays"] != list(arrays):
+            # What a zip file says of itself has no checksum.
+            raise zipfile.BadZipFile
+        found = {**head["numbers"], **arrays, "identity": dict(head["identity"])} if known else {}
+    except _DAMAGE as error:
+        msg = f"{str(path)!r} is not a checkpoint of nvmix, or is damaged; it is left as it is"
+        raise CheckpointError(msg) from error
+    if not known:
+        msg = f"checkpoint {str(path)!r} has format {head['format']!r}, not {_FORMAT!r}"
+        raise CheckpointError(msg)
+    return found

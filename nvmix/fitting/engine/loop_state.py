@@ -1,0 +1,169 @@
+"""The state of an EM loop: its model, its statistics and its histories."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from nvmix.backends.status import Status
+from nvmix.backends.tolerances import N_BELOW_TOL, NO_GAIN, ROUNDING
+from nvmix.backends.types import EMOptions, FitTrace
+from nvmix.fitting.checkpoints.contents import (
+    check_start,
+    missing_contents,
+    model_contents,
+    model_from,
+    statistics_contents,
+    statistics_from,
+)
+from nvmix.fitting.engine.acceleration import Extrapolation
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.mixture.em_maps import Mixture
+
+# Members that a checkpoint holds as they are.
+_NUMBERS: Final = ("value", "gain", "passes", "n_plain", "n_below_tol")
+_EXTRAPOLATION: Final = (
+    "method", "origin", "scale", "s", "metric", "damping", "longest", "cautious", "extrapolated",
+)  # fmt: skip
+
+
+class LoopState:
+    """An EM loop after some iterations.
+
+    Attributes
+    ----------
+    start, model : Mixture
+        Where the fit started, and the last model that was accepted.
+    extrapolation : Extrapolation
+        What proposes statistics for the M-step.
+    statistics : SufficientStatistics
+        Of the E-step at the model.
+    eta : SufficientStatistics or None
+        What the rule has made of all statistics so far, where there is a rule.
+    value, gain : float
+        Mean log-likelihood of the model, and what the last iteration added to it.
+    passes : int
+        Passes over the data.
+    n_plain, n_below_tol : int
+        Iterations in a row that were not extrapolated, and whose predicted gain was below tol.
+    log_likelihoods, changes : list of float
+        Mean log-likelihood of every accepted model, and the parameter change of every iteration.
+    status : Status or None
+        How the fit ended; None while it runs.
+    """
+
+    def __init__(self, start: Mixture, acceleration: str) -> None:
+        self.start = self.model = start
+        self.extrapolation = Extrapolation.of(acceleration, start)
+        self.statistics: SufficientStatistics
+        self.eta: SufficientStatistics | None = None
+        self.value, self.gain = -math.inf, math.inf
+        self.passes, self.n_plain, self.n_below_tol = 0, 0, 0
+        self.log_likelihoods: list[float] = []
+        self.changes: list[float] = []
+        self.status: Status | None = None
+
+    def is_lower(self, value: float) -> bool:
+        """Whether a likelihood is lower than the last one by more than rounding, or nan."""
+        return not value >= self.value - ROUNDING * abs(self.value)
+
+    def accept(
+        self,
+        model: Mixture,
+        statistics: SufficientStatistics,
+        change: float,
+        predicted_gain: float,
+        options: EMOptions,
+    ) -> Status | None:
+        """Go on from a model; the status, if that ends the fit.
+
+        change and predicted_gain are those of `parameter_change` from the model before, inf for a
+        start. The likelihood criterion wants `N_BELOW_TOL` iterations in a row that predict less
+        than tol: extrapolated ones by the size of their step, plain ones by Aitken's extrapolation
+        of the last two gains, of which the second of two plain steps has the first.
+        """
+        value, extrapolated = statistics.mean_log_likelihood, self.extrapolation.extrapolated
+        first = not self.log_likelihoods
+        previous, self.gain, self.value = self.gain, value - self.value, value
+        self.model, self.statistics = model, statistics
+        self.log_likelihoods.append(value)
+        if first:
+            return self.status
+        self.changes.append(change)
+        self.n_plain = 0 if extrapolated else self.n_plain + 1
+        if extrapolated or self.n_plain > 1:
+            left = predicted_gain if extrapolated else aitken(self.gain, previous, abs(value))
+            self.n_below_tol = self.n_below_tol + 1 if left < options.tol else 0
+        by_likelihood = options.criterion == "likelihood"
+        if self.n_below_tol >= N_BELOW_TOL if by_likelihood else change < options.tol:
+            self.status = Status.CONVERGED
+        elif len(self.changes) >= options.max_iter:
+            self.status = Status.MAX_ITER
+        return self.status
+
+    def trace(self, status: Status) -> FitTrace:
+        """The record of the fit, which ended at the last accepted model."""
+        n, theta = len(self.changes), self.model.subordinator.gig
+        histories = self.log_likelihoods[:n], self.changes
+        return FitTrace(self.model.normal, theta, *histories, n, self.passes, self.value, status)
+
+    def contents(self) -> dict[str, Any]:
+        """Numbers and arrays by name, none of which later iterations change."""
+        extrapolation = self.extrapolation
+        contents = {
+            **model_contents("start", self.start),
+            **model_contents("model", self.model),
+            "log_likelihoods": np.array(self.log_likelihoods),
+            "changes": np.array(self.changes),
+            "status": None if self.status is None else int(self.status),
+            **{name: getattr(self, name) for name in _NUMBERS},
+            **statistics_contents("statistics", self.statistics),
+            **statistics_contents("eta", self.eta),
+            **{f"extrapolation.{name}": getattr(extrapolation, name) for name in _EXTRAPOLATION},
+        }
+        if extrapolation.used is not None:
+            contents["extrapolation.used"] = extrapolation.used
+        if extrapolation.history:
+            contents["extrapolation.history"] = np.array(extrapolation.history)
+        return contents
+
+    def restore(self, contents: dict[str, Any]) -> None:
+        """Become the state that has these contents; this one is a new one of the same family.
+
+        CheckpointError if that fit began elsewhere, or something is missing.
+        """
+        try:
+            check_start(self.start, contents)
+            self._restore(contents)
+        except KeyError as error:
+            raise missing_contents(error) from error
+
+    def _restore(self, contents: dict[str, Any]) -> None:
+        self.model = model_from(self.model, contents, "model")
+        statistics = statistics_from(contents, "statistics")
+        if statistics is None:
+            raise KeyError("statistics.weight")  # noqa: EM101
+        self.statistics, self.eta = statistics, statistics_from(contents, "eta")
+        for name in _NUMBERS:
+            setattr(self, name, contents[name])
+        self.log_likelihoods = contents["log_likelihoods"].tolist()
+        self.changes = contents["changes"].tolist()
+        self.status = None if contents["status"] is None else Status.of(contents["status"])
+        history = contents.get("extrapolation.history", ())
+        self.extrapolation = Extrapolation(
+            **{name: contents[f"extrapolation.{name}"] for name in _EXTRAPOLATION},
+            history=[(residual, image) for residual, image in history],
+            used=contents.get("extrapolation.used"),
+        )
+
+
+def aitken(gain: float, previous: float, size: float) -> float:
+    """What a geometric series still gains after its last two terms; inf where they do not fall.
+
+    A gain below rounding of the size of what gains leaves none.
+    """
+    if gain <= NO_GAIN * size:
+        return 0.0
+    return gain * gain / (previous - gain) if gain < previous < math.inf else math.inf

@@ -1,0 +1,91 @@
+"""The settings of `BatchEMFitter` as keywords of other functions, such as ``model.fit``."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypedDict, TypeVar
+
+import numpy as np
+
+from nvmix.fitting.checkpoints.checkpoint import Checkpoint
+from nvmix.fitting.rules.updates import EtaUpdate
+from nvmix.mixture.em_maps import Mixture
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class FitSettings(TypedDict, total=False):
+    """Settings of a batch EM fit; `nvmix.fitting.em.BatchEMFitter` says what each means."""
+
+    max_iter: int
+    tol: float | None
+    verbose: int
+    regularization: str
+    e_step_backend: str
+    m_step_backend: str
+    m_step_method: str
+    eta_update: EtaUpdate | None
+    acceleration: str
+    criterion: str
+    algorithm: str
+    fixed: Mapping[str, Any] | None
+    symmetric: bool
+    bounded: bool
+    missing: str
+    n_init: int
+    seed: int | np.random.Generator | None
+    device: Any
+    checkpoint: Checkpoint | str | os.PathLike[str] | None
+
+
+def with_signature_of(fitter: Callable[..., Any]) -> Callable[[F], F]:
+    """Decorator: show a fitter's settings in the signature of a function that takes them as **."""
+
+    def decorate(function: F) -> F:
+        own = inspect.signature(function)
+        named = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        # A default of X is there to name what is wrong where X is left out.
+        named = [p.replace(default=p.empty) if p.name == "X" else p for p in named]
+        settings = [
+            p for p in inspect.signature(fitter).parameters.values() if p.name not in own.parameters
+        ]
+        function.__signature__ = own.replace(parameters=[*named, *settings])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def check_settings(caller: str, given: Iterable[str]) -> None:
+    """Raise TypeError for a name that is no setting, with the closest one that is."""
+    known = FitSettings.__annotations__
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"settings are {', '.join(known)}"
+            msg = f"{caller} got an unexpected keyword argument {name!r}: {hint}"
+            raise TypeError(msg)
+
+
+def check_model(model: Any) -> None:
+    """Raise TypeError, which says what to do, where model is not a model."""
+    if not isinstance(model, Mixture):
+        got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        msg = (
+            "model must be a model to start from, such as NormalInverseGaussian.default_init(X), "
+            f"got {got}; nvmix.fit(X, 'nig') makes the start itself"
+        )
+        raise TypeError(msg)
+
+
+def check_start(model: Any, X: Any) -> None:
+    """Raise TypeError, which says what to do, where model is not a model or X is missing."""
+    if isinstance(X, Mixture):
+        msg = "fit takes the starting model first and the observations second: fit(model, X)"
+        raise TypeError(msg)
+    check_model(model)
+    if X is None:
+        msg = "X must hold real numbers, got None: fit(model, X) takes the observations second"
+        raise TypeError(msg)

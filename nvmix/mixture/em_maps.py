@@ -1,0 +1,230 @@
+"""EM maps of a mixture: E-step, M-step, and expectations to parameters and back."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
+from nvmix.backends.e_step import EStep
+from nvmix.backends.types import Constraints, Fixed, GIGParameters, GIGStatus, NormalParameters
+from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.exceptions import DegenerateError, SolveError
+from nvmix.foundation.linalg import inverse_lower
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.validation import instance, one_of
+from nvmix.mixture.law import MixtureLaw
+from nvmix.mixture.normal_m_step import normal_parameters
+from nvmix.mixture.subordinator import Subordinator
+from nvmix.sources.factory import source_of
+from nvmix.sources.observations import observations, row_weights
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mixture(MixtureLaw):
+    """A normal variance-mean mixture with its EM maps: all that the fitters know of a model.
+
+    See `MixtureLaw` for the parameters and the density.
+    """
+
+    def e_step(self, X: Any, backend: str = "cpu", *, weights: Any = None) -> SufficientStatistics:
+        """Conditional expectations of the sufficient statistics, with the log-likelihood.
+
+        Parameters
+        ----------
+        X : (n, d) array_like or source
+            Observations, as of `fit`.
+        backend : {"cpu", "jax"}
+            Where to compute with NumPy arrays; those of JAX stay with JAX.
+        weights : (n,) array_like or None
+            Weight of each row; of JAX arrays only None.
+
+        Returns
+        -------
+        SufficientStatistics
+            Sums over rows of E[t(X, Y) | X] under this model.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not (n, d) finite real numbers, or has other columns than the model.
+        """
+        get_backend(backend)
+        normal, theta = self.normal, self.subordinator.gig
+        source = source_of(X, self.d, self.columns, weights=weights)
+        if source is None:
+            source = observations(X, self.d, self.columns)
+            if self._on_jax or on_jax(source.values):
+                functions = get_functions()
+                return functions.e_step(source.values, normal, theta)  # type: ignore[no-any-return]
+            source = source._replace(weights=row_weights(weights, len(source.values)))
+        with closing(source):
+            return EStep(source, backend).unchecked(normal, theta)
+
+    def m_step(
+        self,
+        eta: SufficientStatistics,
+        backend: str = "cpu",
+        method: str = "newton",
+        *,
+        constraints: Constraints | None = None,
+    ) -> Self:
+        """Model of this family that maximises the expected complete log-likelihood.
+
+        Parameters
+        ----------
+        eta : SufficientStatistics
+            As returned by `e_step`.
+        backend : {"cpu", "jax"}
+            Where to solve for the subordinator.
+        method : {"newton", "lbfgs", "bfgs"}
+            How to solve for it, where there is no closed form.
+        constraints : Constraints or None
+            What is held fixed; None is what the family fixes.
+
+        Returns
+        -------
+        NormalMixture
+            The new model; the solve starts at this one's subordinator.
+
+        Raises
+        ------
+        TypeError
+            If something is held with statistics of JAX arrays.
+        ValueError
+            If no model has these statistics: Sigma singular, or Y without spread.
+        """
+        instance("eta", eta, SufficientStatistics)
+        if eta.d != self.d:
+            msg = f"eta must be statistics of {self.d} columns, as the model has, got {eta.d}"
+            raise ValueError(msg)
+        one_of("method", method, M_STEP_METHODS)
+        start, columns = self.subordinator.gig, self.columns
+        if on_jax(*vars(eta).values()):
+            if constraints is not None:
+                msg = "an M-step of JAX arrays holds nothing: constraints must be None"
+                raise TypeError(msg)
+            return self._from_jax(eta, method, start, columns)
+        held = Constraints(self.fixed) if constraints is None else constraints
+        normal = normal_parameters(eta, held)
+        law = self._subordinator_from(eta, backend, method, start, held.fixed)
+        if law.gig[0] < held.least_p:
+            fixed = held.fixed._replace(p=held.least_p)
+            law = self._subordinator_from(eta, backend, method, start, fixed)
+        return self._finite(normal, law, columns)
+
+    @classmethod
+    def from_expectation(
+        cls, eta: SufficientStatistics, backend: str = "cpu", method: str = "newton"
+    ) -> Self:
+        """Model with the given expectations: the map eta -> theta.
+
+        Parameters
+        ----------
+        eta : SufficientStatistics
+            Expected sufficient statistics.
+        backend : {"cpu", "jax"}
+            Where to solve for the subordinator.
+        method : {"newton", "lbfgs", "bfgs"}
+            How to solve for it, where there is no closed form.
+
+        Returns
+        -------
+        NormalMixture
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If no model has these statistics.
+        """
+        instance("eta", eta, SufficientStatistics)
+        one_of("method", method, M_STEP_METHODS)
+        if on_jax(*vars(eta).values()):
+            return cls._from_jax(eta, method, None, None)
+        fixed = cls._fixed(eta.d)
+        law = cls._subordinator_from(eta, backend, method, None, fixed)
+        return cls._finite(normal_parameters(eta, Constraints(fixed)), law, None)
+
+    @classmethod
+    def _subordinator_from(
+        cls,
+        eta: SufficientStatistics,
+        backend: str,
+        method: str,
+        start: GIGParameters | None,
+        fixed: Fixed,
+    ) -> Subordinator:
+        """Solve for the law of Y."""
+        theta, status = get_backend(backend).gig_fit(
+            (eta.E_log_Y, eta.E_inv_Y, eta.E_Y), fixed, method, start
+        )
+        if status is GIGStatus.NOT_CONVERGED:
+            msg = f"method {method!r} did not converge for the subordinator; try another method"
+            raise SolveError(msg)
+        if status > GIGStatus.INVERSE_GAMMA:
+            msg = f"no {cls.__name__} subordinator has these expectations ({status.name})"
+            raise DegenerateError(msg)
+        try:
+            return cls._subordinator_type.from_gig(*theta)
+        except ValueError as error:
+            msg = f"the statistics lead out of {cls.__name__}: {error}"
+            raise DegenerateError(msg) from error
+
+    @classmethod
+    def _finite(
+        cls, normal: NormalParameters, law: Subordinator, columns: tuple[str, ...] | None
+    ) -> Self:
+        """Model of both solves."""
+        try:
+            return cls._solved(normal, law, columns)
+        except ValueError as error:
+            msg = f"the statistics lead out of {cls.__name__}: {error}"
+            raise DegenerateError(msg) from error
+
+    @classmethod
+    def _from_jax(
+        cls,
+        eta: SufficientStatistics,
+        method: str,
+        start: GIGParameters | None,
+        columns: tuple[str, ...] | None,
+    ) -> Self:
+        """Model with the expectations eta of JAX arrays; its parameters are nan where none has."""
+        functions = get_functions()
+        expectations = (eta.E_log_Y, eta.E_inv_Y, eta.E_Y)
+        first = start or (np.nan, np.nan, np.nan)
+        theta = functions.gig_fit(expectations, first, fixed=cls._fixed(eta.d), method=method)
+        law = cls._subordinator_type.from_gig(*theta)
+        return cls._solved(functions.normal_parameters(eta), law, columns)
+
+    def expectation_params(self) -> SufficientStatistics:
+        """Expected sufficient statistics of one observation of the model itself.
+
+        Returns
+        -------
+        SufficientStatistics
+            With weight 1; its log-likelihood, an entropy, is nan. E[1/Y] may be inf, and so may
+            E[Y], whose products with a gamma of 0 are nan.
+        """
+        log_y, inv_y, y = self.subordinator.gig_expectations
+        xp = namespace(*self.normal, y)
+        inverse = xp.linalg.inv(self.L_sigma) if xp is not np else inverse_lower(self.L_sigma)
+        g = inverse @ self.gamma
+        with np.errstate(invalid="ignore"):
+            x, spread = g * y, y * xp.outer(g, g)
+        return SufficientStatistics(
+            weight=1.0,
+            log_likelihood=np.nan,
+            log_y=log_y,
+            inv_y=inv_y,
+            y=y,
+            x=x,
+            x_inv_y=g,
+            xx_inv_y=xp.eye(self.d) + spread,
+            origin=self.mu,
+            scale=self.L_sigma,
+        )
