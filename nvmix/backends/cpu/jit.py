@@ -27,6 +27,8 @@ _ENTRY: Final = {
 _LOOP: Final = {**_ENTRY, "nogil": True}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}
+# Sums keep their order; a product and a sum may become one fused operation.
+_CONTRACTING: Final = {"contract"}
 
 
 def device(function: Callable[P, R]) -> Callable[P, R]:
@@ -37,6 +39,12 @@ def device(function: Callable[P, R]) -> Callable[P, R]:
 def reducing_device(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a kernel whose sums may be reordered."""
     return cast("Callable[P, R]", numba.njit(fastmath=_REDUCING, **_DEVICE)(function))
+
+
+def contracting_device(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a kernel whose sums keep their order, and that LLVM must inline."""
+    decorated = numba.njit(fastmath=_CONTRACTING, forceinline=True, **_DEVICE)(function)
+    return cast("Callable[P, R]", decorated)
 
 
 def inlined_device(function: Callable[P, R]) -> Callable[P, R]:

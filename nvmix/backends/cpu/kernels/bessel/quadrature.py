@@ -20,9 +20,10 @@ from typing import Final
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device, reducing_device
+from nvmix.backends.cpu.jit import contracting_device, device
 from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
 from nvmix.backends.cpu.kernels.intrinsics import to_bits
+from nvmix.backends.cpu.kernels.lanes import LANES, Lanes, Number, at_least, lanes_at, spread, total
 from nvmix.foundation.typing import FloatArray
 
 # Levels k have 1 + 0.13 r at most 1, 1.5, 2, 3, 4, 6, ...
@@ -40,8 +41,6 @@ _LEAST: Final = -700.0
 _ALPHA_EXPONENTS: Final = (-96, 20)
 _ORDER_EXPONENTS: Final = (-30, 20)
 _BEFORE_ONE: Final = (1023 << 1) - 1
-# Doubles in a SIMD register: a loop over whole registers has no slow remainder.
-_LANES: Final = 8
 # Nodes on each side of a law so narrow that it is Gaussian.
 _NARROW: Final = 24
 
@@ -56,6 +55,7 @@ def _exp_minus_linear(u: FloatArray) -> FloatArray:
 
 _BOUNDS: Final = np.outer(2.0 ** np.arange(_LEVELS // 2), [1.0, 1.5]).ravel()
 _STEPS: FloatArray = np.sqrt(1.0 / (_BASE * _BOUNDS))
+_ORDINALS: Final = np.arange(1.0, LANES + 1.0)[None, :]
 _U: FloatArray = _STEPS[:, None] * np.arange(1, _NODES + 1)
 _COSH: Final = 2.0 * np.sinh(_U / 2.0) ** 2
 _UP: Final = _exp_minus_linear(_U)
@@ -86,17 +86,24 @@ _MEAN_REACHES: Final = _reaches(1)
 _COVARIANCE_REACHES: Final = _reaches(2)
 
 
+@contracting_device
+def _parts_of_exp(u: Number) -> tuple[Number, Number]:
+    """(cosh u - 1, sinh u - u) for 0 < u <= 1; error 2 ulp."""
+    x = u * u
+    even = 1.0 + x / 90.0 * (1.0 + x / 132.0 * (1.0 + x / 182.0 * (1.0 + x / 240.0)))
+    even = x / 2.0 * (1.0 + x / 12.0 * (1.0 + x / 30.0 * (1.0 + x / 56.0 * even)))
+    odd = 1.0 + x / 110.0 * (1.0 + x / 156.0 * (1.0 + x / 210.0 * (1.0 + x / 272.0)))
+    odd = x * u / 6.0 * (1.0 + x / 20.0 * (1.0 + x / 42.0 * (1.0 + x / 72.0 * odd)))
+    return even, odd
+
+
 @device
 def node(u: float) -> tuple[float, float, float]:
     """(cosh u - 1, e^u - 1 - u, e^-u - 1 + u) for u > 0 outside the tables; error 2 ulp."""
     if u > 1.0:
         e = math.exp(u)
         return 0.5 * (e + 1.0 / e) - 1.0, e - 1.0 - u, 1.0 / e - 1.0 + u
-    x = u * u
-    even = 1.0 + x / 90.0 * (1.0 + x / 132.0 * (1.0 + x / 182.0 * (1.0 + x / 240.0)))
-    even = x / 2.0 * (1.0 + x / 12.0 * (1.0 + x / 30.0 * (1.0 + x / 56.0 * even)))
-    odd = 1.0 + x / 110.0 * (1.0 + x / 156.0 * (1.0 + x / 210.0 * (1.0 + x / 272.0)))
-    odd = x * u / 6.0 * (1.0 + x / 20.0 * (1.0 + x / 42.0 * (1.0 + x / 72.0 * odd)))
+    even, odd = _parts_of_exp(u)
     return even, even + odd, even - odd
 
 
@@ -119,46 +126,50 @@ def _exponent(x: float, limits: tuple[int, int]) -> int:
 
 @device
 def _counts(k: int, h: float, alpha: float, v: float, reaches: FloatArray) -> tuple[int, int]:
-    """Numbers of nodes that matter right and left of the mode, in whole SIMD registers."""
+    """Numbers of nodes that matter right and left of the mode, in whole lanes."""
     if k >= _LEVELS:
         return _NARROW, _NARROW
     i, j = _exponent(alpha, _ALPHA_EXPONENTS), _exponent(v, _ORDER_EXPONENTS)
     right, left = int(reaches[0, i, j] / h) + 1, int(reaches[1, i, j] / h) + 1
-    return (right + _LANES - 1) // _LANES * _LANES, (left + _LANES - 1) // _LANES * _LANES
+    return (right + LANES - 1) // LANES * LANES, (left + LANES - 1) // LANES * LANES
 
 
-@reducing_device
+@contracting_device
+def _eight_nodes(k: int, h: float, j: int) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """(u, cosh u - 1, e^u - 1 - u, e^-u - 1 + u) at u = (j + 1) h, ..., (j + 8) h."""
+    if k < _LEVELS and j < _NODES:
+        return (
+            *(lanes_at(_U, k, j), lanes_at(_COSH, k, j)),
+            *(lanes_at(_UP, k, j), lanes_at(_DOWN, k, j)),
+        )
+    u = (lanes_at(_ORDINALS, 0, 0) + float(j)) * h
+    if k >= _LEVELS:
+        even, odd = _parts_of_exp(u)
+        return u, even, even + odd, even - odd
+    e = simd_exp(u)
+    up, down = e - 1.0 - u, u - 1.0 + 1.0 / e
+    return u, 0.5 * (up + down), up, down
+
+
+@contracting_device
+def _weights(alpha: float, v: float, c: Lanes, slope: Lanes) -> Lanes:
+    """w at eight nodes."""
+    return simd_exp(at_least(-alpha * c - v * slope, _LEAST))
+
+
+@contracting_device
 def _side_sums(
     k: int, h: float, alpha: float, v: float, right: bool, count: int
-) -> tuple[float, float, float, float]:
+) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Sums over u > 0 of w (1, e^u - 1 - u, e^-u - 1 + u, u), right of the mode or mirrored."""
-    s0, s_up, s_down, s_u = 0.0, 0.0, 0.0, 0.0
-    if k >= _LEVELS:
-        for j in range(count):
-            u = (j + 1) * h
-            c, up, down = node(u)
-            w = math.exp(-alpha * c - v * (up if right else down))
-            s0 += w
-            s_up += w * up
-            s_down += w * down
-            s_u += w * u
-        return s0, s_up, s_down, s_u
-    slope = _UP if right else _DOWN
-    for j in range(min(count, _NODES)):
-        w = simd_exp(max(-alpha * _COSH[k, j] - v * slope[k, j], _LEAST))
-        s0 += w
-        s_up += w * _UP[k, j]
-        s_down += w * _DOWN[k, j]
-        s_u += w * _U[k, j]
-    for j in range(_NODES, count):
-        u = (j + 1) * h
-        e = simd_exp(u)
-        up, down = e - 1.0 - u, u - 1.0 + 1.0 / e
-        w = simd_exp(max(-alpha * 0.5 * (up + down) - v * (up if right else down), _LEAST))
-        s0 += w
-        s_up += w * up
-        s_down += w * down
-        s_u += w * u
+    s0 = s_up = s_down = s_u = spread(0.0)
+    for j in range(0, count, LANES):
+        u, c, up, down = _eight_nodes(k, h, j)
+        w = _weights(alpha, v, c, up if right else down)
+        s0 = s0 + w
+        s_up = s_up + w * up
+        s_down = s_down + w * down
+        s_u = s_u + w * u
     return s0, s_up, s_down, s_u
 
 
@@ -170,44 +181,35 @@ def means(alpha: float, p: float) -> tuple[float, float, float, float]:
     right, left = _counts(k, h, alpha, v, _MEAN_REACHES)
     r0, r_up, r_down, r_u = _side_sums(k, h, alpha, v, True, right)
     l0, l_up, l_down, l_u = _side_sums(k, h, alpha, v, False, left)
-    s0 = 1.0 + r0 + l0
-    u = (r_u - l_u) / s0
-    up, down = (r_up + l_down) / s0 + u, (r_down + l_up) / s0 - u
+    s0 = 1.0 + total(r0 + l0)
+    u = total(r_u - l_u) / s0
+    up, down = total(r_up + l_down) / s0 + u, total(r_down + l_up) / s0 - u
     if p < 0.0:
         return math.log(s0 * h), down, up, -u
     return math.log(s0 * h), up, down, u
 
 
-@reducing_device
+@contracting_device
 def _side_products(
     k: int, h: float, alpha: float, v: float, right: bool, count: int
-) -> tuple[float, ...]:
+) -> tuple[Lanes, ...]:
     """Sums over u = j h > 0 of w (1, x, x x') for x = (u, e^u - 1 - u, e^-u - 1 + u)."""
-    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-    s11, s12, s13, s22, s23, s33 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    slope = _UP if right else _DOWN
-    for j in range(count):
-        u = (j + 1) * h
-        if k >= _LEVELS:
-            c, up, down = node(u)
-            w = math.exp(-alpha * c - v * (up if right else down))
-        elif j < _NODES:
-            up, down = _UP[k, j], _DOWN[k, j]
-            w = simd_exp(max(-alpha * _COSH[k, j] - v * slope[k, j], _LEAST))
-        else:
-            e = simd_exp(u)
-            up, down = e - 1.0 - u, u - 1.0 + 1.0 / e
-            w = simd_exp(max(-alpha * 0.5 * (up + down) - v * (up if right else down), _LEAST))
-        s0 += w
-        s1 += w * u
-        s2 += w * up
-        s3 += w * down
-        s11 += w * u * u
-        s12 += w * u * up
-        s13 += w * u * down
-        s22 += w * up * up
-        s23 += w * up * down
-        s33 += w * down * down
+    s0 = s1 = s2 = s3 = spread(0.0)
+    s11 = s12 = s13 = s22 = s23 = s33 = spread(0.0)
+    for j in range(0, count, LANES):
+        u, c, up, down = _eight_nodes(k, h, j)
+        w = _weights(alpha, v, c, up if right else down)
+        wu, w_up, w_down = w * u, w * up, w * down
+        s0 = s0 + w
+        s1 = s1 + wu
+        s2 = s2 + w_up
+        s3 = s3 + w_down
+        s11 = s11 + wu * u
+        s12 = s12 + wu * up
+        s13 = s13 + wu * down
+        s22 = s22 + w_up * up
+        s23 = s23 + w_up * down
+        s33 = s33 + w_down * down
     return s0, s1, s2, s3, s11, s12, s13, s22, s23, s33
 
 
@@ -224,14 +226,14 @@ def covariances(alpha: float, p: float) -> tuple[float, ...]:
     right, left = _counts(k, h, alpha, v, _COVARIANCE_REACHES)
     r0, r1, r2, r3, r11, r12, r13, r22, r23, r33 = _side_products(k, h, alpha, v, True, right)
     l0, l1, l2, l3, l11, l12, l13, l22, l23, l33 = _side_products(k, h, alpha, v, False, left)
-    s0 = 1.0 + r0 + l0
-    m1, m2, m3 = (r1 - l1) / s0, (r2 + l3) / s0, (r3 + l2) / s0
-    c11 = (r11 + l11) / s0 - m1 * m1
-    c12 = (r12 - l13) / s0 - m1 * m2
-    c13 = (r13 - l12) / s0 - m1 * m3
-    c22 = (r22 + l33) / s0 - m2 * m2
-    c23 = (r23 + l23) / s0 - m2 * m3
-    c33 = (r33 + l22) / s0 - m3 * m3
+    s0 = 1.0 + total(r0 + l0)
+    m1, m2, m3 = total(r1 - l1) / s0, total(r2 + l3) / s0, total(r3 + l2) / s0
+    c11 = total(r11 + l11) / s0 - m1 * m1
+    c12 = total(r12 - l13) / s0 - m1 * m2
+    c13 = total(r13 - l12) / s0 - m1 * m3
+    c22 = total(r22 + l33) / s0 - m2 * m2
+    c23 = total(r23 + l23) / s0 - m2 * m3
+    c33 = total(r33 + l22) / s0 - m3 * m3
     if p < 0.0:
         return math.log(s0 * h), -m1, m3, m2, c11, -c13, -c12, c33, c23, c22
     return math.log(s0 * h), m1, m2, m3, c11, c12, c13, c22, c23, c33
