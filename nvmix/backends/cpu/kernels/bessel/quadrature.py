@@ -161,16 +161,16 @@ def _weights(alpha: float, v: float, c: Lanes, slope: Lanes) -> Lanes:
 def _side_sums(
     k: int, h: float, alpha: float, v: float, right: bool, count: int
 ) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """Sums over u > 0 of w (1, e^u - 1 - u, e^-u - 1 + u, u), right of the mode or mirrored."""
-    s0 = s_up = s_down = s_u = spread(0.0)
+    """Sums over u > 0 of w (1, e^u - 1, e^-u - 1, u), right of the mode or mirrored."""
+    s0 = s_rise = s_fall = s_u = spread(0.0)
     for j in range(0, count, LANES):
         u, c, up, down = _eight_nodes(k, h, j)
         w = _weights(alpha, v, c, up if right else down)
         s0 = s0 + w
-        s_up = s_up + w * up
-        s_down = s_down + w * down
+        s_rise = s_rise + w * (up + u)
+        s_fall = s_fall + w * (down - u)
         s_u = s_u + w * u
-    return s0, s_up, s_down, s_u
+    return s0, s_rise, s_fall, s_u
 
 
 @device
@@ -179,14 +179,14 @@ def means(alpha: float, p: float) -> tuple[float, float, float, float]:
     v = abs(p)
     k, h = _step(alpha + v)
     right, left = _counts(k, h, alpha, v, _MEAN_REACHES)
-    r0, r_up, r_down, r_u = _side_sums(k, h, alpha, v, True, right)
-    l0, l_up, l_down, l_u = _side_sums(k, h, alpha, v, False, left)
+    r0, r_rise, r_fall, r_u = _side_sums(k, h, alpha, v, True, right)
+    l0, l_rise, l_fall, l_u = _side_sums(k, h, alpha, v, False, left)
     s0 = 1.0 + total(r0 + l0)
+    rise, fall = total(r_rise + l_fall) / s0, total(r_fall + l_rise) / s0
     u = total(r_u - l_u) / s0
-    up, down = total(r_up + l_down) / s0 + u, total(r_down + l_up) / s0 - u
     if p < 0.0:
-        return math.log(s0 * h), down, up, -u
-    return math.log(s0 * h), up, down, u
+        return math.log(s0 * h), fall, rise, -u
+    return math.log(s0 * h), rise, fall, u
 
 
 @contracting_device

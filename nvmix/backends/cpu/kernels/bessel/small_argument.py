@@ -1,12 +1,16 @@
-"""Bessel functions and GIG moments at vanishing z = sqrt(a b) <= SMALL, where two terms suffice.
+"""Bessel functions and GIG moments at vanishing z = sqrt(a b), where two terms suffice.
 
-With x = log(2 / z), e = d / v and y = v (x + e),
+With x = log(2 / z), t = (z / 2)^2, e = d / v and y = v (x + e),
 
     K_v(z) = Gamma(1 + v) (2 / z)^v (1 - e^{-2 y}) / (2 v),   0 <= v <= 3/4,
-    K_v(z) = Gamma(v) (2 / z)^v / 2,                          v > 3/4,
+    K_v(z) = Gamma(v) (2 / z)^v (1 + c) / 2,                  v > 3/4,
+    c = t (Gamma(2 - v) / Gamma(1 + v) t^(v-1) - 1) / (v - 1),  0 for v > 7/4,
 
-d and g being the odd and even parts of log Gamma(1 + v): DLMF 10.27.4 and 10.25.2, less terms
-below 1e-16 of those kept. GIG functions take p >= 0 and a, b > 0.
+d and g being the odd and even parts of log Gamma(1 + v): DLMF 10.27.4 and 10.25.2. They serve any
+order up to z = SMALL, where c is nothing, and orders up to 3/4, with the orders 1 away from those,
+up to z = 2^-27. What is left out of K_v and its ratios is then below 1e-16 of them, out of second
+derivatives 1e-15 (t / (1 - v) of K_v for v <= 3/4, of which 2 t / (1 - v)^3 is in d2/dv2).
+GIG functions take p >= 0 and a, b > 0.
 """
 
 from __future__ import annotations
@@ -21,13 +25,24 @@ from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.bessel.gamma import digamma, trigamma
 
 SMALL: Final = 1e-11
-# Order beyond which the second term is negligible.
+# z up to which orders below the next constant have the closed form too.
+_SMALL_TWO: Final = 2.0**-27
+# Order beyond which the second term is a correction, and that beyond which it is none.
 _ONE_TERM: Final = 0.75
+_CORRECTED: Final = 1.0 + _ONE_TERM
+# Difference from order 1 below which corrections do not change.
+_AT_ONE: Final = 1e-6
 _SERIES: Final = 0.25
-_TERMS: Final = 15
+_TERMS: Final = 18
 _ODD: Final = zeta(np.arange(3, 2 * _TERMS + 3, 2))
 _EVEN: Final = zeta(np.arange(2, 2 * _TERMS + 2, 2))
 _COTH: Final = -2.0 * _EVEN / (-(np.pi**2)) ** np.arange(1, _TERMS + 1)
+
+
+@device
+def is_small(v: float, z: float) -> bool:
+    """Whether order v has its closed form at z."""
+    return z <= SMALL or (z <= _SMALL_TWO and abs(v) <= _ONE_TERM)
 
 
 @device
@@ -80,10 +95,27 @@ def _langevin(y: float) -> tuple[float, float]:
 
 
 @device
+def _correction(v: float, x: float) -> tuple[float, float, float]:
+    """(c, dc/dv, d2c/dv2) for v > 3/4."""
+    if v > _CORRECTED:
+        return 0.0, 0.0, 0.0
+    u = math.copysign(max(abs(v - 1.0), _AT_ONE), v - 1.0)
+    t = math.exp(-2.0 * x)
+    f = math.lgamma(1.0 - u) - math.lgamma(2.0 + u) - 2.0 * u * x
+    f1 = -digamma(1.0 - u) - digamma(2.0 + u) - 2.0 * x
+    f2 = trigamma(1.0 - u) - trigamma(2.0 + u)
+    power = math.exp(f)
+    c = math.expm1(f) / u
+    c1 = (power * f1 - c) / u
+    c2 = (power * (f1 * f1 + f2) - 2.0 * c1) / u
+    return t * c, t * c1, t * c2
+
+
+@device
 def _scaled_log(v: float, x: float) -> float:
     """log of 2 K_v(z) (z / 2)^v."""
     if v > _ONE_TERM:
-        return math.lgamma(v)
+        return math.lgamma(v) + _correction(v, x)[0]
     e = _odd_part(v)[0]
     return math.lgamma(1.0 + v) + math.log((x + e) * _decay(v * (x + e)))
 
@@ -92,9 +124,9 @@ def _scaled_log(v: float, x: float) -> float:
 def _scaled_ratio(v: float, x: float) -> float:
     """K_{v+1} / K_v z / 2."""
     if v > _ONE_TERM:
-        return v
+        return v / (1.0 + _correction(v, x)[0])
     e = _odd_part(v)[0]
-    return 1.0 / ((x + e) * _decay(v * (x + e)))
+    return (1.0 + _correction(1.0 + v, x)[0]) / ((x + e) * _decay(v * (x + e)))
 
 
 @device
@@ -113,7 +145,8 @@ def _ratio_down(v: float, z: float, x: float) -> float:
 def _slopes(v: float, x: float) -> tuple[float, float]:
     """d log K_v / dv and d2 log K_v / dv2."""
     if v > _ONE_TERM:
-        return x + digamma(v), trigamma(v)
+        _, c1, c2 = _correction(v, x)
+        return x + digamma(v) + c1, trigamma(v) + c2
     e, e1, d1, d2 = _odd_part(v)
     g1, g2 = _even_part(v)
     y = v * (x + e)
@@ -125,6 +158,20 @@ def _slopes(v: float, x: float) -> tuple[float, float]:
 
 
 @device
+def _slope_beyond(v: float, x: float) -> float:
+    """d log K_v / dv less x, without their cancellation where K_v is nearly its first term."""
+    if v > _ONE_TERM:
+        return digamma(v) + _correction(v, x)[1]
+    e, e1, d1, _ = _odd_part(v)
+    y = v * (x + e)
+    if y < 1.0:
+        return _slopes(v, x)[0] - x
+    slope = v * e1 / (x + e)
+    # 1 - L(y) = 1 / y - 2 / (e^{2 y} - 1).
+    return _even_part(v)[0] + slope + d1 - (x + d1) * (1.0 / y - 2.0 / math.expm1(2.0 * y))
+
+
+@device
 def _over(d2: float, v: float) -> float:
     """d'' / v, which tends to -2 zeta(3)."""
     return d2 / v if v > 0.0 else -2.0 * _ODD[0]
@@ -132,7 +179,7 @@ def _over(d2: float, v: float) -> float:
 
 @device
 def small_bessel(v: float, z: float) -> tuple[float, float, float]:
-    """(log K_v, K_{v+1} / K_v, d log K_v / dv); error 1e-14 relative to max(1, |value|)."""
+    """(log K_v, K_{v+1} / K_v, d log K_v / dv); error 1e-15 relative to max(1, |value|)."""
     w, x = abs(v), math.log(2.0) - math.log(z)
     log_k = w * x + _scaled_log(w, x) - math.log(2.0)
     if v < 0.0:
@@ -178,16 +225,10 @@ def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, fl
     log_scale = math.log(2.0) - math.log(a)
     return (
         _scaled_log(p, x) + p * log_scale,
-        log_scale + (_slopes(p, x)[0] - x),
+        log_scale + _slope_beyond(p, x),
         _inverse_mean(p, a, z, x),
         _mean(p, a, x),
     )
-
-
-@device
-def _slope(v: float, x: float) -> float:
-    """d log K_v / dv for any sign of v."""
-    return math.copysign(1.0, v) * _slopes(abs(v), x)[0]
 
 
 @device
@@ -196,18 +237,19 @@ def small_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
     z = math.sqrt(a) * math.sqrt(b)
     x = math.log(2.0) - math.log(z)
     rate = 0.5 * a
-    slope, ll = _slopes(p, x)
+    slope, ll = _slope_beyond(p, x), _slopes(p, x)[1]
     y, inverse = _mean(p, a, x), _inverse_mean(p, a, z, x)
     # Covariances with log Y are derivatives by p; those of Gamma(p, a / 2) where p is large.
     if p > _ONE_TERM:
         ly, yy = 1.0 / rate, p / (rate * rate)
     else:
-        ly = y * (_slope(p + 1.0, x) - slope)
-        yy = y * ((p + 1.0) / rate - y) if y < np.inf else np.inf
+        ly = y * (_slope_beyond(p + 1.0, x) - slope)
+        yy = y * (_mean(p + 1.0, a, x) - y) if y < np.inf else np.inf
     if p > 1.0 + _ONE_TERM:
         li, iy = -rate / (p - 1.0) ** 2, -1.0 / (p - 1.0)
     else:
-        li, iy = inverse * (_slope(p - 1.0, x) - slope), 1.0 - inverse * y
+        fall = _slope_beyond(p - 1.0, x) if p >= 1.0 else -2.0 * x - _slope_beyond(1.0 - p, x)
+        li, iy = inverse * (fall - slope), 1.0 - inverse * y
     if p > 2.0 + _ONE_TERM:
         ii = rate * rate / ((p - 1.0) ** 2 * (p - 2.0))
     else:

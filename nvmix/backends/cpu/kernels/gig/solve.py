@@ -15,7 +15,7 @@ import numpy as np
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.bessel.gamma import log_minus_digamma, trigamma
 from nvmix.backends.cpu.kernels.bessel.quadrature import covariances, means, node
-from nvmix.backends.cpu.kernels.bessel.small_argument import SMALL
+from nvmix.backends.cpu.kernels.bessel.small_argument import is_small
 from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments, log_mode_terms
 from nvmix.backends.tolerances import AT_LIMIT, NO_SPREAD, ROUNDED
 from nvmix.backends.types import GIGStatus
@@ -103,7 +103,7 @@ def _basis(t: float) -> tuple[float, float, float]:
 def gig_objective(p: float, a: float, b: float, tau: tuple[float, float, float]) -> float:
     """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2."""
     k = p - 0.5 * (a - b)
-    if a * b <= SMALL * SMALL:
+    if is_small(p, math.sqrt(a) * math.sqrt(b)):
         log_z = gig_moments(p, a, b)[0]
         return k * tau[0] - 0.5 * (a * tau[1] + b * tau[2] + a + b) - log_z
     _, alpha, mode = log_mode_terms(p, a, b)
@@ -117,7 +117,7 @@ def gig_derivatives(
     p: float, a: float, b: float, tau: tuple[float, float, float]
 ) -> tuple[float, ...]:
     """Gradient tau - E and Hessian Cov of A(k) in (t, e^t - 1 - t, e^-t - 1 + t): g then h."""
-    if a * b <= SMALL * SMALL:
+    if is_small(p, math.sqrt(a) * math.sqrt(b)):
         return _limit_derivatives(p, a, b, tau)
     _, alpha, mode = log_mode_terms(p, a, b)
     _, m1, m2, m3, c11, c12, c13, c22, c23, c33 = covariances(alpha, p)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.polynomial.chebyshev import cheb2poly
 
 from nvmix.backends.cpu.jit import device, inlined_device
-from nvmix.backends.cpu.kernels.bessel.bessel import bessel_parts
+from nvmix.backends.cpu.kernels.bessel.bessel import bessel_parts, log_bessel
 from nvmix.backends.cpu.kernels.gig.moments import gig_moments
 from nvmix.backends.cpu.kernels.intrinsics import from_bits, horner4, to_bits
 from nvmix.foundation.typing import FloatArray
@@ -134,8 +134,10 @@ def _standard_moments(p: float, s: float) -> Functions:
 @device
 def _bessel(v: float, z: float) -> Functions:
     """(log K_v or, where its peak `swings`, the rest of it, K_{v+1} / K_v, d log K_v / dv, 0)."""
-    peak, rest, ratio, log_k_dv = bessel_parts(v, z)
-    return rest if swings(v) else peak + rest, ratio, log_k_dv, 0.0
+    if not swings(v):
+        return (*log_bessel(v, z), 0.0)
+    _, rest, ratio, log_k_dv = bessel_parts(v, z)
+    return rest, ratio, log_k_dv, 0.0
 
 
 @device
