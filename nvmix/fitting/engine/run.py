@@ -117,6 +117,7 @@ class FitRun:
         trace = trace._replace(
             n_iter=n_iter,
             n_passes=int(trace.n_passes),
+            status=int(trace.status),
             log_likelihood=float(trace.log_likelihood),
             log_likelihoods=read_only(trace.log_likelihoods[:n_iter]),
             changes=read_only(trace.changes[:n_iter]),
