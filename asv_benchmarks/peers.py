@@ -9,7 +9,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import tempfile
 import time
@@ -33,10 +32,13 @@ if TYPE_CHECKING:
 
     from nvmix.foundation.typing import FloatArray
 
-# A row is repeated no more after this many seconds.
-PATIENCE = 60.0
-# One iteration is the difference between fits of these lengths, divided by theirs.
-FEW, MANY = 10, 40
+# A row is repeated no more after this many seconds, once it has run so often.
+PATIENCE, LEAST = 60.0, 3
+# The time of an iteration is the slope between fits of so many and of ten times as many. A fit by
+# nvmix is short beside its own jitter.
+OUR_FEW, THEIR_FEW = 100, 10
+# Quartiles further apart than this share of the median leave no figure.
+NOISE = 0.5
 # Families that are fitted, by ghyp's functions for them.
 GHYP = {"NormalInverseGaussian": "fit.NIGmv", "GeneralizedHyperbolic": "fit.ghypmv"}
 # Exit status of FIT_IN_R where R has no ghyp.
@@ -69,10 +71,11 @@ class AbsentError(Exception):
 
 
 class Run(NamedTuple):
-    """Seconds that a run took and, of a fit, where it ended."""
+    """Seconds that a run took and, of a fit, where it ended and after how many iterations."""
 
     seconds: float
     end: str = ""
+    iterations: int = 0
 
 
 class Row(NamedTuple):
@@ -92,10 +95,17 @@ def clocked(call: Callable[[], Any], end: Callable[[Any], str] = lambda _: "") -
     return Run(seconds, end(result))
 
 
-def one_more(fit: Callable[[int], Run]) -> Run:
-    """Time of one iteration, free of what a fit does once."""
-    few, many = fit(FEW), fit(MANY)
-    return Run((many.seconds - few.seconds) / (MANY - FEW))
+def one_more(fit: Callable[[int], Run], few: int) -> Run:
+    """Time of one iteration, free of what a fit does once.
+
+    The two fits run one after the other, so that what slows the machine for long slows both.
+    """
+    short, long = fit(few), fit(10 * few)
+    more = long.iterations - short.iterations
+    if more <= 0:
+        msg = f"no iteration after the first {short.iterations}"
+        raise RuntimeError(msg)
+    return Run((long.seconds - short.seconds) / more)
 
 
 # Functions and univariate laws, against scipy; normix has the one solve that scipy has not.
@@ -217,8 +227,10 @@ def em_start(package: Callable[[], Any], family: str, n: int) -> Any:
 def em_iterations(package: Callable[[], Any], family: str, n: int, backend: str, cap: int) -> Run:
     """Do as many iterations as the cap says, with nvmix or normix."""
     start = em_start(package, family, n)
-    settings = {"e_step_backend": backend, "m_step_backend": backend}
-    return clocked(lambda: computed(start.fit(simulated(n, 3), max_iter=cap, tol=0.0, **settings)))
+    X, settings = simulated(n, 3), {"e_step_backend": backend, "m_step_backend": backend}
+    begin = time.perf_counter()
+    fit = computed(start.fit(X, max_iter=cap, tol=0.0, **settings))
+    return Run(time.perf_counter() - begin, iterations=int(fit.n_iter))
 
 
 def computed(fit: Any) -> Any:
@@ -249,7 +261,8 @@ def ghyp_fit(function: str, X: FloatArray, cap: int = 0) -> Run:
         if process.returncode:
             raise RuntimeError(process.stderr.strip())
         seconds, log_likelihood, iterations, converged = map(float, result.read_text().split())
-    return Run(seconds, fit_end(log_likelihood, int(iterations), converged=bool(converged)))
+    end = fit_end(log_likelihood, int(iterations), converged=bool(converged))
+    return Run(seconds, end, int(iterations))
 
 
 def fit_rows(scale: int) -> Iterator[Row]:
@@ -284,7 +297,7 @@ def iteration_rows(family: str, n: int, ghyp: Callable[..., Run]) -> Iterator[Ro
     peers[f"R ghyp `{GHYP[family]}`"] = lambda cap: ghyp(cap=cap)
     for peer, fit in peers.items():
         task = f"{family} iteration, {n:,} x 3"
-        yield Row(task, peer, partial(one_more, ours), partial(one_more, fit))
+        yield Row(task, peer, partial(one_more, ours, OUR_FEW), partial(one_more, fit, THEIR_FEW))
 
 
 # The table.
@@ -308,7 +321,9 @@ def measured(row: Row, repeats: int) -> tuple[list[Run], list[Run] | str]:
     answer = attempt(row.theirs)
     ours: list[Run] = []
     begin = time.perf_counter()
-    while not ours or (len(ours) < repeats and time.perf_counter() - begin < PATIENCE):
+    while len(ours) < min(repeats, LEAST) or (
+        len(ours) < repeats and time.perf_counter() - begin < PATIENCE
+    ):
         ours.append(row.ours())
         if isinstance(answer, Run):
             answer = attempt(row.theirs)
@@ -317,14 +332,15 @@ def measured(row: Row, repeats: int) -> tuple[list[Run], list[Run] | str]:
     return ours, answer if isinstance(answer, str) else theirs
 
 
-def median(runs: list[Run]) -> float:
-    """Median of the seconds."""
-    return statistics.median(run.seconds for run in runs)
+def figure(runs: list[Run]) -> float | None:
+    """Median of the seconds, unless they are spread as widely as it is large."""
+    low, middle, high = np.quantile([run.seconds for run in runs], (0.25, 0.5, 0.75))
+    return float(middle) if high - low < NOISE * middle else None
 
 
-def readable(seconds: float) -> str:
-    """Three digits and a unit; a difference may be lost in the noise."""
-    if seconds <= 0.0:
+def readable(seconds: float | None) -> str:
+    """Three digits and a unit."""
+    if seconds is None:
         return "in the noise"
     for factor, unit in ((1.0, "s"), (1e3, "ms")):
         if seconds * factor >= 1.0:
@@ -335,17 +351,15 @@ def readable(seconds: float) -> str:
 def line(row: Row, repeats: int) -> str:
     """Measure a row and write it."""
     ours, theirs = measured(row, repeats)
-    cells = [row.task, row.peer, readable(median(ours))]
+    here = figure(ours)
+    cells = [row.task, row.peer, readable(here)]
     if isinstance(theirs, str):
         cells += [theirs, "", ours[-1].end]
     else:
-        ratio = median(theirs) / median(ours)
+        there = figure(theirs)
+        ratio = f"{float(f'{there / here:.3g}'):,g}" if here and there else ""
         ends = "; ".join(filter(None, (ours[-1].end, theirs[-1].end)))
-        cells += [
-            readable(median(theirs)),
-            f"{float(f'{ratio:.3g}'):,g}" if ratio > 0.0 else "",
-            ends,
-        ]
+        cells += [readable(there), ratio, ends]
     return f"| {' | '.join(cells)} |"
 
 
@@ -381,9 +395,9 @@ def main() -> None:
     """Print the table, row by row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=7, help="runs of each, at most (7)")
-    parser.add_argument("--quick", action="store_true", help="one run on a tenth of the data")
+    parser.add_argument("--quick", action="store_true", help="three runs on a tenth of the data")
     arguments = parser.parse_args()
-    scale, repeats = (10, 1) if arguments.quick else (1, arguments.repeats)
+    scale, repeats = (10, LEAST) if arguments.quick else (1, arguments.repeats)
     # Capped fits do not converge, and scipy's optimiser leaves the domain.
     warnings.simplefilter("ignore")
     cores = one_core()
