@@ -1,5 +1,8 @@
 """Observed information against differences and JAX's Hessian, standard errors against refits."""
 
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import FAMILIES, make, needs_jax, normal_block
@@ -162,6 +165,67 @@ def test_weights_count_rows():
     weighted = standard_errors(model, X, counts.astype(float))
     repeated = standard_errors(model, np.repeat(X, counts, axis=0))
     np.testing.assert_allclose(weighted.covariance, repeated.covariance, rtol=1e-9, atol=1e-18)
+
+
+@pytest.fixture(scope="module")
+def X():
+    return make(NormalInverseGaussian).rvs(800, seed=0)
+
+
+@pytest.fixture(scope="module")
+def counts(X):
+    return np.random.default_rng(0).integers(0, 4, len(X))
+
+
+@pytest.fixture(scope="module")
+def fits(X, counts):
+    """Of rows with weights, and of rows that are repeated as often."""
+    start, keywords = make(NormalInverseGaussian), {"criterion": "likelihood", "tol": 1e-12}
+    repeated = np.repeat(X, counts, axis=0)
+    return start.fit(X, weights=counts, **keywords), start.fit(repeated, **keywords)
+
+
+class TestResultsOfWeightedFits:
+    """The weights of a fit come with its data, those of other data with these."""
+
+    def test_integer_weights_are_repeated_rows(self, X, counts, fits):
+        weighted, repeated = fits
+        expected = repeated.standard_errors().covariance
+        for found in (weighted.standard_errors(), weighted.standard_errors(X, weights=counts)):
+            np.testing.assert_allclose(found.covariance, expected, rtol=1e-4, atol=1e-9)
+        # At the same model the two are the same sums.
+        same = replace(repeated, model=weighted.model).standard_errors().covariance
+        np.testing.assert_allclose(weighted.standard_errors().covariance, same, rtol=1e-9)
+
+    def test_weights_are_remembered_as_they_were_given(self, X, counts, fits):
+        weighted = fits[0]
+        remembered = weighted.standard_errors().covariance
+        given = weighted.standard_errors(X, weights=counts).covariance
+        np.testing.assert_array_equal(remembered, given)
+        ones = weighted.standard_errors(X).covariance
+        np.testing.assert_array_equal(
+            ones, weighted.standard_errors(X, weights=np.ones(len(X))).covariance
+        )
+        assert np.abs(ones / given - 1.0).max() > 0.1
+        again = pickle.loads(pickle.dumps(weighted))
+        with pytest.raises(ValueError, match="X must be given"):
+            again.standard_errors()
+        np.testing.assert_array_equal(
+            again.standard_errors(X, weights=counts).covariance, remembered
+        )
+
+    def test_twice_the_weights_are_half_the_covariance(self, X, counts, fits):
+        once, twice = (fits[0].standard_errors(X, weights=k * counts) for k in (1, 2))
+        np.testing.assert_allclose(2.0 * twice.covariance, once.covariance, rtol=1e-12)
+
+    def test_weights_of_other_rows_are_refused(self, X, counts, fits):
+        for weights in (counts[:-1], np.append(counts, 1), counts[:, None], 1.0):
+            with pytest.raises(ValueError, match=r"weights must have shape \(800,\)"):
+                fits[0].standard_errors(X, weights=weights)
+        with pytest.raises(ValueError, match="weights must be nonnegative"):
+            fits[0].standard_errors(X, weights=-1.0 * counts)
+        with pytest.raises(ValueError, match="weights go with X"):
+            fits[0].standard_errors(weights=counts)
 
 
 def test_blocks_of_rows_add():

@@ -143,7 +143,7 @@ class EMResult:
             The observations that were fitted; None takes those that the result remembers, as it
             does until it is pickled.
         weights : (n,) array_like or None
-            Their weights, with X.
+            Their weights, with X; None is 1 each. Those of the fit come with what is remembered.
 
         Returns
         -------
@@ -154,8 +154,8 @@ class EMResult:
         Raises
         ------
         ValueError
-            If there are no observations, some have missing values, or the fit is not at a maximum
-            inside the family.
+            If there are no observations, some have missing values, weights come without X or are
+            not one for each row, or the fit is not at a maximum inside the family.
 
         Examples
         --------
@@ -170,6 +170,9 @@ class EMResult:
             msg = (
                 f"standard errors need a fit that converged, got {self.status.name}: {self.message}"
             )
+            raise ValueError(msg)
+        if X is None and weights is not None:
+            msg = "weights go with X: a result remembers those of its fit"
             raise ValueError(msg)
         if X is not None:
             values = sample(X, self.model.d, self.model.columns).values
