@@ -5,10 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import nvmix
 from nvmix.backends.cpu import cache, jit
@@ -247,3 +249,26 @@ def test_an_unknown_backend_lists_those_there_are():
 
     with pytest.raises(ValueError, match=r"'cpu', 'jax', got 'cuda'"):
         get_backend("cuda")
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_are_promised():
+    """What .ci/lowest.txt pins is what `>=` says in pyproject.toml, package by package."""
+    here = Path(__file__).parents[1]
+    if not (here / ".ci").exists():
+        pytest.skip("CI is not here")
+    project = tomllib.loads((here / "pyproject.toml").read_text())["project"]
+    lists = (project["dependencies"], *project["optional-dependencies"].values())
+    lines = (here / ".ci" / "lowest.txt").read_text().splitlines()
+    promised, tested = (
+        {
+            requirement.name: bound.version
+            for requirement in map(Requirement, texts)
+            for bound in requirement.specifier
+            if bound.operator == operator
+        }
+        for operator, texts in (
+            (">=", [text for texts in lists for text in texts]),
+            ("==", [line for line in lines if not line.startswith("#")]),
+        )
+    )
+    assert tested == promised
