@@ -202,7 +202,7 @@ class TestSeveralStarts:
     def test_a_lower_maximum_is_overcome(self):
         rng = np.random.default_rng(14)
         X = np.concatenate([rng.standard_normal((40, 1)), 8.0 + 3.0 * rng.standard_normal((30, 1))])
-        result = fit(Hyperbolic.default_init(X), X, n_init=10)
+        result = fit(Hyperbolic.default_init(X), X, n_init=3)
         assert result.converged
         assert result.log_likelihood > result.scores[0] + 1.0
 

@@ -372,7 +372,8 @@ class TestStatistics:
         np.testing.assert_allclose(eta.mean_log_likelihood, model.log_prob(X).mean(), rtol=1e-12)
 
 
-@numba.njit
+# What it compiles is kept where conftest.py keeps all that is made of these kernels.
+@numba.njit(cache=True)
 def _from_table(p, s, table, out):
     inside = tables.covered_moments(p, 1.0, 0.0, s, table)
     for i in range(s.size):
