@@ -12,9 +12,9 @@ import time
 import numpy as np
 from dask import array
 from distributed import Client, LocalCluster
-from nvmix.backends.source_e_step import EStep, PassedOver
 
 from nvmix import NormalInverseGaussian
+from nvmix.backends.e_step import EStep
 from nvmix.sources import source_of
 
 ROUNDS = 15
@@ -35,11 +35,11 @@ def seconds_of_a_pass(workers: int, rows: int, d: int, chunks: int) -> float:
     with LocalCluster(n_workers=workers, **settings) as cluster, Client(cluster):
         generator = array.random.default_rng(0)
         X = generator.standard_normal((rows, d), chunks=(-(-rows // chunks), d)).persist()
-        passes = PassedOver(source_of(X, d), "cpu")
+        e_step = EStep(source_of(X, d))
         times = []
         for _ in range(ROUNDS):
             begin = time.perf_counter()
-            passes.sums(model.block, model.subordinator.gig)
+            e_step.unchecked(model.normal, model.subordinator.gig)
             times.append(time.perf_counter() - begin)
     return float(np.median(times[2:]))
 
@@ -47,10 +47,10 @@ def seconds_of_a_pass(workers: int, rows: int, d: int, chunks: int) -> float:
 def main(rows: int, d: int, chunks: int) -> None:
     """Compare, interleaved."""
     model = model_of(d)
-    function = EStep("cpu", model.block, model.subordinator.gig)
+    parameters = model.normal, model.subordinator.gig
     statistics = model.e_step(np.zeros((2, d)))
     print(
-        f"{rows:.3g} x {d} in {chunks} chunks; a pass ships {len(pickle.dumps(function))} bytes to "
+        f"{rows:.3g} x {d} in {chunks} chunks; a pass ships {len(pickle.dumps(parameters))} bytes to "
         f"each worker and {len(pickle.dumps(statistics))} bytes up each edge of the tree"
     )
     found = np.array(

@@ -100,7 +100,7 @@ def by_scipy(model, X):
         law = list(x[3 * d + len(low[0]) :])
         order = law.pop(0) if free_p else p
         theta = (order, *(float(np.exp(law.pop(0))) if value > 0.0 else 0.0 for value in (a, b)))
-        return model.at(type(model.block)(x[:d].copy(), x[d : 2 * d].copy(), L), theta)
+        return model.at(type(model.normal)(x[:d].copy(), x[d : 2 * d].copy(), L), theta)
 
     L = model.L_sigma
     law = ([p] if free_p else []) + list(np.log(positive))

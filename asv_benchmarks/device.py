@@ -47,7 +47,7 @@ def print_times(placed: Placed, model: nvmix.NormalMixture) -> None:
     reads = two_reads(X)
     times = {
         f"rows read twice, at {2.0 * X.nbytes / reads / 1e9:,.0f} GB/s": reads,
-        "E-step": seconds(JAX.e_step, placed, model.block, law),
+        "E-step": seconds(JAX.e_step, placed, model.normal, law),
         f"fit of {ITERATIONS} iterations, one of them": seconds(fit) / ITERATIONS,
     }
     print("| | time | per row | ratio |\n| --- | ---: | ---: | ---: |")
@@ -58,17 +58,17 @@ def print_times(placed: Placed, model: nvmix.NormalMixture) -> None:
 def by_compiler(placed: Placed, model: nvmix.NormalMixture) -> list[float]:
     """COUNTS per row of an E-step of all rows at once, as on a GPU; a loop counts for one turn."""
 
-    def e_step(rows: Any, block: Any, theta: Any) -> Any:
-        return e_steps.e_step(rows, block, theta, moments.log_norm(*theta), 1)
+    def e_step(rows: Any, normal: Any, theta: Any) -> Any:
+        return e_steps.e_step(rows, normal, theta, moments.log_norm(*theta), 1)
 
     law = np.array(model.subordinator.gig)
-    found = jax.jit(e_step).lower(placed.rows, model.block, law).compile().cost_analysis() or {}
+    found = jax.jit(e_step).lower(placed.rows, model.normal, law).compile().cost_analysis() or {}
     return [found.get(name, np.nan) / len(placed.rows.values) for name in COUNTS]
 
 
 def turns(placed: Placed, model: nvmix.NormalMixture) -> int:
     """Turns of the loop over intervals of log s, for all rows at once."""
-    w = e_steps.whitened(placed.rows.values, model.block)
+    w = e_steps.whitened(placed.rows.values, model.normal)
     t = jnp.log(model.subordinator.gig[2] + jnp.sum(w * w, axis=1))
     return int((t.max() - t.min()) // _WIDTH) + 1
 

@@ -60,8 +60,8 @@ def against_products() -> None:
             z = (X - m) @ L.T
             return np.square(z).sum(axis=1), X.T @ (w * X)
 
-        e_step = median(lambda X=X, m=model, law=law: CPU.e_step(X, m.block, law))
-        log_prob = median(lambda X=X, m=model, law=law: CPU.log_prob(X, m.block, law))
+        e_step = median(lambda X=X, m=model, law=law: CPU.e_step(X, m.normal, law))
+        log_prob = median(lambda X=X, m=model, law=law: CPU.log_prob(X, m.normal, law))
         numpy = median(products)
         print(
             f"| {n:,} | {d} | {numpy * 1e3:.2f} ms | {e_step * 1e3:.2f} ms "
@@ -91,7 +91,7 @@ def growth() -> None:
     for n in ROWS:
         X = np.resize(pattern, (n, 3))
         before = reset_peak()
-        seconds = median(lambda X=X: CPU.e_step(X, model.block, model.subordinator.gig))
+        seconds = median(lambda X=X: CPU.e_step(X, model.normal, model.subordinator.gig))
         print(f"| {n:,} | {seconds / n * 1e9:.1f} ns | {(peak() - before) / 2**20:.1f} MiB |")
 
 
@@ -102,8 +102,8 @@ def seed_fit() -> None:
     fitter = nvmix.BatchEMFitter(max_iter=150, tol=1e-4)
     result = fitter.fit(start, X)
     whole = median(lambda: fitter.fit(start, X))
-    block, law = result.model.block, result.model.subordinator.gig
-    steps = result.n_iter * median(lambda: CPU.e_step(X, block, law))
+    normal, law = result.model.normal, result.model.subordinator.gig
+    steps = result.n_iter * median(lambda: CPU.e_step(X, normal, law))
     print(
         f"\nFit of 5,000 x 3, {result.n_iter} iterations: {whole * 1e3:.1f} ms, "
         f"{whole / steps:.2f} times its E-steps"

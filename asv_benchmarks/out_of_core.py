@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from nvmix.backends.source_e_step import PassedOver
 
 from nvmix import NormalInverseGaussian
+from nvmix.backends.e_step import EStep
 from nvmix.sources import source_of
 
 COLUMNS = 5
@@ -72,8 +72,8 @@ def measure(path: Path, rows: int) -> None:
     """Compare passes of reading and of E-steps, interleaved, and fit."""
     source = source_of(path)
     model = true_model()
-    passes = PassedOver(source, "cpu")
-    passes.sums(model.block, model.subordinator.gig)
+    e_step = EStep(source)
+    e_step.unchecked(model.normal, model.subordinator.gig)
     for kind in ("cold", "cached"):
         reading, working = [], []
         for _ in range(ROUNDS):
@@ -83,7 +83,7 @@ def measure(path: Path, rows: int) -> None:
             if kind == "cold":
                 drop(path)
             begin = time.perf_counter()
-            passes.sums(model.block, model.subordinator.gig)
+            e_step.unchecked(model.normal, model.subordinator.gig)
             working.append(time.perf_counter() - begin)
         ratio = np.median(np.array(working) / np.array(reading))
         size = 8e-9 * rows * COLUMNS

@@ -13,9 +13,9 @@ LAWS = {
 
 
 def arguments(backend, n, d, family):
-    """Placed rows, normal block and law of Y: what the row operations of a backend take."""
+    """Placed rows, mu, gamma and L, and the law of Y: what the row operations of a backend take."""
     model = getattr(nvmix, family).from_classical(**normal_block(d), **LAWS[family])
-    return backend.place(simulated(n, d)), model.block, model.subordinator.gig
+    return backend.place(simulated(n, d)), model.normal, model.subordinator.gig
 
 
 class EStep(BackendBenchmark):
