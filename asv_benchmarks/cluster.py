@@ -50,8 +50,8 @@ def main(rows: int, d: int, chunks: int) -> None:
     parameters = model.normal, model.subordinator.gig
     statistics = model.e_step(np.zeros((2, d)))
     print(
-        f"{rows:.3g} x {d} in {chunks} chunks; a pass ships {len(pickle.dumps(parameters))} bytes to "
-        f"each worker and {len(pickle.dumps(statistics))} bytes up each edge of the tree"
+        f"{rows:.3g} x {d} in {chunks} chunks; a pass ships {len(pickle.dumps(parameters))} bytes "
+        f"to each worker and {len(pickle.dumps(statistics))} bytes up each edge of the tree"
     )
     found = np.array(
         [[seconds_of_a_pass(n, rows, d, chunks) for n in (1, 2)] for _ in range(REPEATS)]
