@@ -104,9 +104,9 @@ class TestStatistics:
             holders = [PairwiseSum(operator.add) for _ in range(5)]
             for i in rng.permutation(n):
                 holders[rng.integers(5)].push(int(i), terms[i])
-            merged = holders[0].merged(holders[1:])
+            merged = PairwiseSum.merged(holders)
             assert merged.total() == pairwise_sum(terms, operator.add)
-            assert holders[0].merged(holders[1:]).total() == merged.total()
+            assert PairwiseSum.merged(holders).total() == merged.total()
 
 
 def _shifted(model, shift):

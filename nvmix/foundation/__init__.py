@@ -1,1 +1,1 @@
-"""What everything stands on: arrays, validation, statistics, linear algebra, threads."""
+"""Tools that all layers use: arrays, validation, statistics, linear algebra, threads."""

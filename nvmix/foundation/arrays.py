@@ -1,4 +1,4 @@
-"""Telling NumPy from JAX, without loading JAX."""
+"""Detection of JAX arrays without importing JAX."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ def on_jax(*values: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is one real number, of Python, NumPy or JAX."""
+    """Whether a value is one real number, from Python, NumPy or JAX."""
     if on_jax(value):
         return int(value.ndim) == 0
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
 
 
 def traced(*values: Any) -> bool:
-    """Whether any of the values is a JAX tracer, which has a shape and no numbers."""
+    """Whether any of the values is a JAX tracer, which has a shape but no numbers."""
     core = getattr(sys.modules.get("jax"), "core", None)
     return core is not None and any(isinstance(value, core.Tracer) for value in values)
 
 
 def with_auto_axes(sharding: Any) -> Any:
-    """The sharding, on a mesh whose axes XLA is left to propagate, as functions of rows need it."""
+    """The same sharding on a mesh of Auto axes, along which XLA shards intermediate results."""
     mesh = getattr(sharding, "mesh", None)
     if mesh is None:
         return sharding
@@ -37,5 +37,5 @@ def with_auto_axes(sharding: Any) -> Any:
 
 
 def namespace(*values: Any) -> Any:
-    """jax.numpy where any of the values is of JAX, else numpy."""
+    """The module jax.numpy if any of the values is a JAX array, else numpy."""
     return sys.modules["jax"].numpy if on_jax(*values) else np

@@ -1,4 +1,4 @@
-"""Warnings and errors of a fit."""
+"""Warnings and errors that a fit may raise."""
 
 
 class ConvergenceWarning(UserWarning):
@@ -6,16 +6,16 @@ class ConvergenceWarning(UserWarning):
 
 
 class DegenerateError(ValueError):
-    """Statistics from which no model can be made: a singular Sigma, or Y without spread."""
+    """Statistics that no model has: Sigma would be singular, or Y would have variance 0."""
 
 
 class SolveError(ValueError):
-    """A subordinator's eta -> theta that did not converge."""
+    """The solver of a subordinator's M-step, eta -> theta, did not converge."""
 
 
 class ReadError(OSError):
-    """A chunk of data that could not be read; the message names it."""
+    """A chunk of the data could not be read; the message names the chunk."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is damaged, or of another fit; the file is left as it is."""
+    """A checkpoint file is damaged, or belongs to another fit; the file is not changed."""

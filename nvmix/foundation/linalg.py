@@ -1,14 +1,14 @@
-"""Linear algebra of small matrices and of tall ones.
+"""Linear algebra of small matrices, and moments of the columns of tall ones.
 
-LAPACK is called directly, and triangular systems are solved by inverses: scipy's wrappers and
-triangular solvers wake a pool of threads for a 3 x 3 matrix, which costs milliseconds on a busy
-machine.
+LAPACK is called directly, and triangular systems are solved with inverses: scipy's wrappers and
+triangular solvers wake a pool of threads even for a 3 x 3 matrix, which costs milliseconds on a
+busy machine.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -18,24 +18,24 @@ from scipy.linalg.lapack import dpotrf, dtrtri
 from nvmix.foundation.arrays import on_jax, with_auto_axes
 from nvmix.foundation.typing import FloatArray
 
-# Doubles in a block of rows.
+# Doubles in a block of rows: 256 KiB, so that a block and its products stay in a core's cache.
 _BLOCK: Final = 1 << 15
 
 
 def inverse_lower(L: FloatArray) -> FloatArray:
-    """Inverse of a lower-triangular matrix with zeros above a positive diagonal, C-ordered."""
+    """C-ordered inverse of a lower-triangular (d, d) matrix with a positive diagonal."""
     inverse, _ = dtrtri(L, lower=1)
     return np.ascontiguousarray(inverse)
 
 
 def factor(A: FloatArray) -> FloatArray | None:
-    """Lower Cholesky factor of a symmetric matrix, or None where it is not positive definite."""
+    """Lower Cholesky factor of a symmetric matrix, or None if it is not positive definite."""
     L, info = dpotrf(A, lower=1)
     return np.ascontiguousarray(L) if info == 0 else None
 
 
 class Standardized(NamedTuple):
-    """Columns of X as (x - mean) / size, size the largest deviation, and their covariance."""
+    """Means (d,) and largest deviations (d,) of columns; covariance (d, d) of (x - mean) / size."""
 
     mean: FloatArray
     size: FloatArray
@@ -43,25 +43,26 @@ class Standardized(NamedTuple):
 
 
 def row_blocks(X: FloatArray) -> Iterator[FloatArray]:
-    """Columns (d, m) of consecutive rows that fit in cache, copied: sums along them are quick."""
+    """Transposed copies (d, m) of consecutive rows of X, which fit in cache: fast to sum."""
     step = max(1, _BLOCK // X.shape[1])
     for first in range(0, len(X), step):
         yield np.ascontiguousarray(X[first : first + step].T)
 
 
 def standardized(X: FloatArray) -> Standardized:
-    """Means, sizes and the covariance of the columns in units of their sizes; no copy of X.
+    """Means, sizes and standardized covariance of the columns of an (n, d) array; no copy of X.
 
-    Units and shifts leave the covariance as it is, and nothing overflows or underflows. A JAX array
-    is worked on where it is.
+    The covariance does not depend on the columns' units and shifts, and cannot overflow or
+    underflow. Moments of a JAX array are computed on its device.
     """
     if on_jax(X):
-        return _standardized_on_device()(X)
+        return _standardized_on_device(X)
     sums = [(x.sum(axis=1), x.max(axis=1), x.min(axis=1)) for x in row_blocks(X)]
     totals, largest, least = map(np.array, zip(*sums, strict=True))
     mean = totals.sum(axis=0) / len(X)
     size = np.maximum(largest.max(axis=0) - mean, mean - least.min(axis=0))
     size[size == 0.0] = 1.0
+    # A second pass about the mean avoids cancellation; `total` corrects the mean's rounding.
     total, products = np.zeros_like(mean), np.zeros((mean.size, mean.size))
     for x in row_blocks(X):
         z = (x - mean[:, None]) / size[:, None]
@@ -72,12 +73,12 @@ def standardized(X: FloatArray) -> Standardized:
 
 
 @cache
-def _standardized_on_device() -> Callable[[Any], Standardized]:
-    """`standardized` for a JAX array, in float64."""
+def _jitted() -> Any:
+    """`standardized` as a jitted function of a float64 JAX array."""
     jax = sys.modules["jax"]
+    xp = jax.numpy
 
     def compute(X: Any) -> Standardized:
-        xp = jax.numpy
         X = X.astype(float)
         mean = X.mean(axis=0)
         size = xp.abs(X - mean).max(axis=0)
@@ -87,11 +88,12 @@ def _standardized_on_device() -> Callable[[Any], Standardized]:
         products = xp.matmul(z.T, z, precision="highest")
         return Standardized(mean + size * rest, size, products / len(X) - xp.outer(rest, rest))
 
-    jitted = jax.jit(compute)
+    return jax.jit(compute)
 
-    def on_host(X: Any) -> Standardized:
-        with jax.enable_x64(True):  # noqa: FBT003
-            X = jax.device_put(X, with_auto_axes(X.sharding))
-            return Standardized(*jax.device_get(jitted(X)))
 
-    return on_host
+def _standardized_on_device(X: Any) -> Standardized:
+    """`standardized` for a JAX array: computed in float64 on its device, returned to the host."""
+    jax = sys.modules["jax"]
+    with jax.enable_x64(True):  # noqa: FBT003
+        X = jax.device_put(X, with_auto_axes(X.sharding))
+        return Standardized(*jax.device_get(_jitted()(X)))

@@ -1,4 +1,8 @@
-"""Classes that are JAX pytrees once JAX is loaded, whoever loads it and when."""
+"""Registration of classes as JAX pytrees, without importing JAX.
+
+Importing JAX takes seconds, so nvmix does not do it for users of the CPU backend. If JAX is not yet
+imported when a class is defined, the class is registered as soon as anybody imports JAX.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +16,24 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T", bound=type)
 
-_waiting: Final[list[tuple[type, tuple[str, ...], tuple[str, ...]]]] = []
+_pending: Final[list[tuple[type, tuple[str, ...], tuple[str, ...]]]] = []
 
 
 def pytree(leaves: tuple[str, ...], static: tuple[str, ...] = ()) -> Callable[[T], T]:
-    """Class decorator: attributes that are leaves, and those that are compared instead."""
+    """Class decorator that names the attributes that are leaves, and those that are static."""
 
     def mark(cls: T) -> T:
         if hasattr(sys.modules.get("jax"), "tree_util"):
             _register(cls, leaves, static)
         else:
-            _waiting.append((cls, leaves, static))
+            _pending.append((cls, leaves, static))
         return cls
 
     return mark
 
 
 def _register(cls: type, leaves: tuple[str, ...], static: tuple[str, ...]) -> None:
-    """Register a class; unflattening does not validate, as JAX puts anything into the leaves."""
+    """Register a class. Unflattening does not validate: JAX puts any object into the leaves."""
     util = sys.modules["jax"].tree_util
     keys = [util.GetAttrKey(name) for name in leaves]
 
@@ -50,12 +54,17 @@ def _register(cls: type, leaves: tuple[str, ...], static: tuple[str, ...]) -> No
 
 
 class _AfterJax(MetaPathFinder):
-    """Registers the classes that wait as soon as somebody has imported JAX."""
+    """Import hook that registers the pending classes right after JAX is imported.
 
+    It is the first of the import system's finders. For "jax" it asks the other finders for the
+    module's loader, and wraps the loader's `exec_module`.
+    """
+
+    # True while this hook asks the other finders, which would otherwise call it again.
     _asking = False
 
     def find_spec(self, fullname: str, *_: Any) -> ModuleSpec | None:
-        """Find JAX with the other finders, and follow its loading."""
+        """Module spec of JAX with a wrapped loader; None leaves a module to the other finders."""
         if fullname != "jax" or self._asking:
             return None
         self._asking = True
@@ -70,10 +79,10 @@ class _AfterJax(MetaPathFinder):
         def load_and_register(module: ModuleType) -> None:
             load(module)
             sys.meta_path.remove(self)
-            while _waiting:
-                _register(*_waiting.pop())
+            while _pending:
+                _register(*_pending.pop())
 
-        # Of this loader object alone, which serves JAX alone.
+        # This loader object loads nothing but JAX.
         vars(spec.loader)["exec_module"] = load_and_register
         return spec
 

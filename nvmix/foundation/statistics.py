@@ -1,4 +1,4 @@
-"""What an E-step hands to an M-step: additive sufficient statistics."""
+"""Additive sufficient statistics: the result of an E-step and the input of an M-step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import positive
 
-# The mean that each sum belongs to.
+# Each expectation and the attribute that has its sum.
 EXPECTATIONS: Final = {
     "E_log_Y": "log_y",
     "E_inv_Y": "inv_y",
@@ -28,11 +28,12 @@ _SUMS = ("weight", "log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_
 @pytree((*_SUMS, "origin", "scale"))
 @dataclass(frozen=True, eq=False)
 class SufficientStatistics:
-    r"""Weighted sums of E[t(X, Y) | X], with the log-likelihood of the same pass.
+    r"""Weighted sums of E[t(X, Y) | X] over rows, and the log-likelihood of the same rows.
 
-    Vectors and matrices are held in the frame :math:`w = L^{-1}(x - o)` of the model that made
-    them, so that neither the location nor the scale of the data costs digits. Statistics of
-    disjoint rows add; the ``E_*`` attributes are means in the coordinates of the data.
+    Vectors and matrices are sums of the coordinates :math:`w = L^{-1}(x - o)` of a frame, which the
+    E-step takes from its model. So no digits are lost where the data have a large mean or very
+    different units. Statistics of disjoint rows add up; the ``E_*`` attributes are means in the
+    coordinates of the data.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ class SufficientStatistics:
     origin: FloatArray
     scale: FloatArray
 
-    # NumPy's numbers on the left leave products to `__rmul__`.
+    # A NumPy number on the left leaves the product to `__rmul__`.
     __array_ufunc__: ClassVar[None] = None
 
     @property
@@ -123,7 +124,7 @@ class SufficientStatistics:
         return full
 
     def in_frame(self, origin: FloatArray, scale: FloatArray) -> SufficientStatistics:
-        """Express the same statistics in another frame.
+        """Convert the statistics to another frame.
 
         Parameters
         ----------
@@ -135,7 +136,7 @@ class SufficientStatistics:
         Returns
         -------
         SufficientStatistics
-            Equal statistics in the new frame.
+            Statistics of the same rows in the new frame.
         """
         xp = namespace(origin, scale, self.origin, self.xx_inv_y)
         if xp is np and np.array_equal(origin, self.origin) and np.array_equal(scale, self.scale):
@@ -154,7 +155,7 @@ class SufficientStatistics:
         )
 
     def rescaled(self, c: float) -> SufficientStatistics:
-        """Statistics with Y replaced by c Y, as of `NormalMixture.rescaled`.
+        """Statistics with Y replaced by c Y, those of `NormalMixture.rescaled`.
 
         Parameters
         ----------
@@ -191,7 +192,7 @@ class SufficientStatistics:
         )
 
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
-        """Statistics of the rows of both, in the frame of the left operand."""
+        """Statistics of the rows of both operands, in the frame of the left one."""
         if not isinstance(other, SufficientStatistics):
             return NotImplemented
         if other.d != self.d:
@@ -202,7 +203,7 @@ class SufficientStatistics:
         return replace(self, **sums)
 
     def __radd__(self, other: object) -> SufficientStatistics:
-        """The statistics themselves, for 0 at the head of Python's ``sum``."""
+        """The statistics themselves for 0, the first term of Python's ``sum``."""
         return self if is_number(other) and other == 0 else NotImplemented
 
     def __mul__(self, factor: float) -> SufficientStatistics:
@@ -219,38 +220,14 @@ class SufficientStatistics:
 
 
 def infinite_expectations(eta: SufficientStatistics) -> tuple[str, ...]:
-    """Names of the expectations that are not finite.
-
-    Parameters
-    ----------
-    eta : SufficientStatistics
-        Statistics of NumPy numbers.
-
-    Returns
-    -------
-    tuple of str
-        Some of `EXPECTATIONS`.
-    """
+    """Names in `EXPECTATIONS` of the expectations that are not finite; eta is not on JAX."""
     return tuple(
         name for name, total in EXPECTATIONS.items() if not np.isfinite(getattr(eta, total)).all()
     )
 
 
 def check_finite(name: str, eta: SufficientStatistics) -> None:
-    """Check that all expectations are finite.
-
-    Parameters
-    ----------
-    name : str
-        What messages call the statistics.
-    eta : SufficientStatistics
-        Statistics of NumPy numbers.
-
-    Raises
-    ------
-    ValueError
-        If some are not.
-    """
+    """Raise ValueError if an expectation is not finite; the message calls eta by the name."""
     for expectation in infinite_expectations(eta):
         value = getattr(eta, EXPECTATIONS[expectation])
         msg = f"{name} must be finite, got {expectation} {value}"

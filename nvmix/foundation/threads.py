@@ -1,4 +1,4 @@
-"""A pool of threads; work is cut the same way for any number of them, so the bits are the same."""
+"""A thread pool. Callers split work in the same way for any number of threads: equal bits."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ T = TypeVar("T")
 
 
 class _Pool:
-    """A thread pool made when first needed, and again in a forked child."""
+    """A thread pool that is created at its first use, and anew in a forked child process."""
 
     def __init__(self) -> None:
-        # numba's own default: NUMBA_NUM_THREADS, or the processors that this process may use.
+        # The default of numba: NUMBA_NUM_THREADS, or the processors available to this process.
         self.threads = int(numba.config.NUMBA_NUM_THREADS)
         self.executor: ThreadPoolExecutor | None = None
 
     def resize(self, threads: int) -> None:
-        """Use that many threads from now on."""
-        # Tasks under way keep the old pool alive until they end.
+        """Change the number of threads."""
+        # Running tasks keep the old executor alive until they finish.
         self.threads, self.executor = threads, None
 
     def map(self, function: Callable[[T], R], items: list[T]) -> list[R]:
-        """Apply to each, in threads where there is more than one of each; results in order."""
+        """Results of a function of each item, in order.
+
+        The calling thread works too, so an idle pool needs one thread less, and a call from within
+        a task of the pool cannot wait for itself.
+        """
         threads = self.threads
         others = min(threads, len(items)) - 1
         if others <= 0 or getattr(_local, "single", False):
@@ -44,20 +48,20 @@ class _Pool:
         try:
             _work(waiting, function, results)
         except BaseException:
-            # An interrupt may have come while the executor had a lock of its own.
+            # An interrupt may have left a lock of the executor taken: do not use it again.
             self.executor = None
             raise
         finally:
             waiting.clear()
             for future in futures:
-                # A thread that is busy elsewhere has not begun, and no item is waiting for it.
+                # A task that has not started yet is cancelled: the queue is empty.
                 if not future.cancel():
                     future.result()
         return [results[i] for i in range(len(items))]
 
 
 def _work(waiting: deque[tuple[int, T]], function: Callable[[T], R], results: dict[int, R]) -> None:
-    """Apply a function to numbered items, which several threads take from one queue."""
+    """Take numbered items from a queue shared by threads, and store the function's results."""
     while waiting:
         try:
             i, item = waiting.popleft()
@@ -73,12 +77,13 @@ _local = threading.local()
 
 
 def get_num_threads() -> int:
-    """Number of threads that the CPU backend works with.
+    """Number of threads that the CPU backend uses.
 
     Returns
     -------
     int
-        The number set last; at first ``NUMBA_NUM_THREADS``, or the number of processors.
+        The number of the last `set_num_threads`; before, ``NUMBA_NUM_THREADS`` or the number of
+        processors.
 
     Examples
     --------
@@ -90,9 +95,9 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(threads: int) -> None:
-    """Set the number of threads that the CPU backend works with.
+    """Set the number of threads that the CPU backend uses.
 
-    Results are the same bits for any number.
+    Results have the same bits for any number of threads.
 
     Parameters
     ----------
@@ -114,7 +119,7 @@ def set_num_threads(threads: int) -> None:
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Work in the calling thread only, for callers that run threads themselves."""
+    """Use the calling thread only, within the context: for callers that run threads themselves."""
     before, _local.single = getattr(_local, "single", False), True
     try:
         yield
@@ -123,5 +128,5 @@ def single_thread() -> Iterator[None]:
 
 
 def map_threads(function: Callable[[T], R], items: list[T]) -> list[R]:
-    """Results of a function of each item, in order, computed in threads."""
+    """Results of a function of each item, in order, computed by the shared thread pool."""
     return _pool.map(function, items)

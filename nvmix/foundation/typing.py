@@ -1,4 +1,4 @@
-"""Array types shared by every layer."""
+"""Array types that all layers use."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Validation of parameters: every message names the parameter and what it got.
+"""Validation of parameters: every error message names the parameter and the value it got.
 
-What JAX traces has a shape and no numbers yet: its shape is checked, and it passes as it is.
+A JAX tracer has a shape but no numbers. Its shape is checked, and it is returned unchanged.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.typing import FloatArray
 
+# Relative asymmetry that is taken for rounding: some 1e6 times that of a computed covariance.
 _SYMMETRIC = 1e-10
-# Beyond this, or all below its inverse, squares leave the range of doubles.
+# Squares of larger values may overflow, and squares of values below its inverse underflow.
 LARGEST = 1e150
 
 T = TypeVar("T")
@@ -33,12 +34,15 @@ def one_of(name: str, value: object, options: Iterable[str]) -> str:
     return value
 
 
-def real(name: str, value: object) -> float:
+def real(name: str, value: Any) -> float:
     """Return a finite float."""
     if type(value) is float and math.isfinite(value):
         return value
     if traced(value):
-        return _traced_scalar(name, value)
+        if value.ndim != 0:
+            msg = f"{name} must be a real number, got an array of shape {value.shape}"
+            raise TypeError(msg)
+        return cast("float", value)
     scalar = np.asarray(value)
     if scalar.ndim != 0 or scalar.dtype.kind not in "iuf":
         msg = f"{name} must be a real number, got {value!r}"
@@ -48,14 +52,6 @@ def real(name: str, value: object) -> float:
         msg = f"{name} must be finite, got {number}"
         raise ValueError(msg)
     return number
-
-
-def _traced_scalar(name: str, value: Any) -> float:
-    """Return a traced scalar."""
-    if value.ndim != 0:
-        msg = f"{name} must be a real number, got an array of shape {value.shape}"
-        raise TypeError(msg)
-    return cast("float", value)
 
 
 def positive(name: str, value: object) -> float:
@@ -96,7 +92,7 @@ def boolean(name: str, value: object) -> bool:
 
 
 def mapping(name: str, value: Any) -> dict[str, Any] | None:
-    """Return a dict of a mapping, or None."""
+    """Return a mapping as a dict, or None."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -106,15 +102,15 @@ def mapping(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def instance(name: str, value: object, kind: type) -> None:
-    """Check that value is an instance of a class."""
-    # A class passes for an instance of a protocol.
+    """Check that value is an instance of a class, and not itself a class."""
+    # For a protocol, `isinstance` is also true of classes that implement it.
     if not isinstance(value, kind) or isinstance(value, type):
         msg = f"{name} must be a {kind.__name__}, got {type(value).__name__}"
         raise TypeError(msg)
 
 
 def generator(seed: Any, name: str = "seed") -> np.random.Generator:
-    """Return the random generator that a seed stands for."""
+    """Return the generator of a seed, or the Generator that was given in its place."""
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
@@ -123,7 +119,7 @@ def generator(seed: Any, name: str = "seed") -> np.random.Generator:
 
 
 def optional_callable(name: str, value: T) -> T:
-    """Return a callable, which is not a class, or None."""
+    """Return a callable that is not a class, or None."""
     if value is not None and (not callable(value) or isinstance(value, type)):
         msg = f"{name} must be callable or None, and no class, got {value!r}"
         raise TypeError(msg)
@@ -131,17 +127,27 @@ def optional_callable(name: str, value: T) -> T:
 
 
 def optional_path(name: str, value: Any) -> Path | None:
-    """Return a path or None."""
+    """Return an absolute path, or None."""
     if value is not None and not isinstance(value, str | os.PathLike):
         msg = f"{name} must be a path or None, got {value!r}"
         raise TypeError(msg)
-    # Wherever the process goes from here, and whatever a link leads to.
+    # Later changes of the working directory or of a link must not lead to another file.
     return None if value is None else Path(value).resolve()
 
 
 def real_or_nan(name: str, value: Any) -> FloatArray:
-    """Return a float64 array of real numbers, inf and nan included."""
-    raw = _as_array(name, value)
+    """Return a float64 array of real numbers, which may be inf or nan; text is no number."""
+    if value is None:
+        msg = f"{name} must hold real numbers, got None"
+        raise TypeError(msg)
+    if np.ma.is_masked(value):
+        msg = f"{name} must not have masked values; drop those rows first"
+        raise ValueError(msg)
+    try:
+        raw = np.asarray(value)
+    except ValueError:
+        msg = f"{name} must be a rectangular array, got rows of different lengths"
+        raise ValueError(msg) from None
     if raw.dtype.kind == "O":
         raw = _from_objects(name, value, raw)
     if raw.dtype.kind not in "biuf":
@@ -151,11 +157,11 @@ def real_or_nan(name: str, value: Any) -> FloatArray:
 
 
 def array(name: str, value: Any) -> FloatArray:
-    """Return a float64 array of finite real numbers; never a view that is written to."""
+    """Return a float64 array of finite real numbers; it may be the array that was given."""
     if traced(value):
         return namespace(value).asarray(value, float)  # type: ignore[no-any-return]
     result = real_or_nan(name, value)
-    # One sum tells, without an array of flags, unless it overflows.
+    # A finite sum proves finite values without a temporary array of flags; but it may overflow.
     with np.errstate(over="ignore", invalid="ignore"):
         total = result.sum()
     if not (np.isfinite(total) or np.isfinite(result).all()):
@@ -166,23 +172,8 @@ def array(name: str, value: Any) -> FloatArray:
     return result
 
 
-def _as_array(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """np.asarray, with ragged nesting and None named."""
-    if value is None:
-        msg = f"{name} must hold real numbers, got None"
-        raise TypeError(msg)
-    if np.ma.is_masked(value):
-        msg = f"{name} must not have masked values; drop those rows first"
-        raise ValueError(msg)
-    try:
-        return np.asarray(value)
-    except ValueError:
-        msg = f"{name} must be a rectangular array, got rows of different lengths"
-        raise ValueError(msg) from None
-
-
 def _from_objects(name: str, value: Any, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Convert an object array of numbers; text, even of numbers, and other objects end here."""
+    """Convert an object array to floats; TypeError for text, such as "1.5", and other objects."""
     text = next((x for x in raw.ravel() if isinstance(x, (str, bytes))), None)
     if text is not None:
         msg = f"{name} must hold real numbers, got text such as {text!r}"

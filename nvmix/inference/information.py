@@ -1,4 +1,17 @@
-"""Observed information of the marginal likelihood."""
+"""Observed information of the marginal likelihood, by Louis's identity.
+
+The complete data are the rows x and their latent y. The information of the observed rows is the
+expected information of the complete data, less the part that is missing because y is unknown:
+
+    I = sum_i E[-d^2 ln f(x_i, Y) | x_i] - Var[d ln f(x_i, Y) | x_i].
+
+This holds at every model, also away from a maximum. It needs no numerical derivatives: the score
+d ln f(x, Y) is linear in t = (log Y, 1/Y, Y), and Y given x is GIG. So E[t | x] gives the first
+term, and the (3, 3) matrix Cov[t | x] the second.
+
+T. A. Louis, Finding the observed information matrix when using the EM algorithm, Journal of the
+Royal Statistical Society B 44 (1982), 226-233.
+"""
 
 from __future__ import annotations
 
@@ -19,58 +32,17 @@ _INFINITE: Final = (
     "the information is not finite: mu has met a row of the data at which the density has a cusp, "
     "or gamma = 0 is free where E[Y | x] is infinite"
 )
-# Places of (log Y, 1/Y, Y) whose coefficients are p, a and b.
+# Positions in t = (log Y, 1/Y, Y) of the statistics that p, a and b multiply.
 _PAB: Final = (0, 2, 1)
 
 
 def observed_information(
     model: Mixture, X: FloatArray, weights: FloatArray | None = None
 ) -> FloatArray:
-    r"""Negative Hessian of the log-likelihood of X by the free ones of the parameters.
+    """Negative Hessian (k, k) of the log-likelihood of the rows X (n, d) with weights (n,).
 
-    By Louis's identity it is what the complete data would tell less what is missing,
-
-    .. math::
-
-        I = \sum_i E[-\partial^2 \ln f(x_i, Y) \mid x_i] - \mathrm{Var}[\partial \ln f(x_i, Y)
-        \mid x_i],
-
-    which holds at every model. The score is linear in (log Y, 1/Y, Y), whose covariance given a
-    row is that of a GIG law.
-
-    Parameters
-    ----------
-    model : Mixture
-        Where to differentiate.
-    X : (n, d) array
-        Validated observations.
-    weights : (n,) array or None
-        Weights of the rows; None is 1 each.
-
-    Returns
-    -------
-    (k, k) array
-        By mu, gamma, the lower triangle of Sigma by rows, and those of p, a and b that the family
-        leaves free and that are not at a limit.
-
-    Raises
-    ------
-    ValueError
-        If a row has no finite information, as one that mu has met may have.
-
-    References
-    ----------
-    T. A. Louis, Finding the observed information matrix when using the EM algorithm, Journal of
-    the Royal Statistical Society B 44 (1982), 226-233.
-
-    Examples
-    --------
-    >>> from nvmix import NormalInverseGaussian
-    >>> from nvmix.inference.information import observed_information
-    >>> model = NormalInverseGaussian.from_classical(
-    ...     mu=[0.0], gamma=[0.4], sigma=[[1.0]], mu_ig=1.0, lam=0.5)
-    >>> observed_information(model, model.rvs(100, seed=0)).shape
-    (5, 5)
+    The k parameters are mu, gamma, the lower triangle of Sigma by rows, and those of p, a and b
+    that the family leaves free and that are not at a limit. ValueError if it is not finite.
     """
     frame, free = frame_of(model), free_coordinates(model, ())
     inverse = np.linalg.inv(frame_jacobian(frame))[np.ix_(free, free)]
@@ -81,18 +53,8 @@ def observed_information(
 class Frame(NamedTuple):
     """A model in coordinates in which mu = 0, Sigma is the identity and Y has size 1.
 
-    Attributes
-    ----------
-    mu : (d,) array
-        Origin.
-    L : (d, d) array
-        Scale: rows are w = L^-1 (x - mu).
-    s : float
-        What Y is divided by.
-    g : (d,) array
-        gamma in these coordinates.
-    theta : (float, float, float)
-        p, a and b of Y / s.
+    Rows are w = L^-1 (x - mu) with L (d, d), Y is divided by s, gamma becomes g (d,), and theta is
+    (p, a, b) of Y / s.
     """
 
     mu: FloatArray
@@ -103,7 +65,7 @@ class Frame(NamedTuple):
 
 
 def frame_of(model: Mixture) -> Frame:
-    """Coordinates in which units, shifts and gauges of the data are gone."""
+    """The model's frame: numbers in it do not depend on units, shifts and the gauge."""
     mu, gamma, L = (np.asarray(x, np.float64) for x in model.normal)
     p, a, b = map(float, model.subordinator.gig)
     _, inv_y, y = map(float, model.subordinator.gig_expectations)
@@ -113,14 +75,14 @@ def frame_of(model: Mixture) -> Frame:
 
 
 def free_coordinates(model: Mixture, held: Collection[str]) -> Mask:
-    """Which of mu, gamma, the triangle of Sigma, p, a and b are estimated."""
-    d, law = model.d, model.subordinator
-    orders = {"p", "alpha"} & law.parameters.keys()
+    """Which of mu, gamma, the triangle of Sigma, p, a and b are free; `held` names fixed ones."""
+    d, subordinator = model.d, model.subordinator
+    orders = {"p", "alpha"} & subordinator.parameters.keys()
     if unknown := set(held) - orders - {"mu", "gamma"}:
         options = ", ".join(["mu", "gamma", *sorted(orders)])
         msg = f"held must be names among {options}, got {', '.join(sorted(unknown))}"
         raise ValueError(msg)
-    _, a, b = law.gig
+    _, a, b = subordinator.gig
     fixed_p, fixed_a, fixed_b = (x is not None for x in model.fixed)
     free = np.ones(2 * d + d * (d + 1) // 2 + 3, bool)
     free[:d] = "mu" not in held
@@ -136,7 +98,10 @@ def free_coordinates(model: Mixture, held: Collection[str]) -> Mask:
 def information_in(
     frame: Frame, X: FloatArray, weights: FloatArray | None, free: Mask
 ) -> tuple[FloatArray, FloatArray]:
-    """Information by the free coordinates of the frame, and sizes of the complete data's."""
+    """Observed information (k, k) by the k free coordinates of the frame, and scales (k,) of them.
+
+    The scales are square roots of the complete data's information.
+    """
     X = np.asarray(X, np.float64)
     weights = np.ones(len(X)) if weights is None else weights
     inverse, start, parts = inverse_lower(frame.L), 0, []
@@ -154,26 +119,21 @@ def information_in(
 
 
 def _block(frame: Frame, w: FloatArray, weight: FloatArray, free: Mask) -> tuple[Any, ...]:
-    """Sums over a block of rows: those that `_complete` takes, and the missing information."""
-    laws = _posterior(frame, w)
-    _, _, inv_y, y = get_backend().gig_moments(*laws)
-    v = np.column_stack([np.ones(len(w)), w])
-    missing = _missing(frame, w, weight, laws, free)
-    return v.T @ (v * (weight * inv_y)[:, None]), weight @ v, weight @ y, missing
-
-
-def _posterior(frame: Frame, w: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(p, a, b) of Y / s given each row."""
+    """Sums over the rows w (m, d) of a block: the arguments of `_complete`, and `_missing`."""
     p, a, b = frame.theta
     q = np.square(w).sum(axis=1)
     order, rate = p - 0.5 * w.shape[1], a + frame.g @ frame.g
-    return np.full_like(q, order), np.full_like(q, rate), b + q
+    posterior = np.full_like(q, order), np.full_like(q, rate), b + q
+    _, _, inv_y, y = get_backend().gig_moments(*posterior)
+    v = np.column_stack([np.ones(len(w)), w])
+    missing = _missing(frame, w, weight, posterior, free)
+    return v.T @ (v * (weight * inv_y)[:, None]), weight @ v, weight @ y, missing
 
 
 def _complete(frame: Frame, inv_y: Any, ones: Any, y: Any) -> FloatArray:
-    """Expected information of the complete data, from sums over rows.
+    """Expected information of the complete data by all coordinates of the frame.
 
-    Of v = (1, w), inv_y is the sum of v v' E[1/Y], ones that of v and y that of E[Y].
+    With v = (1, w): inv_y is the sum of v v' E[1/Y], ones the sum of v, y the sum of E[Y].
     """
     d, g, n = len(frame.g), frame.g, ones[0]
     D = _duplication(d)
@@ -198,13 +158,17 @@ def _complete(frame: Frame, inv_y: Any, ones: Any, y: Any) -> FloatArray:
 
 
 def _missing(
-    frame: Frame, w: FloatArray, weight: FloatArray, laws: tuple[FloatArray, ...], free: Mask
+    frame: Frame, w: FloatArray, weight: FloatArray, posterior: tuple[FloatArray, ...], free: Mask
 ) -> FloatArray:
-    """Sum over rows of the variance, given the row, of the complete data's score."""
+    """Missing information (k, k): weighted sum over rows of Var[score | x] = A' Cov[t | x] A.
+
+    For each row, A (3, k) has the coefficients of t = (log Y, 1/Y, Y) in the score by the free
+    coordinates. `posterior` is (p, a, b), each (m,), of Y / s given each row.
+    """
     n, d = w.shape
     g, backend = frame.g, get_backend()
     rows, columns = np.tril_indices(d)
-    # Half of w w' by the triangle of Sigma, in which what is off the diagonal is there twice.
+    # The derivative by Sigma is w w' / 2; an element off the diagonal stands for two of Sigma.
     share = np.where(rows == columns, 0.5, 1.0)
     A = np.zeros((n, 3, 2 * d + len(rows) + 3))
     A[:, 0, -3] = 1.0
@@ -215,27 +179,27 @@ def _missing(
     A[:, 2, 2 * d : -3] = share * g[rows] * g[columns]
     A[:, 2, -2] = -0.5
     A = A[:, :, free]
-    C = np.array([backend.gig_covariance(law) for law in zip(*laws, strict=True)])
-    # A statistic that no free coordinate meets may have no variance.
-    unmet = ~A.any(axis=(0, 2))
-    C[:, unmet] = 0.0
-    C[:, :, unmet] = 0.0
+    C = np.array([backend.gig_covariance(theta) for theta in zip(*posterior, strict=True)])
+    # A statistic without coefficients may have an infinite variance, and 0 * inf is nan.
+    unused = ~A.any(axis=(0, 2))
+    C[:, unused] = 0.0
+    C[:, :, unused] = 0.0
     k = A.shape[2]
     total: FloatArray = A.reshape(-1, k).T @ (weight[:, None, None] * (C @ A)).reshape(-1, k)
     return total
 
 
 def _duplication(d: int) -> FloatArray:
-    """(d d, d (d + 1) / 2) matrix from the lower triangle by rows to the symmetric matrix."""
+    """Matrix (d^2, d (d + 1) / 2) that maps a lower triangle, by rows, to the symmetric matrix."""
     rows, columns = np.tril_indices(d)
-    place = np.arange(len(rows))
+    element = np.arange(len(rows))
     D = np.zeros((d, d, len(rows)))
-    D[rows, columns, place] = D[columns, rows, place] = 1.0
+    D[rows, columns, element] = D[columns, rows, element] = 1.0
     return D.reshape(d * d, -1)
 
 
 def frame_jacobian(frame: Frame) -> FloatArray:
-    """Derivatives of mu, gamma, the triangle of Sigma, p, a and b by the frame's coordinates."""
+    """Jacobian of (mu, gamma, triangle of Sigma, p, a, b) by the coordinates of the frame."""
     L, s, d = frame.L, frame.s, len(frame.g)
     rows, columns = np.tril_indices(d)
     sigma = (np.kron(L, L) @ _duplication(d))[rows * d + columns] / s
@@ -243,9 +207,9 @@ def frame_jacobian(frame: Frame) -> FloatArray:
 
 
 def block_diagonal(*blocks: FloatArray) -> FloatArray:
-    """Matrix of blocks along its diagonal."""
+    """Block-diagonal matrix of the blocks."""
     shapes = np.array([block.shape for block in blocks])
-    whole = np.zeros(shapes.sum(axis=0))
+    matrix = np.zeros(shapes.sum(axis=0))
     for block, (i, j) in zip(blocks, np.cumsum(shapes, axis=0) - shapes, strict=True):
-        whole[i : i + block.shape[0], j : j + block.shape[1]] = block
-    return whole
+        matrix[i : i + block.shape[0], j : j + block.shape[1]] = block
+    return matrix

@@ -24,16 +24,19 @@ from nvmix.inference.information import (
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import check_gauge
 
-# Information of a direction, as a share of that of the complete data, that is rounding.
+# Smaller information of a direction, relative to that of the complete data, is rounding: some 1e4
+# times the unit roundoff, for sums over many rows.
 _ROUNDING: Final = 1e-12
+_HEADER: Final = ("parameter", "estimate", "std. error")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StandardErrors(Mapping[str, Any]):
     r"""Standard errors of a fitted model: a mapping from the parameters' names to their errors.
 
-    Errors have the shapes of the parameters: (d,) for ``"mu"`` and ``"gamma"``, (d, d) for
-    ``"sigma"``, a number for those of the law of Y. They are 0 where a parameter is held.
+    Errors have the shapes of their parameters: (d,) for ``"mu"`` and ``"gamma"``, (d, d) for
+    ``"sigma"``, a number for those of the subordinator. Parameters that the fit held fixed have
+    error 0.
 
     Parameters
     ----------
@@ -45,16 +48,16 @@ class StandardErrors(Mapping[str, Any]):
     covariance : (k, k) array
         Their asymptotic covariance in the gauge.
     gauge : str
-        What is held of the scale shared by Sigma and Y: "det_sigma", \|Sigma\|, or "a_eq_b".
+        What fixes the scale that Sigma and Y share: "det_sigma" holds \|Sigma\| fixed, "a_eq_b"
+        holds a - b fixed.
 
     Examples
     --------
     >>> from nvmix import NormalInverseGaussian
-    >>> from nvmix.inference.standard_errors import standard_errors
     >>> true = NormalInverseGaussian.from_classical(
     ...     mu=[0.0], gamma=[0.4], sigma=[[1.0]], mu_ig=1.0, lam=0.5)
     >>> X = true.rvs(2000, seed=0)
-    >>> errors = standard_errors(NormalInverseGaussian.default_init(X).fit(X).model, X)
+    >>> errors = NormalInverseGaussian.default_init(X).fit(X).standard_errors(X)
     >>> errors["mu"].round(3)
     array([0.03])
     >>> low, high = errors.confidence_intervals(0.95)["gamma"][0]
@@ -114,7 +117,7 @@ class StandardErrors(Mapping[str, Any]):
         """Number of parameters."""
         return len(self._parameters())
 
-    # Of arrays, which `Mapping` would compare, only identity is sure.
+    # `Mapping` compares values, which are arrays here: compare by identity instead.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
@@ -123,33 +126,31 @@ class StandardErrors(Mapping[str, Any]):
         return list(dict.fromkeys(name.partition("[")[0] for name in self.names))
 
     def _shaped(self, name: str, values: FloatArray) -> FloatArray:
-        """Values of a parameter's elements in the shape of the parameter."""
-        own = values[[element.partition("[")[0] == name for element in self.names]]
+        """The values, of all k, of one parameter's elements in the shape of the parameter."""
+        elements = values[[element.partition("[")[0] == name for element in self.names]]
         if name in {"mu", "gamma"}:
-            return own
+            return elements
         if name != "sigma":
-            return np.asarray(own[0])
+            return np.asarray(elements[0])
         d = sum(element.startswith("mu[") for element in self.names)
         rows, columns = np.tril_indices(d)
-        full = np.empty((d, d, *own.shape[1:]))
-        full[rows, columns] = full[columns, rows] = own
+        full = np.empty((d, d, *elements.shape[1:]))
+        full[rows, columns] = full[columns, rows] = elements
         return full
 
     def _rows(self) -> list[list[str]]:
-        """Cells of the table."""
-        ends = zip(self.estimates, self.errors, strict=True)
-        return [[name, f"{value:.6g}", f"{error:.3g}"]
-                for name, (value, error) in zip(self.names, ends, strict=True)]  # fmt: skip
+        """Cells of the table, a row for each element."""
+        elements = zip(self.names, self.estimates, self.errors, strict=True)
+        return [[name, f"{value:.6g}", f"{error:.3g}"] for name, value, error in elements]
 
     def __repr__(self) -> str:
         """Table of the elements."""
-        held = "|Sigma|" if self.gauge == "det_sigma" else "a - b"
-        table = text_table(("parameter", "estimate", "std. error"), self._rows())
-        return f"StandardErrors with {held} held\n{table}"
+        constant = "|Sigma|" if self.gauge == "det_sigma" else "a - b"
+        return f"StandardErrors with {constant} held\n{text_table(_HEADER, self._rows())}"
 
     def _repr_html_(self) -> str:
         """Table of the elements for notebooks."""
-        return html_table(("parameter", "estimate", "std. error"), self._rows())
+        return html_table(_HEADER, self._rows())
 
 
 def standard_errors(
@@ -160,52 +161,12 @@ def standard_errors(
     regularization: str = "none",
     held: Collection[str] = (),
 ) -> StandardErrors:
-    r"""Asymptotic standard errors of a fitted model from the observed information.
+    """Asymptotic standard errors of a maximum-likelihood fit to X (n, d) with counts as weights.
 
-    The scale shared by Sigma and Y is not identified: its errors are those under a constraint. With
-    Z a basis of the directions in which the constraint's value stays, held parameters left out, the
-    covariance is :math:`Z (Z^\top I Z)^{-1} Z^\top`.
-
-    Parameters
-    ----------
-    model : Mixture
-        Maximum-likelihood fit to X.
-    X : (n, d) array
-        Validated observations.
-    weights : (n,) array or None
-        Weights of the rows, as counts; None is 1 each.
-    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
-        Gauge of the fit: a - b is held for "a_eq_b", \|Sigma\| for the others.
-    held : collection of str
-        Parameters that the fit held: "mu", "gamma", and "p" or "alpha" where the family has one.
-
-    Returns
-    -------
-    StandardErrors
-        Errors, covariance and confidence intervals of the classical parameters. A coordinate that
-        the family fixes, or that ended at a limit a = 0 or b = 0, has error 0.
-
-    Raises
-    ------
-    ValueError
-        If the information is not positive definite or not finite, if held has an unknown name, or
-        if the gauge is "a_eq_b" and a or b is 0.
-
-    References
-    ----------
-    S. D. Silvey, The Lagrangian multiplier test, Annals of Mathematical Statistics 30 (1959),
-    389-407: maximum likelihood under constraints.
-
-    Examples
-    --------
-    >>> from nvmix import VarianceGamma
-    >>> from nvmix.inference.standard_errors import standard_errors
-    >>> true = VarianceGamma.from_classical(
-    ...     mu=[0.0], gamma=[0.4], sigma=[[1.0]], alpha=3.0, beta=3.0)
-    >>> X = true.rvs(2000, seed=0)
-    >>> errors = standard_errors(true.fit(X, max_iter=1000).model, X)
-    >>> bool((errors["sigma"] == 0.0).all()) and 0.3 < errors["alpha"] < 3.0
-    True
+    The scale that Sigma and Y share is not identified. So one constraint holds |Sigma| fixed, or
+    a - b under regularization "a_eq_b". With Z a basis of the free directions that keep it so, the
+    covariance is Z (Z' I Z)^-1 Z' (S. D. Silvey, Annals of Mathematical Statistics 30, 1959).
+    Parameters that `held` names, that the family fixes, or that are at a limit have error 0.
     """
     one_of("regularization", regularization, GAUGES)
     check_gauge(model, regularization)
@@ -215,14 +176,14 @@ def standard_errors(
     constraint = _constraint(frame, gauge)[free]
     information, size = information_in(frame, X, weights, free)
     roots = _inverse_root(information / np.outer(size, size), constraint / size) / size[:, None]
-    jacobian = _own_jacobian(model) @ frame_jacobian(frame)
+    jacobian = _family_jacobian(model) @ frame_jacobian(frame)
     roots = jacobian[:, free] @ roots
     names, estimates = _elements(model)
     return StandardErrors(names, estimates, roots @ roots.T, gauge)
 
 
 def _constraint(frame: Frame, gauge: str) -> FloatArray:
-    """Gradient of log |Sigma|, or of a - b, by the coordinates of the frame."""
+    """Gradient of log |Sigma|, or of a - b, by all coordinates of the frame."""
     d = len(frame.g)
     if gauge == "det_sigma":
         rows, columns = np.tril_indices(d)
@@ -235,7 +196,7 @@ def _constraint(frame: Frame, gauge: str) -> FloatArray:
 
 
 def _inverse_root(information: FloatArray, constraint: FloatArray) -> FloatArray:
-    """R with R R' = Z (Z' I Z)^-1 Z', Z a basis of what is orthogonal to the constraint."""
+    """R with R R' = Z (Z' I Z)^-1 Z', columns of Z a basis orthogonal to the constraint (k,)."""
     Z = np.linalg.qr(constraint[:, None], mode="complete")[0][:, 1:]
     values, vectors = np.linalg.eigh(Z.T @ information @ Z)
     if values.size and not values[0] > _ROUNDING:
@@ -249,31 +210,31 @@ def _inverse_root(information: FloatArray, constraint: FloatArray) -> FloatArray
     return root
 
 
-def _own_jacobian(model: Mixture) -> FloatArray:
-    """Derivatives of the family's parameters by mu, gamma, the triangle of Sigma, p, a and b."""
-    d, law = model.d, model.subordinator
-    p, a, b = map(float, law.gig)
+def _family_jacobian(model: Mixture) -> FloatArray:
+    """Jacobian of the family's parameters by (mu, gamma, triangle of Sigma, p, a, b)."""
+    d, subordinator = model.d, model.subordinator
+    p, a, b = map(float, subordinator.gig)
     derivatives = {
         "p": (1.0, 0.0, 0.0),
         "a": (0.0, 1.0, 0.0),
         "b": (0.0, 0.0, 1.0),
         "alpha": (float(np.sign(p)), 0.0, 0.0),
-        # Of the two, one is 0 and held.
+        # beta is a / 2 of a Gamma, whose b is 0, and b / 2 of an InverseGamma, whose a is 0.
         "beta": (0.0, 0.5, 0.5),
         "lam": (0.0, 0.0, 1.0),
     }
-    if "mu_ig" in law.parameters:
-        mean = law.parameters["mu_ig"]
+    if "mu_ig" in subordinator.parameters:
+        mean = subordinator.parameters["mu_ig"]
         derivatives["mu_ig"] = (0.0, -0.5 * mean / a, 0.5 * mean / b)
-    own = np.array([derivatives[name] for name in law.parameters])
-    return block_diagonal(np.eye(2 * d + d * (d + 1) // 2), own)
+    rows = np.array([derivatives[name] for name in subordinator.parameters])
+    return block_diagonal(np.eye(2 * d + d * (d + 1) // 2), rows)
 
 
 def _elements(model: Mixture) -> tuple[tuple[str, ...], FloatArray]:
-    """Names and values of the elements of the parameters."""
-    d, law = model.d, model.subordinator.parameters
+    """Names (k,) and values (k,) of the elements of all parameters."""
+    d, others = model.d, model.subordinator.parameters
     triangle = np.tril_indices(d)
     names = [f"{vector}[{i}]" for vector in ("mu", "gamma") for i in range(d)]
     names += [f"sigma[{i},{j}]" for i, j in zip(*triangle, strict=True)]
-    values = [model.mu, model.gamma, model.sigma()[triangle], np.array(list(law.values()))]
-    return (*names, *law), np.concatenate(values)
+    values = [model.mu, model.gamma, model.sigma()[triangle], np.array(list(others.values()))]
+    return (*names, *others), np.concatenate(values)
