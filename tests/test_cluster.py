@@ -130,7 +130,7 @@ def test_blocks_are_shared_out_to_tasks(client, X):
     client.replicate(source.blocks)
 
     def sizes(workers, holders):
-        source._seen = -np.inf
+        source._grouped_at = -np.inf
         source.client = SimpleNamespace(
             scheduler_info=lambda **_: {"workers": workers},
             who_has=lambda _: {block.key: holders for block in source.blocks},

@@ -71,6 +71,8 @@ def _work(waiting: deque[tuple[int, T]], function: Callable[[T], R], results: di
 
 
 _pool = _Pool()
+# Results of a function of each item, in order, computed by the shared pool.
+map_threads = _pool.map
 if sys.platform != "win32":
     os.register_at_fork(after_in_child=lambda: _pool.resize(_pool.threads))
 _local = threading.local()
@@ -125,8 +127,3 @@ def single_thread() -> Iterator[None]:
         yield
     finally:
         _local.single = before
-
-
-def map_threads(function: Callable[[T], R], items: list[T]) -> list[R]:
-    """Results of a function of each item, in order, computed by the shared thread pool."""
-    return _pool.map(function, items)

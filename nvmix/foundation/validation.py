@@ -149,7 +149,15 @@ def real_or_nan(name: str, value: Any) -> FloatArray:
         msg = f"{name} must be a rectangular array, got rows of different lengths"
         raise ValueError(msg) from None
     if raw.dtype.kind == "O":
-        raw = _from_objects(name, value, raw)
+        text = next((x for x in raw.ravel() if isinstance(x, (str, bytes))), None)
+        if text is not None:
+            msg = f"{name} must hold real numbers, got text such as {text!r}"
+            raise TypeError(msg)
+        try:
+            raw = raw.astype(np.float64)
+        except (TypeError, ValueError):
+            msg = f"{name} must hold real numbers, got dtype object ({type(value).__name__})"
+            raise TypeError(msg) from None
     if raw.dtype.kind not in "biuf":
         msg = f"{name} must hold real numbers, got dtype {raw.dtype}"
         raise TypeError(msg)
@@ -170,19 +178,6 @@ def array(name: str, value: Any) -> FloatArray:
         msg = f"{name} must be finite, got {result[where]}{place}"
         raise ValueError(msg)
     return result
-
-
-def _from_objects(name: str, value: Any, raw: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Convert an object array to floats; TypeError for text, such as "1.5", and other objects."""
-    text = next((x for x in raw.ravel() if isinstance(x, (str, bytes))), None)
-    if text is not None:
-        msg = f"{name} must hold real numbers, got text such as {text!r}"
-        raise TypeError(msg)
-    try:
-        return raw.astype(np.float64)
-    except (TypeError, ValueError):
-        msg = f"{name} must hold real numbers, got dtype object ({type(value).__name__})"
-        raise TypeError(msg) from None
 
 
 def vector(name: str, value: Any, d: int | None = None) -> FloatArray:

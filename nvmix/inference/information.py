@@ -16,22 +16,16 @@ Royal Statistical Society B 44 (1982), 226-233.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from nvmix.backends import get_backend
 from nvmix.backends.types import GIGParameters
 from nvmix.foundation.linalg import inverse_lower, row_blocks
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import BoolArray, FloatArray
 from nvmix.mixture.em_maps import Mixture
 
-Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
-
-_INFINITE: Final = (
-    "the information is not finite: mu has met a row of the data at which the density has a cusp, "
-    "or gamma = 0 is free where E[Y | x] is infinite"
-)
 # Positions in t = (log Y, 1/Y, Y) of the statistics that p, a and b multiply.
 _PAB: Final = (0, 2, 1)
 
@@ -74,7 +68,7 @@ def frame_of(model: Mixture) -> Frame:
     return Frame(mu, K, s, inverse_lower(K) @ (gamma * s), (p, a * s, b / s))
 
 
-def free_coordinates(model: Mixture, held: Collection[str]) -> Mask:
+def free_coordinates(model: Mixture, held: Collection[str]) -> BoolArray:
     """Which of mu, gamma, the triangle of Sigma, p, a and b are free; `held` names fixed ones."""
     d, subordinator = model.d, model.subordinator
     orders = {"p", "alpha"} & subordinator.parameters.keys()
@@ -96,7 +90,7 @@ def free_coordinates(model: Mixture, held: Collection[str]) -> Mask:
 
 
 def information_in(
-    frame: Frame, X: FloatArray, weights: FloatArray | None, free: Mask
+    frame: Frame, X: FloatArray, weights: FloatArray | None, free: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
     """Observed information (k, k) by the k free coordinates of the frame, and scales (k,) of them.
 
@@ -114,11 +108,15 @@ def information_in(
         complete = _complete(frame, inv_y, ones, y)[np.ix_(free, free)]
         information = complete - missing
     if not np.isfinite(information).all():
-        raise ValueError(_INFINITE)
+        msg = (
+            "the information is not finite: mu has met a row of the data at which the density has a "
+            "cusp, or gamma = 0 is free where E[Y | x] is infinite"
+        )
+        raise ValueError(msg)
     return 0.5 * (information + information.T), np.sqrt(np.abs(np.diag(complete)))
 
 
-def _block(frame: Frame, w: FloatArray, weight: FloatArray, free: Mask) -> tuple[Any, ...]:
+def _block(frame: Frame, w: FloatArray, weight: FloatArray, free: BoolArray) -> tuple[Any, ...]:
     """Sums over the rows w (m, d) of a block: the arguments of `_complete`, and `_missing`."""
     p, a, b = frame.theta
     q = np.square(w).sum(axis=1)
@@ -158,7 +156,11 @@ def _complete(frame: Frame, inv_y: Any, ones: Any, y: Any) -> FloatArray:
 
 
 def _missing(
-    frame: Frame, w: FloatArray, weight: FloatArray, posterior: tuple[FloatArray, ...], free: Mask
+    frame: Frame,
+    w: FloatArray,
+    weight: FloatArray,
+    posterior: tuple[FloatArray, ...],
+    free: BoolArray,
 ) -> FloatArray:
     """Missing information (k, k): weighted sum over rows of Var[score | x] = A' Cov[t | x] A.
 

@@ -1,4 +1,4 @@
-"""Every shape of rows, validated: arrays, files, streams of chunks and clusters."""
+"""Sources of validated rows: arrays, files, streams of chunks and clusters."""
 
 from nvmix.sources.chunked import ChunkedSource
 from nvmix.sources.dask_cluster import ClusterSource

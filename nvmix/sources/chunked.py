@@ -1,11 +1,11 @@
-"""Chunks that this process reads ahead of the one that it works on."""
+"""Source of chunks that a function reads in this process, with prefetch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from nvmix.foundation.exceptions import ReadError
 from nvmix.foundation.pairwise_sum import PairwiseSum
@@ -21,25 +21,36 @@ S = TypeVar("S")
 
 @dataclass
 class ChunkedSource:
-    """Rows from a function that reads them anew for each pass.
+    """Rows that a function reads anew in each pass.
 
     Parameters
     ----------
     read : callable
-        Returns an iterable of (m, d) arrays, or of pairs of them with (m,) weights, in a thread
-        that reads ahead.
+        Returns an iterable of chunks: (m, d) arrays, or pairs of them and (m,) weights. It is
+        called and iterated in the prefetch thread.
     d : int or None
-        Columns there must be; None is those of the first chunk.
+        Number of columns; None takes that of the first chunk.
     columns : tuple of str or None
-        Their names; None is those of the first chunk.
+        Names of the columns; None takes those of the first chunk.
     missing : {"raise", "em"}
-        Whether nan is refused or stands for a missing value.
+        Treatment of nan.
     weights : (n,) array or None
         Weights of all rows.
     name : str
-        What messages call it.
-    lasting : bool
-        Whether an array is left as it is until two more are asked for; else it is copied.
+        Name of the source in error messages.
+    stable : bool
+        Whether an array of the reader keeps its values while the next two are read. Arrays of
+        other readers, which may use one buffer for all chunks, are copied.
+
+    Examples
+    --------
+    >>> import operator
+    >>> import numpy as np
+    >>> from nvmix.sources import ChunkedSource
+    >>> chunks = lambda: (np.ones((10, 2)) for _ in range(3))
+    >>> source = ChunkedSource(chunks, 2, None, "raise", None, "three chunks")
+    >>> source.reduce(lambda chunk: len(chunk.values), operator.add)
+    30
     """
 
     read: Callable[[], Iterable[Any]]
@@ -48,60 +59,68 @@ class ChunkedSource:
     missing: str
     weights: FloatArray | None
     name: str
-    lasting: bool = False
+    stable: bool = False
 
     def __str__(self) -> str:
-        """Its name."""
+        """Name of the source in error messages."""
         return self.name
 
     def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
-        """Sum of a function of each chunk; see `Source.reduce`."""
-        total, count = PairwiseSum(add), 0
+        """Apply a function to every chunk, and add the results; see `Source.reduce`."""
+        total = PairwiseSum(add)
         with closing(self.chunks()) as chunks:
-            for chunk in chunks:
-                total.push(count, function(chunk))
-                count += 1
-        if count == 0:
+            for number, chunk in enumerate(chunks):
+                total.push(number, function(chunk))
+        if not total.parts:
             msg = f"X must not be empty, got no rows from {self.name}; each pass reads it anew"
             raise ValueError(msg)
         return total.total()
 
     def chunks(self) -> Generator[Chunk, None, None]:
-        """The chunks of one pass, in order; see `Source.chunks`."""
+        """The chunks of one pass, in order, prefetched; see `Source.chunks`."""
         return prefetch(self._chunks())
 
     def close(self) -> None:
-        """Each pass closes what it has opened."""
+        """Nothing to release: each pass closes the files that it opens."""
 
     def _chunks(self) -> Generator[Chunk, None, None]:
-        """Validated chunks that have rows."""
-        first, d = 0, self.d
+        """Validated chunks of one pass, without those that have no rows."""
+        end, d, all_weights = 0, self.d, self.weights
         for number, raw in enumerate(self._read()):
             values, weights = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, None)
             name = f"chunk {number} of {self.name}"
             rows = self._rows(name, values, d)
-            m, d = len(rows), rows.shape[1] if rows.size else d
-            omega = self._weights_of(name, first, m, weights)
-            if m:
-                yield Chunk(rows, omega, first, number)
-            first += m
-        if self.weights is not None and first != len(self.weights):
-            self._refuse_weights()
+            d = rows.shape[1] if rows.size else d
+            first, end = end, end + len(rows)
+            if weights is not None:
+                if all_weights is not None:
+                    msg = f"weights must be given once, got them with X and with {name}"
+                    raise ValueError(msg)
+                weights = chunk_weights(f"weights of {name}", weights, len(rows)).copy()
+            elif all_weights is not None:
+                if end > len(all_weights):
+                    break
+                weights = all_weights[first:end]
+            if len(rows):
+                yield Chunk(rows, weights, first, number)
+        if all_weights is not None and end != len(all_weights):
+            msg = f"weights must have shape (n,), one for each row of X, got ({len(all_weights)},)"
+            raise ValueError(msg)
 
     def _rows(self, name: str, values: Any, d: int | None) -> FloatArray:
-        """(m, d) rows of a chunk, of which the reader keeps nothing that it may fill anew."""
-        names, fresh = column_names(values), self.lasting
+        """Rows (m, d) of a chunk, copied if the reader may overwrite them before they are used."""
+        names, stable = column_names(values), self.stable
         if type(values).__module__.partition(".")[0] == "pyarrow":
-            names, fresh = arrow_names(values.schema), True
+            names, stable = arrow_names(values.schema), True
             values = table_values(values, names)
         self.columns = self.columns or names
         same_columns(name, names, self.columns)
         rows = chunk_values(name, values, d)
-        viewed = rows is values or rows.base is not None
-        return rows.copy() if viewed and not fresh else rows
+        may_be_view = rows is values or rows.base is not None
+        return rows.copy() if may_be_view and not stable else rows
 
     def _read(self) -> Iterator[Any]:
-        """What is read; an error names the chunk."""
+        """Chunks as the reader gives them; ReadError, which names the chunk, if it fails."""
         number = 0
         try:
             chunks = self.read()
@@ -112,24 +131,7 @@ class ChunkedSource:
                 number += 1
         except MemoryError:
             raise
-        # Whatever else a reader raises is raised again, with the chunk's number.
+        # A reader is a user's function: it may raise any exception.
         except Exception as error:
             msg = f"chunk {number} of {self.name} could not be read: {error!r}"
             raise ReadError(msg) from error
-
-    def _weights_of(self, name: str, first: int, m: int, own: Any) -> FloatArray | None:
-        """Weights of the m rows of a chunk."""
-        if self.weights is None:
-            return None if own is None else chunk_weights(f"weights of {name}", own, m).copy()
-        if own is not None:
-            msg = f"weights must be given once, got them with X and with {name}"
-            raise ValueError(msg)
-        if first + m > len(self.weights):
-            self._refuse_weights()
-        return self.weights[first : first + m]
-
-    def _refuse_weights(self) -> NoReturn:
-        """Raise ValueError: there are not as many weights as rows."""
-        count = 0 if self.weights is None else len(self.weights)
-        msg = f"weights must have shape (n,), one for each row of X, got ({count},)"
-        raise ValueError(msg)

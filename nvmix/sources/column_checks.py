@@ -1,4 +1,4 @@
-"""Whether columns of rows that are read in passes are constant or collinear."""
+"""Column checks of a source: the search for constant and collinear columns in passes."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from nvmix.sources.columns import columns_vary
 from nvmix.sources.observations import finite_rows
 from nvmix.sources.source import Chunk, Source
 
-# A column whose variance is below this share of its mean square, or of which other columns leave
-# less than this share, is suspect: two passes of their own then decide.
+# If a column's variance is below this fraction of its squared mean, or an eigenvalue of the
+# correlation matrix is below it, two more passes check the columns exactly. 1e-8 is far above the
+# rounding errors of the statistics, 1e-16 times the squared mean.
 _SUSPECT = 1e-8
 
 
 def check_sample(source: Source, statistics: SufficientStatistics) -> None:
-    """Raise ValueError if no law can be estimated from the rows, whose first E-step is done.
+    """Raise ValueError if rows are no more than columns, or columns are constant or collinear.
 
-    There must be more rows than columns, and no constant or collinear column. The statistics of
-    the E-step nearly always show that columns vary, without another pass.
+    The statistics of the first E-step nearly always show that there is none, without another pass.
     """
     d = statistics.d
     if not statistics.weight > 0.0:
         msg = f"weights must not all be 0, got a sum of {statistics.weight}"
         raise ValueError(msg)
-    plain = source.missing == "raise" and statistics.weight > d
-    if plain and not _suspect(statistics):
+    # With missing values or weights below 1, statistics do not show the number of rows.
+    if source.missing == "raise" and statistics.weight > d and not _suspect(statistics):
         return
-    n, found = _standardized(source)
+    n, moments = _standardized(source)
     if n <= d:
         msg = f"X must have more rows than columns to be fitted, got shape ({n:.0f}, {d})"
         raise ValueError(msg)
-    columns_vary(source.columns or tuple(str(j) for j in range(d)), found)
+    columns_vary(source.columns or tuple(str(j) for j in range(d)), moments)
 
 
 def _suspect(statistics: SufficientStatistics) -> bool:
-    """Whether columns may be constant or collinear, by their covariance weighted with E[1/Y]."""
+    """Whether columns may be constant or collinear, by the covariance with weights E[1/Y | x]."""
     mean = statistics.x_inv_y / statistics.inv_y
     covariance = statistics.xx_inv_y / statistics.inv_y - np.outer(mean, mean)
     deviation = np.sqrt(np.abs(np.diag(covariance)))
@@ -53,13 +53,13 @@ def _suspect(statistics: SufficientStatistics) -> bool:
 
 
 def _standardized(source: Source) -> tuple[float, Standardized]:
-    """Number of rows, and means, sizes and covariance; missing values count as the mean."""
-    total, size, least, count = source.reduce(partial(_extent, source.missing), _merged_extents)
+    """Number of rows and `standardized` moments, in two passes; missing values become the mean."""
+    total, largest, least, count = source.reduce(partial(_extent, source.missing), _merged_extents)
     if not count.all():
         msg = f"X must not have columns of missing values only, got column {int(count.argmin())}"
         raise ValueError(msg)
     mean = total / count
-    size = np.maximum(size - mean, mean - least)
+    size = np.maximum(largest - mean, mean - least)
     size[size == 0.0] = 1.0
     rest, products = source.reduce(partial(_products, mean, size), add_each)
     n = float(count.max())
@@ -68,7 +68,7 @@ def _standardized(source: Source) -> tuple[float, Standardized]:
 
 
 def _extent(missing: str, chunk: Chunk) -> tuple[FloatArray, ...]:
-    """Sum, largest, least and number of the values in each column; ValueError of invalid rows."""
+    """Sum, maximum, minimum and number of the known values of each column, each (d,)."""
     finite_rows(chunk.values, missing, chunk.first, chunk.number)
     X = np.asarray(chunk.values, np.float64)
     known = np.isfinite(X)
@@ -80,16 +80,12 @@ def _extent(missing: str, chunk: Chunk) -> tuple[FloatArray, ...]:
 def _merged_extents(
     left: tuple[FloatArray, ...], right: tuple[FloatArray, ...]
 ) -> tuple[FloatArray, ...]:
-    """Extent of the rows of both."""
-    return (
-        left[0] + right[0],
-        np.maximum(left[1], right[1]),
-        np.minimum(left[2], right[2]),
-        left[3] + right[3],
-    )
+    """The result of `_extent` for the rows of two chunks together."""
+    add = (np.add, np.maximum, np.minimum, np.add)
+    return tuple(f(x, y) for f, x, y in zip(add, left, right, strict=True))
 
 
 def _products(mean: FloatArray, size: FloatArray, chunk: Chunk) -> tuple[Any, ...]:
-    """Sums of z and z z' over the rows of a chunk, z = (x - mean) / size."""
+    """Sums of z (d,) and z z' (d, d) over the rows of a chunk, with z = (x - mean) / size."""
     z = np.nan_to_num((np.asarray(chunk.values, np.float64) - mean) / size)
     return z.sum(axis=0), z.T @ z

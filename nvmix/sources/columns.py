@@ -1,4 +1,4 @@
-"""Columns of observations: names and numbers, and whether they vary, each in its own way."""
+"""Columns of observations: names, values, and the check for constant or collinear ones."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from nvmix.foundation.linalg import Standardized
-from nvmix.foundation.typing import FloatArray
 
-# A column whose spread beyond the other columns is below this share of its own is collinear:
-# rounding of the data leaves about 1e-16 per row.
+# A column is collinear if the columns before it leave less than this fraction of its variance.
+# Rounding errors of the correlation matrix are about 1e-16 for each of the steps that lead there.
 _COLLINEAR = 1e-13
-# A column is constant when its spread is rounding of its own size.
+# A column is constant if its standard deviation is below this fraction of its largest value, which
+# is rounding: equal numbers in decimal notation may differ by 1e-16 after a conversion of units.
 _CONSTANT = 1e-14
 
 
 def column_names(X: Any) -> tuple[str, ...] | None:
-    """Column names of a DataFrame, the name of a Series, else None."""
+    """Column names of a DataFrame, the name of a Series, or None."""
     columns = getattr(X, "columns", None)
     if columns is not None:
         return tuple(str(column) for column in columns)
@@ -26,16 +26,16 @@ def column_names(X: Any) -> tuple[str, ...] | None:
 
 
 def same_columns(
-    name: str, found: tuple[str, ...] | None, expected: tuple[str, ...] | None
+    name: str, names: tuple[str, ...] | None, expected: tuple[str, ...] | None
 ) -> None:
-    """Check that named columns are those of the model, in their order."""
-    if None not in (found, expected) and found != expected:
-        msg = f"{name} must have the columns of the model, {expected}, got {found}"
+    """Raise ValueError unless names, if any, are those of the model, in the same order."""
+    if None not in (names, expected) and names != expected:
+        msg = f"{name} must have the columns of the model, {expected}, got {names}"
         raise ValueError(msg)
 
 
 def frame_values(value: Any) -> Any:
-    """Numbers of a DataFrame, of which pandas has missing ones that NumPy does not know."""
+    """Floats of a DataFrame, with nan for pandas' NA; other values are returned unchanged."""
     if not hasattr(value, "to_numpy"):
         return value
     try:
@@ -44,29 +44,28 @@ def frame_values(value: Any) -> Any:
         return value
 
 
-def columns_vary(names: tuple[str, ...], found: Standardized) -> None:
-    """Check that no column is constant, or a combination of others."""
-    mean, size, covariance = found
+def columns_vary(names: tuple[str, ...], moments: Standardized) -> None:
+    """Raise ValueError if a column is constant, or a linear combination of those before it.
+
+    The pivots of a Cholesky factorization of the correlation matrix are the fractions of variance
+    that the columns before leave: they find collinear columns in any number and name the first.
+    """
+    mean, size, covariance = moments
     deviation = np.sqrt(np.diag(covariance))
-    spread = size * deviation
-    for name, s, m, largest in zip(names, spread, np.abs(mean), size, strict=True):
+    for name, s, m, largest in zip(names, size * deviation, np.abs(mean), size, strict=True):
         if s <= _CONSTANT * (m + largest):
-            msg = f"X must not have a constant column, got column {name} with spread {s:.3g}"
+            msg = (
+                f"X must not have a constant column, got column {name} with standard deviation "
+                f"{s:.3g}"
+            )
             raise ValueError(msg)
-    pivots = _pivots(covariance / np.outer(deviation, deviation))
-    if pivots.min() <= _COLLINEAR:
-        name = names[int(np.argmin(pivots))]
-        msg = f"X must not have collinear columns, got column {name} a combination of those before"
-        raise ValueError(msg)
-
-
-def _pivots(correlation: FloatArray) -> FloatArray:
-    """Residual variance of each column given the columns before it."""
-    A = correlation
-    pivots = np.ones(len(A))
-    for j in range(len(A)):
-        pivots[j] = A[j, j]
-        if pivots[j] <= _COLLINEAR:
-            break
-        A[j + 1 :, j + 1 :] -= np.outer(A[j + 1 :, j], A[j, j + 1 :]) / A[j, j]
-    return pivots
+    A = covariance / np.outer(deviation, deviation)
+    for j, name in enumerate(names):
+        pivot = A[j, j]
+        if pivot <= _COLLINEAR:
+            msg = (
+                f"X must not have collinear columns, got column {name} a combination of those "
+                "before"
+            )
+            raise ValueError(msg)
+        A[j + 1 :, j + 1 :] -= np.outer(A[j + 1 :, j], A[j, j + 1 :]) / pivot

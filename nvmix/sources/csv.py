@@ -1,4 +1,4 @@
-"""Reading observations from CSV, with errors that name the row and the column."""
+"""Reader of CSV files, with error messages that name the row and the column."""
 
 from __future__ import annotations
 
@@ -12,33 +12,16 @@ from nvmix.foundation.typing import FloatArray
 
 
 class CSVError(ValueError):
-    """A CSV file that is not a table of finite numbers under a header."""
+    """A CSV file is not a table of finite numbers under a header."""
 
 
 def read_csv(
     path: str | Path, columns: Sequence[str] | None = None
 ) -> tuple[FloatArray, tuple[str, ...]]:
-    """Read a comma-separated file of numbers with a header.
+    """Observations (n, d) and column names of a CSV file of finite numbers with a header, in UTF-8.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file, in UTF-8.
-    columns : sequence of str or None
-        Columns to keep, in this order; None keeps all.
-
-    Returns
-    -------
-    X : (n, d) array
-        Observations.
-    columns : tuple of str
-        Names of the columns.
-
-    Raises
-    ------
-    CSVError
-        If the file cannot be read, is empty or ragged, or holds anything but finite numbers in the
-        columns kept. Rows are numbered as lines of the file, the header being row 1.
+    `columns` chooses columns by name, in that order; None is all. CSVError names the row, as a line
+    of the file with the header as row 1, and the column. It is raised for any invalid content.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
@@ -57,16 +40,16 @@ def read_csv(
         msg = f"{path}: empty, a header and rows of numbers are needed"
         raise CSVError(msg)
     header = [name.strip() for name in rows[0][1]]
-    kept = _positions(path, header, columns)
-    values = [_numbers(path, header, kept, i, row) for i, row in rows[1:]]
+    positions = _positions(path, header, columns)
+    values = [_numbers(path, header, positions, i, row) for i, row in rows[1:]]
     if not values:
         msg = f"{path}: no rows below the header"
         raise CSVError(msg)
-    return np.array(values), tuple(header[j] for j in kept)
+    return np.array(values), tuple(header[j] for j in positions)
 
 
 def _positions(path: str | Path, header: Sequence[str], columns: Sequence[str] | None) -> list[int]:
-    """Positions of the columns to keep, of a header that names every column once."""
+    """Positions of the columns to read in the header; CSVError if the header is invalid."""
     if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
         msg = f"{path}: row 1 has one column, {header[0]!r}: fields must be separated by commas"
         raise CSVError(msg)
@@ -90,9 +73,9 @@ def _positions(path: str | Path, header: Sequence[str], columns: Sequence[str] |
 
 
 def _numbers(
-    path: str | Path, header: Sequence[str], kept: Sequence[int], i: int, row: Sequence[str]
+    path: str | Path, header: Sequence[str], positions: Sequence[int], i: int, row: Sequence[str]
 ) -> list[float]:
-    """The kept numbers of one row."""
+    """Numbers of row i at the positions."""
     if len(row) != len(header):
         place = "after" if len(row) > len(header) else "at"
         column = header[min(len(row), len(header) - 1)]
@@ -101,7 +84,7 @@ def _numbers(
             f"({place} column {column!r})"
         )
         raise CSVError(msg)
-    for j in kept:
+    for j in positions:
         field = row[j].strip()
         if not _is_number(field):
             got = f"{field!r} is not a number" if field else "the field is empty"
@@ -111,15 +94,13 @@ def _numbers(
         if not np.isfinite(float(field)):
             msg = f"{path}: row {i}, column {header[j]!r}: {field} is not finite"
             raise CSVError(msg)
-    return [float(row[j]) for j in kept]
+    return [float(row[j]) for j in positions]
 
 
 def _is_number(field: str) -> bool:
-    """Whether the field is a number; Python's 1_000 is not."""
-    if "_" in field:
-        return False
+    """Whether a field is a number; 1_000, a number in Python, is not."""
     try:
         float(field)
     except ValueError:
         return False
-    return True
+    return "_" not in field

@@ -1,4 +1,4 @@
-"""Chunks that stay on the workers of a Dask cluster: functions go there and sums come back."""
+"""Source of chunks that stay on the workers of a Dask cluster, which return only sums."""
 
 from __future__ import annotations
 
@@ -23,38 +23,26 @@ from nvmix.sources.source import Chunk
 
 S = TypeVar("S")
 
-# Sums that one task adds, and the most that come to the client.
+# Partial sums that one task adds, and that the client adds at the end: with 16, the client receives
+# few results, and there are few levels of tasks.
 _FAN_IN: Final = 16
-# Seconds for which it is taken for granted who has which block.
-_TRUSTED: Final = 1.0
-# One in so many of a worker's memory, for each of its threads, is what the blocks of a task take.
-_SHARE: Final = 8
-# Bytes from which a function is sent to each worker once, rather than with each task.
+# Seconds for which the assignment of blocks to workers is reused: asking the scheduler for it costs
+# milliseconds, and a pass over small data is not much longer.
+_REUSE: Final = 1.0
+# The blocks of one task take at most this fraction, 1 / 8, of a worker's memory per thread: Dask
+# gives a task its blocks only if all are in memory, and the function needs memory too.
+_MEMORY_SHARE: Final = 8
+# Functions of at least so many bytes, 64 KiB, are sent once to each worker, not with each task.
 _LARGE: Final = 1 << 16
 
 
 @dataclass
 class ClusterSource:
-    """Rows of a Dask collection on the workers of a cluster.
+    """Rows of a Dask collection, in the memory of a cluster's workers.
 
-    What a worker has lost is made again by the others, from the recipe that its scheduler keeps.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        The cluster's.
-    blocks : list of Future
-        (m, d) arrays.
-    places : list of (Future or None, int, int)
-        Weights, number of the first row and number of each block.
-    d : int
-        Columns there must be.
-    columns : tuple of str or None
-        Their names.
-    missing : {"raise", "em"}
-        Whether nan is refused or stands for a missing value.
-    n_rows : int
-        How many there are.
+    If a worker dies, Dask computes its blocks again on other workers. `blocks` are futures of (m, d)
+    arrays, m > 0; `places` has for each block a future of its weights (m,) or None, the number of
+    its first row, and its number in the collection. `ClusterSource.of` makes a source.
     """
 
     client: Any
@@ -65,10 +53,10 @@ class ClusterSource:
     missing: str
     n_rows: int
     _groups: list[list[int]] = field(default_factory=list, init=False)
-    _seen: float = field(default=-math.inf, init=False)
+    _grouped_at: float = field(default=-math.inf, init=False)
 
     def __str__(self) -> str:
-        """Number of blocks."""
+        """Number of blocks, and address of the cluster."""
         return f"{len(self.blocks)} blocks on {self.client.scheduler.address}"
 
     @classmethod
@@ -81,12 +69,12 @@ class ClusterSource:
         missing: str,
         weights: FloatArray | None,
     ) -> ClusterSource:
-        """Compute delayed blocks where the cluster wants them, and leave them there."""
+        """Compute delayed blocks on the workers that the scheduler chooses, and keep them there."""
         blocks = client.compute(delayed)
-        held = list(blocks)
-        with _giving_up(dict(enumerate(blocks)), held):
+        futures = list(blocks)
+        with _released_on_error(dict(enumerate(blocks)), futures):
             lengths = client.map(len, blocks, pure=False)
-            held += lengths
+            futures += lengths
             sizes = client.gather(lengths)
             bounds = np.cumsum([0, *sizes]).tolist()
             omegas: list[Any] = [None] * len(blocks)
@@ -96,82 +84,90 @@ class ClusterSource:
                     raise ValueError(msg)
                 parts = [weights[slice(*pair)] for pair in pairwise(bounds)]
                 omegas = client.map(np.array, parts, pure=False)
-            kept = [(omegas[k], bounds[k], k) for k, size in enumerate(sizes) if size]
-            if not kept:
+            places = [(omegas[k], bounds[k], k) for k, size in enumerate(sizes) if size]
+            if not places:
                 msg = "X must not be empty, got blocks without rows"
                 raise ValueError(msg)
-        ready = [blocks[k] for *_, k in kept]
-        return cls(client, ready, kept, d, columns, missing, bounds[-1])
+        filled = [blocks[k] for *_, k in places]
+        return cls(client, filled, places, d, columns, missing, bounds[-1])
 
     def close(self) -> None:
-        """Let go of the blocks: what nobody else wants leaves the workers."""
+        """Release the blocks: workers then free those that no other future refers to."""
         for block, (weights, *_) in zip(self.blocks, self.places, strict=True):
             block.release()
             if weights is not None:
                 weights.release()
 
     def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
-        """Sum of a function of each chunk, by a tree of tasks; see `Source.reduce`."""
+        """Apply a function to every chunk, and add the results; see `Source.reduce`.
+
+        Each task applies the function to a group of blocks on one worker, further tasks merge the
+        partial sums in a tree, and the client adds the last few. Groups depend on where blocks are,
+        but the bits of the sum do not: `PairwiseSum` adds by the numbers of the blocks.
+        """
         client, sent = self.client, function
-        held: list[Any] = []
-        with _giving_up(self._numbered(), held):
+        futures: list[Any] = []
+        with _released_on_error(self._numbered(), futures):
             if len(pickle.dumps(function)) > _LARGE:
-                # As a task it reaches each worker once, and outlives the worker that had it.
-                sent = client.submit(_itself, function, pure=False)
+                # The result of a task is copied between workers, and recomputed if a worker dies.
+                sent = client.submit(_identity, function, pure=False)
             groups = [[(k, self.blocks[k], *self.places[k]) for k in g] for g in self._grouped()]
             sums = client.map(_summed, groups, function=sent, add=add, d=self.d, pure=False)
-            held += sums
+            futures += sums
             while len(sums) > _FAN_IN:
-                nearby = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
-                sums = client.map(_merged, nearby, pure=False)
-                held += sums
-            parts: list[PairwiseSum[S]] = client.gather(sums)
-        return _merged(parts).total()
+                parts = [sums[i : i + _FAN_IN] for i in range(0, len(sums), _FAN_IN)]
+                sums = client.map(PairwiseSum.merged, parts, pure=False)
+                futures += sums
+            total: PairwiseSum[S] = PairwiseSum.merged(client.gather(sums))
+        return total.total()
 
     def _grouped(self) -> list[list[int]]:
-        """Numbers of the blocks of each task, as of a moment ago: one for each thread, or more."""
-        if time.monotonic() - self._seen > _TRUSTED:
+        """Groups of indices of blocks, one group for each task; refreshed every second.
+
+        All blocks of a group are on one worker, so none has to be sent. A block on several workers
+        goes to the one with fewest so far; a block that no worker has, as after one died, is a
+        group by itself, which the scheduler may put anywhere. A worker gets as many groups as it
+        has threads, or more where a group would need too much memory.
+        """
+        if time.monotonic() - self._grouped_at > _REUSE:
             workers = self.client.scheduler_info(n_workers=-1)["workers"]
             holders = self.client.who_has(self.blocks)
-            at: dict[str, list[int]] = {worker: [] for worker in workers}
-            # What no worker has is made again, each block wherever there is room.
+            on_worker: dict[str, list[int]] = {worker: [] for worker in workers}
             self._groups = []
             for k, block in enumerate(self.blocks):
-                having = [at[w] for w in holders.get(block.key, ()) if w in at]
-                min(having, key=len).append(k) if having else self._groups.append([k])
-            for worker, numbers in sorted(at.items()):
-                parts = np.array_split(numbers, self._tasks(workers[worker], len(numbers)))
+                choices = [on_worker[w] for w in holders.get(block.key, ()) if w in on_worker]
+                min(choices, key=len).append(k) if choices else self._groups.append([k])
+            for worker, indices in sorted(on_worker.items()):
+                threads = workers[worker]["nthreads"]
+                limit = workers[worker]["memory_limit"] or math.inf
+                size = 8 * self.d * self.n_rows * len(indices) / len(self.blocks)
+                wanted = max(threads, _MEMORY_SHARE * threads * size / limit)
+                parts = np.array_split(indices, int(max(1, min(len(indices), wanted))))
                 self._groups += [part.tolist() for part in parts if part.size]
-            self._seen = time.monotonic()
+            self._grouped_at = time.monotonic()
         return self._groups
 
-    def _tasks(self, worker: dict[str, Any], blocks: int) -> int:
-        """Tasks for so many blocks of a worker, which needs all blocks of a task in memory."""
-        threads, limit = worker["nthreads"], worker["memory_limit"] or math.inf
-        size = 8 * self.d * self.n_rows * blocks / len(self.blocks)
-        return int(max(1, min(blocks, max(threads, _SHARE * threads * size / limit))))
-
     def _numbered(self) -> dict[int, Any]:
-        """The blocks by number."""
+        """The blocks by their numbers among all blocks."""
         return {place[2]: block for place, block in zip(self.places, self.blocks, strict=True)}
 
     def chunks(self) -> Generator[Chunk, None, None]:
-        """The chunks of one pass, in order, which come here; see `Source.chunks`."""
+        """The chunks of one pass, in order, sent to this process; see `Source.chunks`."""
         return prefetch(self._chunks())
 
     def _chunks(self) -> Generator[Chunk, None, None]:
-        """The chunks one by one."""
+        """Chunks of one pass, without prefetch."""
         numbered = self._numbered()
         for block, place in zip(self.blocks, self.places, strict=True):
             weights, first, number = place
-            with _giving_up(numbered, []):
+            with _released_on_error(numbered, []):
                 values = chunk_values(f"chunk {number} of X", block.result(), self.d)
                 omega = None if weights is None else weights.result()
             yield Chunk(values, omega, first, number)
 
 
-def _itself(value: S) -> S:
-    """The value."""
+def _identity(value: S) -> S:
+    """Return the value: a task that makes it a future."""
     return value
 
 
@@ -181,8 +177,9 @@ def _summed(
     add: Callable[[S, S], S],
     d: int,
 ) -> PairwiseSum[S]:
-    """Sums of the function of chunks, on a worker, which has threads of its own."""
+    """Partial sum over a group of (index, block, weights, first row, number), in a task."""
     sums = PairwiseSum(add)
+    # A worker runs several tasks at once, each in one thread.
     with single_thread():
         for k, block, weights, first, number in group:
             values = chunk_values(f"chunk {number} of X", block, d)
@@ -190,24 +187,20 @@ def _summed(
     return sums
 
 
-def _merged(parts: list[PairwiseSum[S]]) -> PairwiseSum[S]:
-    """Sums of the chunks of all."""
-    return parts[0].merged(parts[1:])
-
-
 @contextmanager
-def _giving_up(blocks: dict[int, Any], held: list[Any]) -> Iterator[None]:
-    """On an error release futures; raise ReadError if a block could not be read, which names it.
+def _released_on_error(blocks: dict[int, Any], futures: list[Any]) -> Iterator[None]:
+    """On an error, release futures; ReadError, which names the block, if a block has failed.
 
-    An error lives as long as its future, and what its traceback refers to as long as the error.
+    Without the release, workers would keep the futures' data as long as the error exists: its
+    traceback refers to them.
     """
     try:
         yield
     except BaseException as error:
-        broken = [(k, block.exception()) for k, block in blocks.items() if block.status == "error"]
-        for future in held:
+        failed = [(k, block.exception()) for k, block in blocks.items() if block.status == "error"]
+        for future in futures:
             future.release()
-        for number, reason in broken:
+        for number, reason in failed:
             msg = f"chunk {number} of X could not be read: {reason!r}"
             raise ReadError(msg) from error
         raise

@@ -1,6 +1,6 @@
-"""Validation of observations and their weights: every message names them and what they have.
+"""Validation of observations and their weights: error messages name the value and its row.
 
-What JAX traces has a shape and no numbers yet: its shape is checked, and it passes as it is.
+A JAX tracer has a shape but no numbers. Its shape is checked, and it is returned unchanged.
 """
 
 from __future__ import annotations
@@ -11,50 +11,43 @@ from typing import Any
 import numpy as np
 
 from nvmix.foundation.arrays import on_jax, traced
-from nvmix.foundation.linalg import Standardized, standardized
+from nvmix.foundation.linalg import standardized
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
 from nvmix.sources.columns import column_names, columns_vary, frame_values, same_columns
 from nvmix.sources.source import ArraySource
 
-# What to do about missing values.
+# Treatments of nan: an error, or a missing value.
 MISSING = ("raise", "em")
-# Complete rows for each column and one from which a start is made without the others.
-_PLENTY = 10
-# The most rows that a start is made from, and the most values, unless rows were few for a column.
+# Complete rows, for each column and one more, that suffice for a start without incomplete rows.
+_MANY = 10
+# A start is made from at most so many rows and values (32 MiB): moments of more rows would make it
+# hardly better. But 20 rows for each column are allowed, so that the covariance is accurate.
 _MOST_ROWS = 1 << 17
 _MOST_VALUES = 1 << 22
-_LEAST_SHARE = 20
-# Rows for each column that show, nearly always, that columns vary.
-_SOME = 1000
+_LEAST_RATIO = 20
+# Rows for each column that nearly always show that columns vary: few of many, so the check is fast.
+_CHECKED_ROWS = 1000
 
 
 def _largest(values: FloatArray) -> float:
-    """Largest absolute value, nan if there is one; no copy."""
+    """Largest absolute value, nan if any is nan; needs no temporary array."""
     return float(max(values.max(initial=0.0), -values.min(initial=0.0)))
 
 
 def _largest_finite(name: str, values: FloatArray) -> float:
-    """Largest absolute value; ValueError that names where one is not finite."""
+    """Largest absolute value; ValueError, which names the index, if one is not finite."""
     largest = _largest(values)
     if not np.isfinite(largest):
         array(name, values)
     return largest
 
 
-def _in_range(name: str, values: FloatArray) -> None:
+def _check_range(name: str, values: FloatArray) -> None:
     """Check that values are finite, and that squares neither overflow nor all underflow."""
     largest = _largest_finite(name, values)
     if largest > LARGEST or 0.0 < largest < 1.0 / LARGEST:
         msg = f"{name} must have its largest value within 1e-150 and 1e150, got {largest:.3g}"
-        raise ValueError(msg)
-
-
-def _not_beyond(name: str, values: FloatArray) -> None:
-    """Check that values are finite, and that squares do not overflow."""
-    largest = _largest_finite(name, values)
-    if largest > LARGEST:
-        msg = f"{name} must not exceed 1e150, got {largest:.3g}"
         raise ValueError(msg)
 
 
@@ -65,21 +58,24 @@ def observations(
     missing: str = "raise",
     name: str = "X",
 ) -> ArraySource:
-    """Return (n, d) observations; a one-dimensional X is one column.
+    """Return X as (n, d) observations; a one-dimensional X is one column.
 
-    The numbers of a JAX array are left to whoever computes with them: nan in, nan out.
+    The values of a JAX array are not checked: nan in the data gives nan in the results.
     """
     if on_jax(X):
         values = X
     elif missing == "em":
-        # pandas has missing values of its own, which NumPy does not know.
+        # NumPy does not know pandas' NA.
         plain = X.to_numpy(float, na_value=np.nan) if hasattr(X, "to_numpy") else X
         values = real_or_nan(name, plain)
-        _no_infinity(name, values)
-        _in_range(name, np.nan_to_num(values))
+        if np.isinf(values).any():
+            index = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
+            msg = f"{name} must be finite or nan, got {values[index]} at index {index}"
+            raise ValueError(msg)
+        _check_range(name, np.nan_to_num(values))
     else:
         values = real_or_nan(name, X)
-        _in_range(name, values)
+        _check_range(name, values)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
@@ -96,10 +92,11 @@ def observations(
 
 
 def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[FloatArray, bool]:
-    """Return (n, d) points and whether x was a single (d,) point (for d = 1, a scalar)."""
+    """Return (n, d) points, and whether x was a single point: (d,), or a scalar for d = 1."""
     values = x if on_jax(x) else real_or_nan("x", x)
-    if not on_jax(x):
-        _not_beyond("x", values)
+    if not on_jax(x) and (largest := _largest_finite("x", values)) > LARGEST:
+        msg = f"x must not exceed 1e150, got {largest:.3g}"
+        raise ValueError(msg)
     single = values.ndim == 1 if d > 1 else values.ndim == 0
     if d == 1 and values.ndim < 2:
         values = values.reshape(-1, 1)
@@ -116,9 +113,10 @@ def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[Floa
 def sample(
     X: Any, d: int | None = None, columns: tuple[str, ...] | None = None, missing: str = "raise"
 ) -> ArraySource:
-    """Return observations from which a d-variate law can be estimated, of the given columns.
+    """Return observations that a mixture of d columns can be fitted to.
 
-    With missing "em", nan stands for a missing value; no row may be without any value.
+    There must be more rows than columns, and no constant or collinear column. Under missing "em",
+    nan stands for a missing value; every row and every column must have a value.
     """
     data = observations(X, d, columns, missing)
     data = data._replace(columns=data.columns or columns)
@@ -127,20 +125,24 @@ def sample(
         msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
         raise ValueError(msg)
     names = data.columns or tuple(str(j) for j in range(d))
-    if missing == "em" and not on_jax(data.values):
-        columns_vary(names, _filled(data.values))
-    elif on_jax(data.values) and not traced(data.values):
-        found = standardized(data.values)
-        _finite_on_device(data.values, found)
-        columns_vary(names, found)
-    elif not traced(data.values):
+    if on_jax(data.values):
+        if not traced(data.values):
+            moments = standardized(data.values)
+            largest = np.abs(moments.mean) + moments.size
+            if not (np.isfinite(moments.covariance).all() and (largest < LARGEST).all()):
+                # Only invalid data are copied to the host, where the message is made.
+                _check_range("X", array("X", np.asarray(data.values)))
+            columns_vary(names, moments)
+    elif missing == "em":
+        columns_vary(names, standardized(_with_means(data.values)))
+    else:
         _check_columns(names, data.values)
     return data
 
 
 def _check_columns(names: tuple[str, ...], values: FloatArray) -> None:
-    """Check that the columns vary, each in its own way: that of some rows tells nearly always."""
-    some = values[:: spacing(len(values), _SOME * values.shape[1])]
+    """Check that no column is constant or collinear: by a subsample, by all rows if that fails."""
+    some = values[:: spacing(len(values), _CHECKED_ROWS * values.shape[1])]
     if len(some) < len(values):
         with suppress(ValueError):
             columns_vary(names, standardized(some))
@@ -149,7 +151,7 @@ def _check_columns(names: tuple[str, ...], values: FloatArray) -> None:
 
 
 def spacing(n: int, most: int) -> int:
-    """The least k, a power of 2, for which every k-th of n rows are no more than the most."""
+    """The smallest power of 2, k, for which every k-th of n rows gives at most `most` rows."""
     k = 1
     while n > k * most:
         k *= 2
@@ -157,15 +159,15 @@ def spacing(n: int, most: int) -> int:
 
 
 def most_rows(d: int) -> int:
-    """The most rows of d columns that a starting model is made from."""
-    return min(_MOST_ROWS, max(_MOST_VALUES // d, _LEAST_SHARE * d))
+    """Maximum number of rows, of d columns, for a starting model."""
+    return min(_MOST_ROWS, max(_MOST_VALUES // d, _LEAST_RATIO * d))
 
 
 def starting_sample(X: Any, missing: str = "raise") -> ArraySource:
-    """Return a sample on the host, from which a starting model is made: of many rows, some.
+    """Return validated NumPy rows for a starting model, at most `most_rows`, none missing.
 
-    Of rows with missing values only the complete ones are returned, where they are plenty; else
-    all, with the means of the columns in place of what is missing.
+    If values are missing, these are the complete rows; or if those are few, all rows, with means of
+    the columns in place of missing values.
     """
     if traced(X):
         msg = "default_init does not run under a JAX trace: make the start from concrete data"
@@ -175,20 +177,20 @@ def starting_sample(X: Any, missing: str = "raise") -> ArraySource:
     values = data.values
     some = values[:: spacing(len(values), most_rows(values.shape[1]))]
     if len(some) < len(values):
-        # Columns may vary in other rows only; then all are needed.
+        # If columns vary in the other rows only, take all rows.
         with suppress(ValueError):
             values = sample(some, missing=missing).values
     values = np.asarray(values, np.float64)
     if missing == "em":
         complete = values[~np.isnan(values).any(axis=1)]
-        if len(complete) > _PLENTY * (values.shape[1] + 1):
+        if len(complete) > _MANY * (values.shape[1] + 1):
             return data._replace(values=complete, missing="raise")
         values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
     return data._replace(values=values, missing="raise")
 
 
 def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
-    """Return the (m, d) real rows of a chunk, which may be none; nan and infinite ones pass."""
+    """Return the (m, d) rows of a chunk, m >= 0; `finite_rows` checks their values."""
     values = real_or_nan(name, frame_values(value))
     if values.shape == (0,):
         return values.reshape(0, d or 1)
@@ -202,7 +204,7 @@ def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
 
 
 def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
-    """Return (m,) weights of the rows of a chunk."""
+    """Return the (m,) weights of a chunk."""
     weights = array(name, value)
     if weights.shape != (m,):
         msg = f"{name} must have shape ({m},), one for each row, got {np.shape(value)}"
@@ -217,8 +219,11 @@ def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
 
 
 def finite_rows(values: FloatArray, missing: str, first: int, number: int | None) -> None:
-    """Check that none is beyond 1e150, or nan unless that is missing, and no row all missing."""
-    # Nothing as large as the rows is made where all is well.
+    """Check the values of a chunk, whose first row and number the message names.
+
+    Values must be within 1e150; under missing "em", nan is allowed in rows that have a value.
+    """
+    # This check of valid rows needs no temporary array.
     if missing != "em" and _largest(values) <= LARGEST:
         return
     size = np.abs(values)
@@ -241,7 +246,7 @@ def finite_rows(values: FloatArray, missing: str, first: int, number: int | None
 
 
 def row_weights(value: Any, n: int) -> FloatArray | None:
-    """Return (n,) weights of rows, or None where there are none."""
+    """Return the (n,) weights of all rows, or None."""
     if value is None:
         return None
     weights = array("weights", value)
@@ -257,16 +262,8 @@ def row_weights(value: Any, n: int) -> FloatArray | None:
     return weights
 
 
-def _no_infinity(name: str, values: FloatArray) -> None:
-    """Check that values are finite or nan."""
-    if np.isinf(values).any():
-        where = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
-        msg = f"{name} must be finite or nan, got {values[where]} at index {where}"
-        raise ValueError(msg)
-
-
-def _filled(values: FloatArray) -> Standardized:
-    """Standardized columns with their means in place of missing values."""
+def _with_means(values: FloatArray) -> FloatArray:
+    """Values (n, d) with column means for nan; ValueError if a row or column has no value."""
     present = ~np.isnan(values)
     empty = np.flatnonzero(~present.any(axis=1))
     if empty.size:
@@ -276,12 +273,4 @@ def _filled(values: FloatArray) -> Standardized:
     if absent.size:
         msg = f"X must not have columns of missing values only, got column {absent[0]}"
         raise ValueError(msg)
-    return standardized(np.where(present, values, np.nanmean(values, axis=0)))
-
-
-def _finite_on_device(X: Any, found: Standardized) -> None:
-    """Check a JAX array by its moments; only a bad one is copied to be named."""
-    largest = np.abs(found.mean) + found.size
-    if not (np.isfinite(found.covariance).all() and (largest < LARGEST).all()):
-        values = array("X", np.asarray(X))
-        _in_range("X", values)
+    return np.where(present, values, np.nanmean(values, axis=0))

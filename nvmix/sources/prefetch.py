@@ -1,4 +1,4 @@
-"""Reading ahead: a thread reads the next items while one is worked on."""
+"""Prefetch: a thread reads the next items of a generator while the caller works on one."""
 
 from __future__ import annotations
 
@@ -11,61 +11,57 @@ from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-# Items that are read ahead of the one in use.
+# Items read in advance: one is ready when the next read starts, and memory for few is needed.
 PREFETCHED: Final = 2
-# Seconds that the end of a pass, and of the interpreter, waits for a read that is under way.
+# Seconds to wait, at the end of a pass or of the interpreter, for a read that is in progress.
 _PATIENCE: Final = 5.0
 _END: Final = object()
 
 
 class _Reader(Generic[T]):
-    """A thread that reads items into a queue, or why there are no more.
+    """A thread that puts the items of a generator into a queue, followed by an error or an end.
 
-    What it shares with others are queues in C and one flag, and `threading` does not start it: an
-    interrupt, which may come between any two bytecodes, leaves no lock of theirs behind.
+    Ctrl-C may raise KeyboardInterrupt between any two bytecodes of the caller's thread. A lock of
+    `threading` or `queue.Queue`, written in Python, could then stay locked for ever, and so could
+    `threading.Thread.start`. So the two threads share only `SimpleQueue`s, written in C, and a
+    flag, and `_thread` starts the reader.
     """
 
     def __init__(self, items: Generator[T, None, None]) -> None:
         self._items = items
-        self._gone = False
+        self._stopped = False
         self._ready: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-        self._room: SimpleQueue[None] = SimpleQueue()
+        # One None for each item that may be read in advance.
+        self._permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(PREFETCHED):
-            self._room.put(None)
+            self._permits.put(None)
         self._ended: SimpleQueue[None] = SimpleQueue()
         readers.add(self)
-        # What blocks for good does not keep the interpreter.
+        # A thread of `_thread` that blocks for ever does not keep the interpreter from exiting.
         _thread.start_new_thread(self._run, ())
 
     def _run(self) -> None:
-        """Read, and tell when that is over."""
+        """Read items, each after a permit, until the last, an error or `stop`."""
         try:
-            self._read()
+            with closing(self._items) as items:
+                while True:
+                    self._permits.get()
+                    if self._stopped:
+                        return
+                    self._ready.put((next(items), None))
+        except StopIteration:
+            self._ready.put((_END, None))
+        # `take` raises it in the thread that asks for items.
+        except BaseException as caught:  # noqa: BLE001
+            self._ready.put((_END, caught))
         finally:
             readers.discard(self)
             self._ended.put(None)
 
-    def _read(self) -> None:
-        """Read, as there is room, until there is no more, or nobody to read for."""
-        error: BaseException | None = None
-        try:
-            with closing(self._items) as items:
-                while True:
-                    self._room.get()
-                    if self._gone:
-                        return
-                    self._ready.put((next(items), None))
-        except StopIteration:
-            pass
-        # It is raised where the items are asked for.
-        except BaseException as caught:  # noqa: BLE001
-            error = caught
-        self._ready.put((_END, error))
-
     def take(self) -> T:
-        """The next item; StopIteration after the last, or what has ended the reading."""
+        """The next item; StopIteration after the last, or the error that ended the reading."""
         item, error = self._ready.get()
-        self._room.put(None)
+        self._permits.put(None)
         if error is not None:
             raise error
         if item is _END:
@@ -73,46 +69,40 @@ class _Reader(Generic[T]):
         return item  # type: ignore[no-any-return]
 
     def stop(self, seconds: float) -> None:
-        """Have it end, and wait for that no longer than so many seconds."""
-        self._gone = True
-        self._room.put(None)
+        """Ask the thread to end, and wait at most so many seconds for it."""
+        self._stopped = True
+        self._permits.put(None)
         with suppress(Empty):
             self._ended.get(timeout=seconds)
+            # For another call of `stop`.
             self._ended.put(None)
 
 
-# Those that read, or wait for room.
+# The readers whose threads run.
 readers: set[_Reader[Any]] = set()
 
 
 @atexit.register
 def _stop_all() -> None:
-    """A thread that the interpreter's end meets in a library of C++ would abort the process."""
+    """Stop all readers: a thread in a C++ library at interpreter exit would abort the process."""
     for reader in list(readers):
         reader.stop(_PATIENCE)
 
 
 def prefetch(items: Generator[T, None, None]) -> Generator[T, None, None]:
-    """Items of a generator, `PREFETCHED` of which a thread reads while one is worked on.
+    """The items of a generator, of which a thread reads `PREFETCHED` in advance.
 
-    Parameters
-    ----------
-    items : generator
-        Is used in that thread only, and closed.
-
-    Yields
-    ------
-    object
-        The items; closing the generator ends the thread.
+    Only that thread uses the given generator, and closes it. Closing the returned generator, also
+    by an error in the loop over it, ends the thread.
     """
-    reader, waits = _Reader(items), True
+    reader, waiting = _Reader(items), True
     try:
         with suppress(StopIteration):
             while True:
                 item = reader.take()
-                waits = False
+                waiting = False
                 yield item
-                waits = True
+                waiting = True
     finally:
-        # An interrupt of the wait itself is not to wait for what may never come.
-        reader.stop(0.0 if waits else _PATIENCE)
+        # An interrupt while waiting for an item: its read may never end, so do not wait for it.
+        reader.stop(0.0 if waiting else _PATIENCE)

@@ -1,4 +1,4 @@
-"""Rows that are passed over in chunks, wherever they are."""
+"""The protocol of sources: rows that each pass reads in chunks, wherever they are stored."""
 
 from __future__ import annotations
 
@@ -11,18 +11,10 @@ S = TypeVar("S")
 
 
 class Chunk(NamedTuple):
-    """Consecutive rows.
+    """Consecutive rows (m, d) of a source with weights (m,), where None is 1 for all.
 
-    Attributes
-    ----------
-    values : (m, d) array
-        The rows.
-    weights : (m,) array or None
-        Their weights; None is 1 for all.
-    first : int
-        Number of the first row in the whole data, from 0.
-    number : int or None
-        Number of the chunk, from 0; None of rows that are all in memory.
+    `first` is the number of the first row among all rows, `number` that of the chunk, both from 0;
+    the number is None if all rows are in memory.
     """
 
     values: Any
@@ -32,53 +24,54 @@ class Chunk(NamedTuple):
 
 
 class Source(Protocol):
-    """Rows that can be passed over again and again."""
+    """Rows that can be read in any number of passes."""
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        """Names of the columns, where they have any."""
+        """Names of the columns, or None."""
 
     @property
     def missing(self) -> str:
-        """Whether nan is refused, "raise", or stands for a missing value, "em"."""
+        """Treatment of nan: "raise" refuses it, under "em" it stands for a missing value."""
 
     def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:
-        """Sum of a function of each chunk, in the order of the rows.
+        """Apply a function to every chunk, and add the results in the order of the rows.
 
-        Parameters
-        ----------
-        function : callable
-            Of a `Chunk`, whose arrays it must not keep; it may be sent to other processes.
-        add : callable
-            Sum of two results, associative but for rounding.
-
-        Returns
-        -------
-        object
-            The sum over all chunks; the same bits each time.
+        The function must not keep the chunk's arrays, and may be sent to other processes. `add`
+        must be associative up to rounding. The sum has the same bits in each pass.
         """
 
     def chunks(self) -> Generator[Chunk, None, None]:
-        """The chunks of one pass, in order, here; an array may be filled anew later in the pass."""
+        """The chunks of one pass, in order, in this process; their arrays may be reused later."""
 
     def close(self) -> None:
-        """Let go of what is held elsewhere; no pass follows."""
+        """Release resources in other processes; no pass may follow."""
 
     def __str__(self) -> str:
-        """What messages call the source."""
+        """Name of the source in error messages."""
 
 
 class ArraySource(NamedTuple):
-    """Rows that are all in memory, as one chunk.
+    """Rows that are all in memory: a source of one chunk.
 
     Attributes
     ----------
     values : (n, d) array
-        The rows, of NumPy or JAX.
+        The rows, a NumPy or JAX array.
     weights : (n,) array or None
-        Their weights.
-    columns, missing : tuple of str or None, str
-        As of any source.
+        Weights of the rows; None is 1 for all.
+    columns : tuple of str or None
+        Names of the columns.
+    missing : {"raise", "em"}
+        Treatment of nan.
+
+    Examples
+    --------
+    >>> import operator
+    >>> import numpy as np
+    >>> from nvmix.sources import ArraySource
+    >>> ArraySource(np.ones((5, 2))).reduce(lambda chunk: len(chunk.values), operator.add)
+    5
     """
 
     values: Any
@@ -87,15 +80,15 @@ class ArraySource(NamedTuple):
     missing: str = "raise"
 
     def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:  # noqa: ARG002
-        """The function of all rows."""
+        """The function of the only chunk."""
         return function(Chunk(self.values, self.weights))
 
     def chunks(self) -> Generator[Chunk, None, None]:
-        """All rows."""
+        """All rows as one chunk."""
         yield Chunk(self.values, self.weights)
 
     def close(self) -> None:
-        """Nothing is held elsewhere."""
+        """Nothing to release."""
 
     def __str__(self) -> str:
         """Number of rows."""

@@ -1,4 +1,4 @@
-"""Every k-th row of a source, to make a starting model from."""
+"""Subsample of a source: every k-th row, for a starting model."""
 
 from __future__ import annotations
 
@@ -14,53 +14,47 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 
 
 def subsample(source: Source) -> ArraySource:
-    """Validated rows to make a starting model from: all of few, every k-th of many; one pass.
+    """Validated rows for a starting model: every k-th row, read in one pass.
 
-    k is the least power of 2 that leaves few enough, so that the answer does not depend on where
-    chunks begin. ValueError if there are no more rows than columns, or columns are constant or
-    collinear.
+    k is the smallest power of 2 for which there are at most `most_rows`; it is 1 for few rows.
+    Powers of 2 make the subsample independent of the chunks: a pass that does not know the number
+    of rows doubles k as they come, and drops every second row that it has.
     """
-    k, rows = _of_cluster(source) if isinstance(source, ClusterSource) else _in_order(source)
+    if isinstance(source, ClusterSource):
+        k = spacing(source.n_rows, most_rows(source.d))
+        # Only these rows leave the workers.
+        rows = source.reduce(partial(_every_kth, k, source.missing), partial(np.append, axis=0))
+    else:
+        k, rows = _in_order(source)
     try:
         return starting_sample(rows, source.missing)._replace(columns=source.columns)
     except ValueError as error:
         if k == 1:
             raise
         msg = (
-            f"{error}, in one in every {k} rows, of which a start is made: where other rows tell "
-            "more, start from a model of from_classical"
+            f"{error}, in one in every {k} rows, of which a start is made: if other rows differ, "
+            "start from a model of from_classical"
         )
         raise ValueError(msg) from error
 
 
-def _every(k: int, missing: str, chunk: Chunk) -> FloatArray:
-    """Copy of the rows whose numbers are multiples of k; ValueError if any row is invalid."""
+def _every_kth(k: int, missing: str, chunk: Chunk) -> FloatArray:
+    """Copy of the rows of a chunk whose numbers are multiples of k; all rows are validated."""
     finite_rows(chunk.values, missing, chunk.first, chunk.number)
     rows: FloatArray = chunk.values[-chunk.first % k :: k].copy()
     return rows
 
 
 def _in_order(source: Source) -> tuple[int, FloatArray]:
-    """k and the rows, as chunks come: when rows are too many k doubles and half of them go."""
-    k, kept = 1, [np.empty((0, 1))]
+    """k and every k-th row; when rows become too many, k doubles and every second row goes."""
+    k, parts = 1, [np.empty((0, 1))]
     with closing(source.chunks()) as chunks:
         for chunk in chunks:
             m, d = chunk.values.shape
             k, before = spacing(chunk.first + m, most_rows(d)), k
             if chunk.first == 0:
-                kept = []
+                parts = []
             elif k != before:
-                kept = [np.concatenate(kept)[:: k // before].copy()]
-            kept.append(_every(k, source.missing, chunk))
-    return k, np.concatenate(kept)
-
-
-def _of_cluster(source: ClusterSource) -> tuple[int, FloatArray]:
-    """k and the rows, which workers choose, as the number of rows is known before."""
-    k = spacing(source.n_rows, most_rows(source.d))
-    return k, source.reduce(partial(_every, k, source.missing), _concatenated)
-
-
-def _concatenated(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Rows of both."""
-    return np.concatenate([left, right])
+                parts = [np.concatenate(parts)[:: k // before].copy()]
+            parts.append(_every_kth(k, source.missing, chunk))
+    return k, np.concatenate(parts)
