@@ -13,7 +13,7 @@ class PairwiseSum(Generic[S]):
 
     The tree depends on the numbers alone. So the bits of the sum do not depend on the order in
     which terms arrive, nor on which process adds which of them. Rounding errors grow with the
-    logarithm of the number of terms; if terms arrive in order, so does the number of parts kept.
+    logarithm of the number of terms. If terms arrive in order, so does the number of stored parts.
     """
 
     def __init__(self, add: Callable[[S, S], S]) -> None:

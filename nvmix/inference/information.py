@@ -1,6 +1,6 @@
 """Observed information of the marginal likelihood, by Louis's identity.
 
-The complete data are the rows x and their latent y. The information of the observed rows is the
+The complete data are the rows x and their latent y. The observed information is the
 expected information of the complete data, less the part that is missing because y is unknown:
 
     I = sum_i E[-d^2 ln f(x_i, Y) | x_i] - Var[d ln f(x_i, Y) | x_i].
@@ -109,8 +109,8 @@ def information_in(
         information = complete - missing
     if not np.isfinite(information).all():
         msg = (
-            "the information is not finite: mu has met a row of the data at which the density has a "
-            "cusp, or gamma = 0 is free where E[Y | x] is infinite"
+            "the information is not finite: mu has met a row of the data at which the density has "
+            "a cusp, or gamma = 0 is free where E[Y | x] is infinite"
         )
         raise ValueError(msg)
     return 0.5 * (information + information.T), np.sqrt(np.abs(np.diag(complete)))

@@ -24,7 +24,7 @@ _SUSPECT = 1e-8
 def check_sample(source: Source, statistics: SufficientStatistics) -> None:
     """Raise ValueError if rows are no more than columns, or columns are constant or collinear.
 
-    The statistics of the first E-step nearly always show that there is none, without another pass.
+    The statistics of the first E-step nearly always suffice for this check, without another pass.
     """
     d = statistics.d
     if not statistics.weight > 0.0:

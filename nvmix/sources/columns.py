@@ -9,7 +9,7 @@ import numpy as np
 from nvmix.foundation.linalg import Standardized
 
 # A column is collinear if the columns before it leave less than this fraction of its variance.
-# Rounding errors of the correlation matrix are about 1e-16 for each of the steps that lead there.
+# Rounding errors of the correlation matrix are about 1e-16 for each column before it.
 _COLLINEAR = 1e-13
 # A column is constant if its standard deviation is below this fraction of its largest value, which
 # is rounding: equal numbers in decimal notation may differ by 1e-16 after a conversion of units.

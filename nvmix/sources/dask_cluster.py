@@ -40,9 +40,9 @@ _LARGE: Final = 1 << 16
 class ClusterSource:
     """Rows of a Dask collection, in the memory of a cluster's workers.
 
-    If a worker dies, Dask computes its blocks again on other workers. `blocks` are futures of (m, d)
-    arrays, m > 0; `places` has for each block a future of its weights (m,) or None, the number of
-    its first row, and its number in the collection. `ClusterSource.of` makes a source.
+    If a worker dies, Dask computes its blocks again on other workers. `blocks` are futures of
+    (m, d) arrays, m > 0; `places` has for each block a future of its weights (m,) or None, the
+    number of its first row, and its number in the collection. `ClusterSource.of` makes a source.
     """
 
     client: Any
@@ -69,7 +69,7 @@ class ClusterSource:
         missing: str,
         weights: FloatArray | None,
     ) -> ClusterSource:
-        """Compute delayed blocks on the workers that the scheduler chooses, and keep them there."""
+        """Compute delayed blocks on the workers that the scheduler chooses, where they stay."""
         blocks = client.compute(delayed)
         futures = list(blocks)
         with _released_on_error(dict(enumerate(blocks)), futures):
