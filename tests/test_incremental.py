@@ -576,7 +576,7 @@ class TestSources:
                     yield X[self.place - 20 : self.place]
 
         assert self.fit(File()).n_observations == len(X)
-        with pytest.raises(ValueError, match="a verbose fit makes passes of its own"):
+        with pytest.raises(ValueError, match="a verbose fit makes further passes"):
             self.fit(File(), verbose=1)
 
     def test_a_verbose_fit_is_the_same(self):

@@ -1,1 +1,1 @@
-"""Incremental EM: one step for each batch of rows."""
+"""Incremental EM: one EM step on each batch of rows."""

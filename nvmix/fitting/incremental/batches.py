@@ -1,4 +1,4 @@
-"""Batches of rows in random order, and the generator that a key stands for."""
+"""Batches of rows in random order, and conversion of a key to a random generator."""
 
 from __future__ import annotations
 
@@ -21,20 +21,11 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 
 
 class BatchCursor(NamedTuple):
-    """Position of a sampler of batches: the pass, and how many of its batches are drawn.
+    """Position of `Batches`: the state of its generator before the pass, and batches since.
 
-    Attributes
-    ----------
-    rng : str
-        State of the generator before the pass.
-    rest : array or None
-        What the pass before has left over: numbers of rows in memory, or rows; None is nothing.
-    taken : int
-        Batches of the pass.
-    n_rows : float
-        Rows of a pass; nan where that is not known.
-    last : (m, d) array
-        The last batch, by which the rows are recognised.
+    rest is what the previous pass left over (numbers of rows in memory, rows of a source, or None),
+    taken the number of batches of this pass, n_rows the rows of a pass (nan if not yet known), and
+    last the last batch (m, d), which shows whether a resumed fit has the same rows.
     """
 
     rng: str
@@ -46,37 +37,30 @@ class BatchCursor(NamedTuple):
 
 @dataclass
 class Batches:
-    """Endless batches of equal size, in which each pass has every row once (reshuffling).
+    """Endless batches of `size` rows, in which each pass has every row once (reshuffling).
 
-    Rows in memory come in a new random order in each pass; those of a source chunk by chunk, in
-    random order within each. What a pass, or a chunk, leaves over begins the next batch.
-
-    Parameters
-    ----------
-    source : Source
-        Rows.
-    size : int
-        Rows of a batch; all rows if there are fewer.
-    rng : numpy.random.Generator
-        Source of the orders.
+    Each pass over rows in memory has a new random order. A source is read chunk by chunk, with a
+    random order within each chunk. Rows left over by a pass or a chunk begin the next batch. If
+    there are fewer rows than `size`, a batch has all of them.
 
     References
     ----------
     M. Gürbüzbalaban, A. Ozdaglar and P. A. Parrilo, Why random reshuffling beats stochastic
     gradient descent, Mathematical Programming 186 (2021), 49-84.
-
     """
 
     source: Source
     size: int
     rng: np.random.Generator
+    # Rows of a pass; nan before the first complete pass over a source.
     n_rows: float = field(default=math.nan, init=False)
+    # State of the generator before this pass, and the rest of the previous one.
     _begun: tuple[str, Any] = field(default=("", None), init=False)
     _taken: int = field(default=0, init=False)
     _last: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """Count rows in memory; of others a whole pass tells, and before it `n_rows` is nan."""
+        """Count rows that are in memory."""
         if isinstance(self.source, ArraySource):
             self.n_rows = float(len(self.source.values))
 
@@ -85,14 +69,14 @@ class Batches:
         return self.after(None)
 
     def cursor(self) -> BatchCursor:
-        """Position after the last batch, from which a sampler of the same rows can go on."""
+        """Position after the last batch, for `after` of batches of the same rows."""
         return BatchCursor(*self._begun, self._taken, self.n_rows, self._last)
 
     def after(self, cursor: BatchCursor | None) -> Generator[FloatArray, None, None]:
-        """The batches that follow on a cursor, None before the first, to the same bits.
+        """The batches after a cursor, or all for None, to the same bits.
 
-        Those of its pass that came before it are drawn again. CheckpointError if there are other
-        rows, as far as their number and the last batch show, or the generator is of another kind.
+        The pass of the cursor is drawn again from its beginning. CheckpointError if the number of
+        rows or the last batch differs, or the generator is of another kind.
         """
         if cursor is None:
             return self._drawn(None)
@@ -117,7 +101,7 @@ class Batches:
         return drawn
 
     def _drawn(self, rest: Any) -> Generator[FloatArray, None, None]:
-        """Batches of pass after pass, the first of which begins with what is left over."""
+        """Batches of pass after pass; `rest` of an earlier pass begins the first batch."""
         source = self.source
         while True:
             self._begun, self._taken = (state_of_generator(self.rng), rest), 0
@@ -127,7 +111,7 @@ class Batches:
                 rest = yield from self._of_chunks(rest)
 
     def _of_array(self, X: FloatArray, rest: Any) -> Generator[FloatArray, None, Any]:
-        """Batches of one pass over rows in memory; numbers of those that are left over."""
+        """Batches of one pass over rows X (n, d) in memory; returns numbers of rows left over."""
         size, order = min(self.size, len(X)), self.rng.permutation(len(X))
         order = order if rest is None else np.concatenate([rest, order])
         end = len(order) - len(order) % size
@@ -136,8 +120,8 @@ class Batches:
         return order[end:]
 
     def _of_chunks(self, rest: Any) -> Generator[FloatArray, None, Any]:
-        """Batches of one pass over rows that are read chunk by chunk; those left over."""
-        count, found = 0, False
+        """Batches of one pass over a source, chunk by chunk; returns the rows left over."""
+        count, has_batch = 0, False
         with closing(self.source.chunks()) as chunks:
             for chunk in chunks:
                 rows = _validated(chunk)[self.rng.permutation(len(chunk.values))]
@@ -145,7 +129,7 @@ class Batches:
                 rows = rows if rest is None else np.concatenate([rest, rows])
                 end = len(rows) - len(rows) % self.size
                 for first in range(0, end, self.size):
-                    found = True
+                    has_batch = True
                     yield self._drawn_batch(rows[first : first + self.size])
                 rest = rows[end:]
         if rest is None and math.isnan(self.n_rows):
@@ -153,29 +137,29 @@ class Batches:
             raise ValueError(msg)
         check_same_rows(self.n_rows, count, self.source)
         self.n_rows = float(count)
-        if not found and rest is not None:
+        if not has_batch and rest is not None:
             yield self._drawn_batch(rest)
             rest = None
         return rest
 
     def _drawn_batch(self, batch: FloatArray) -> FloatArray:
-        """Note the batch for the cursor, and return it."""
+        """Record a batch for the cursor, and return it."""
         self._last, self._taken = batch, self._taken + 1
         return batch
 
 
-def check_same_rows(here: float, there: float, source: Source) -> None:
+def check_same_rows(first: float, second: float, source: Source) -> None:
     """Raise ValueError if two passes had different numbers of rows; nan is unknown."""
-    if here != there and not math.isnan(here) and not math.isnan(there):
+    if first != second and not math.isnan(first) and not math.isnan(second):
         msg = (
-            f"X must have the same rows in each pass, got {here:.0f} and {there:.0f} from {source}"
-            "; a verbose fit makes passes of its own while batches are read"
+            f"X must have the same rows in each pass, got {first:.0f} and {second:.0f} from "
+            f"{source}; a verbose fit makes further passes while batches are read"
         )
         raise ValueError(msg)
 
 
 def _validated(chunk: Chunk) -> FloatArray:
-    """Finite rows of a chunk without weights."""
+    """Rows of a chunk; ValueError if it has weights or values that are not finite."""
     if chunk.weights is not None:
         msg = "X must have no weights in incremental fits, got some with its chunks"
         raise ValueError(msg)
@@ -185,15 +169,14 @@ def _validated(chunk: Chunk) -> FloatArray:
 
 
 def state_of_generator(rng: np.random.Generator) -> str:
-    """JSON text of the state of a generator, which its bit generator can be set to."""
+    """State of a generator as JSON text; `bit_generator.state` can be set to what it parses to."""
     return json.dumps(rng.bit_generator.state, default=np.ndarray.tolist)
 
 
 def generator_of_key(key: Any) -> np.random.Generator:
-    """Random generator that a key stands for: an integer, a Generator, a key of JAX, or None.
+    """Random generator from an integer, a Generator, a JAX key (typed or uint32 data) or None.
 
-    A JAX key, typed or of uint32, seeds by its data. TypeError or ValueError if key is none of
-    these, an array of keys, or traced by JAX.
+    TypeError or ValueError if key is none of these, an array of keys, or traced by JAX.
     """
     if not on_jax(key):
         return generator(key, "key")

@@ -1,4 +1,4 @@
-"""Incremental EM: a step for each batch of rows, of data at hand or of a stream."""
+"""The fitter of incremental EM: one step on each batch of rows, from a data set or a stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from nvmix.fitting.checkpoints.checkpoint import Checkpoint, optional_checkpoint
 from nvmix.fitting.checkpoints.contents import digest
 from nvmix.fitting.checkpoints.file import checkpoint_file
 from nvmix.fitting.incremental.batches import Batches, generator_of_key, state_of_generator
-from nvmix.fitting.incremental.likelihood_passes import LikelihoodPasses
 from nvmix.fitting.incremental.run import IncrementalFitRun
 from nvmix.fitting.incremental.step import Step, StreamState
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
@@ -32,13 +31,9 @@ from nvmix.sources.factory import sample_source
 from nvmix.sources.observations import observations
 from nvmix.sources.source import ArraySource
 
-_SETTINGS = (
-    "eta_update", "batch_size", "max_steps", "inner_iter", "verbose", "regularization",
-    "e_step_backend", "m_step_backend", "m_step_method", "averaging", "checkpoint",
-)  # fmt: skip
-# Steps between two writes of a checkpoint that does not say.
+# Steps between two writes of a checkpoint, unless it says otherwise.
 _CHECKPOINT_EVERY: Final = 1000
-# Settings that a fit must share with the one whose checkpoint it goes on from.
+# Settings that must be equal when a fit is resumed from a checkpoint.
 _DECISIVE = (
     "eta_update", "batch_size", "inner_iter", "e_step_backend", "m_step_backend", "m_step_method",
     "averaging",
@@ -49,14 +44,15 @@ class IncrementalEMFitter:
     r"""Fit a normal mixture by EM over one batch of rows in each step.
 
     A step takes the conditional expectations :math:`\bar s_t` of the sufficient statistics over a
-    batch at the current model, combines them with those before by a rule, and inverts the result:
+    batch under the current model, combines them with those of earlier steps by a rule, and maps the
+    result to parameters:
 
     .. math::
 
         \eta_t = (1 - w_t)\,\eta_{t-1} + w_t\,\bar s_t, \qquad \theta_t = \theta(\eta_t),
 
-    with :math:`w_t` falling as the rule says. :math:`\eta_0` is what the starting model expects of
-    one row, where that is finite.
+    where the rule gives :math:`w_t`. :math:`\eta_0` is what the starting model expects of one row,
+    where that is finite.
 
     Parameters
     ----------
@@ -67,37 +63,26 @@ class IncrementalEMFitter:
     max_steps : int
         Batches of `fit`, at least 1.
     inner_iter : int
-        E- and M-steps on each batch, always from the statistics of before it.
+        E- and M-steps on each batch, each combined with the statistics from before the batch.
     verbose : int
-        0 prints nothing, 1 a start and an end line and about ten log-likelihoods on the way, for
-        each of which a pass is made over all rows, 2 a row per step too.
+        0 prints nothing; 1 a first and a last line and about ten log-likelihoods between, each of
+        which takes a pass over all rows; 2 also a line for each step.
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
-        Gauge of the fitted model, as of `BatchEMFitter`. Each step of a rule without constants
-        begins in that of the starting model, "det_sigma_x".
+        Gauge of the fitted model, as for `BatchEMFitter`. With a rule without constants, each step
+        begins in "det_sigma_x", the gauge of the starting model.
     e_step_backend, m_step_backend : {"cpu", "jax"}
         Where each step runs.
     m_step_method : {"newton", "lbfgs", "bfgs"}
         How the subordinator's eta -> theta is solved where it has no closed form.
     averaging : bool
-        Whether the fitted model is that of a running average of :math:`\eta_t` (Polyak averaging),
-        in which step t counts as :math:`t^3`, nearly. The steps go on from :math:`\eta_t` itself.
+        Whether the fitted model is made from a weighted average of :math:`\eta_t` over all steps
+        (Polyak averaging), with weights nearly :math:`t^3`. The steps do not use the average.
     checkpoint : Checkpoint, path or None
-        File in which a `fit` keeps its state, to go on from after an interrupt, under the same key,
-        or none, and a larger max_steps too (by which a verbose fit makes other passes). Rows are
-        read anew from the beginning of the pass that was not complete; they are recognised by their
-        number and the last batch. `partial_fit` writes none: pickle the fitter.
-
-    Attributes
-    ----------
-    model : Mixture or None
-        The fitted model, in its gauge, or in a free one where the law of Y has reached a limit
-        without it; None before the first fit.
-    eta : SufficientStatistics or None
-        Statistics of the last step.
-    n_steps : int
-        Steps taken since the start.
-    n_rows : float
-        Rows seen in them, those seen again included.
+        File for the state of a `fit`, from which an interrupted fit can be resumed, with the same
+        key or none. max_steps may then be larger, with which a verbose fit computes log-likelihoods
+        after other steps. The pass that was not complete is read again from its beginning; the fit
+        recognises the rows by their number and the last batch. `partial_fit` writes no checkpoint:
+        pickle the fitter.
 
     Raises
     ------
@@ -106,16 +91,16 @@ class IncrementalEMFitter:
 
     Notes
     -----
-    No E-step sees all rows, so that nothing tells when a fit has converged: it takes its steps.
+    No E-step has all rows, so there is no test of convergence: a fit takes `max_steps` steps.
 
-    With averaging and steps that fall as :math:`t^{-\kappa}`, 1/2 < kappa < 1, the mean
-    log-likelihood comes to its maximum as 1/t on independent batches: k parameters and N rows seen
-    leave about :math:`\tfrac{16}{7} k / (2 N)` to gain, of which k / (2 N) is what any estimate
-    leaves, and 16/7 the price of forgetting early steps. Batches of `fit`, each row once in a
-    pass, lead there as :math:`1/t^2`, about. Without averaging steps of :math:`t^{-\kappa}` leave
-    :math:`t^{-\kappa}`, and those of 1/t are slow where much information is missing.
+    Let g be the difference between the maximum of the mean log-likelihood and its value. With
+    averaging and :math:`w_t \sim t^{-\kappa}`, 1/2 < kappa < 1, g falls as 1/t on independent
+    batches: it is about :math:`\tfrac{16}{7} k / (2 N)` for k parameters after N rows. An efficient
+    estimate has k / (2 N); the factor 16/7 comes from the small weights of early steps. On batches
+    of `fit`, with each row once in a pass, g falls about as :math:`1/t^2`. Without averaging it
+    falls as :math:`t^{-\kappa}`; :math:`w_t \sim 1/t` is slow where much information is missing.
 
-    A fitter pickles with its stream, which goes on to the same bits.
+    A pickled fitter contains the state of its stream, and continues it to the same bits.
 
     References
     ----------
@@ -170,14 +155,17 @@ class IncrementalEMFitter:
 
     @property
     def model(self) -> Mixture | None:
-        """The fitted model; None before the first fit."""
+        """The fitted model; None before the first fit.
+
+        It has the gauge `regularization`, unless the subordinator has reached a limit without it.
+        """
         if self._state is None:
             return None
         return self._step().fitted(self._state, self.regularization)[0]
 
     @property
     def eta(self) -> SufficientStatistics | None:
-        """Statistics of the last step."""
+        """Statistics of the last step; None before the first fit."""
         return None if self._state is None else self._state.eta
 
     @property
@@ -187,38 +175,37 @@ class IncrementalEMFitter:
 
     @property
     def n_rows(self) -> float:
-        """Rows seen since the start."""
+        """Rows used since the start; a row counts in each step that used it."""
         return 0.0 if self._state is None else self._state.n_rows
 
     def fit(self, model: Mixture, X: Any = None, *, key: Any = None) -> EMResult:
         """Fit from a starting model, in batches of rows in random order.
 
-        Each pass has every row once. An earlier fit is forgotten; `partial_fit` goes on from the
-        end of this one.
+        Each pass has every row once. The fit replaces the state of the fitter; `partial_fit` then
+        continues from its result.
 
         Parameters
         ----------
         model : Mixture
             Where to start; the fit stays in its family.
         X : (n, d) array_like or source
-            Observations, as of `BatchEMFitter.fit`; never modified. Those of a source are read
-            chunk by chunk, and are in random order within each; blocks on workers come here one
-            by one. A verbose fit reads them a second time meanwhile. All rows count alike, and
-            none may have missing values.
+            Observations, as for `BatchEMFitter.fit`, without weights and missing values. A source
+            is read chunk by chunk, in random order within each chunk; chunks on Dask workers are
+            fetched one by one. A verbose fit reads the source again while batches are drawn.
         key : int, numpy.random.Generator, JAX key or None
             Source of the order; the same key gives the same bits.
 
         Returns
         -------
         EMResult
-            The fitted model and the record of the fit. ``converged`` is None; the log-likelihoods
-            are the about ten of a verbose fit, else there are none;
-            ``n_observations`` is nan where no second pass over a source was begun.
+            The fitted model and the record of the fit. ``converged`` is None. The log-likelihoods
+            are those of a verbose fit, else there are none. ``n_observations`` is nan if the fit
+            ended before a second pass over a source began.
 
         Raises
         ------
         TypeError, ValueError
-            If X cannot be fitted, key is no source, or the family has no such gauge.
+            If X cannot be fitted, key is of no such kind, or the family has no such gauge.
         ReadError
             If a chunk of a source cannot be read; the message names it.
         CheckpointError, FileExistsError
@@ -227,7 +214,7 @@ class IncrementalEMFitter:
         Warns
         -----
         ConvergenceWarning
-            If a batch leaves the family, with which the fit ends.
+            If the fit ends because no model can be made with a batch.
         """
         check_start(model, X)
         check_gauge(model, self.regularization)
@@ -237,25 +224,35 @@ class IncrementalEMFitter:
         if key is not None:
             identity["key"] = digest(state_of_generator(rng).encode())
         batches = Batches(source, self.batch_size, rng)
-        fit = self._one_fit(StreamState.of(model, source.columns), batches, identity)
+        state = StreamState.of(model, source.columns)
+        run = IncrementalFitRun(
+            state,
+            batches,
+            self._step(),
+            self.max_steps,
+            self.regularization,
+            Progress(self.verbose, Forecast(self.max_steps), "step"),
+            self.verbose,
+            checkpoint_file(self, _CHECKPOINT_EVERY, _DECISIVE, state.start, **identity),
+        )
         try:
             with closing(source):
-                result = fit.run()
+                result = run.run()
         finally:
-            self._state = fit.state
+            self._state = run.state
         warn_unless_converged(result, stacklevel=3)
         return result
 
     def partial_fit(self, batch: Any, *, model: Mixture | None = None) -> Self:
-        """Take one step, on a batch of a stream.
+        """Take one step on a batch of a stream.
 
         Parameters
         ----------
         batch : (m, d) array_like
             Observations, at least one; batches may be of different sizes.
         model : Mixture or None
-            Where the stream starts, in the first call, unless `fit` has been called. In others it
-            may be given again, and must be the same.
+            Starting model, required in the first call unless `fit` has been called. Later calls
+            may give the same model again.
 
         Returns
         -------
@@ -265,13 +262,12 @@ class IncrementalEMFitter:
         Raises
         ------
         TypeError, ValueError
-            If batch is not (m, d) finite real numbers, there is no model to start from, or it is
-            not the one that the stream has started from.
+            If batch is not (m, d) finite real numbers, or model is missing or another one.
 
         Warns
         -----
         ConvergenceWarning
-            If no model can be made with the batch, which is left out: all stays as it was.
+            If no model can be made with the batch, which is then left out of the stream.
 
         Examples
         --------
@@ -288,22 +284,22 @@ class IncrementalEMFitter:
         rows = observations(_on_host("batch", batch), start.d, start.columns, name="batch")
         state = self._state or StreamState.of(start, rows.columns)
         try:
-            self._state, record = self._step().take(state, rows.values)
+            self._state, value, change = self._step().take(state, rows.values)
         except (DegenerateError, SolveError) as error:
             self._state = state
             msg = f"the batch after step {state.n_steps} was left out: {error}"
             warnings.warn(msg, ConvergenceWarning, stacklevel=2)
         else:
-            Progress(self.verbose, unit="step").iteration(self._state.n_steps, *record)
+            Progress(self.verbose, unit="step").iteration(self._state.n_steps, value, change)
         return self
 
     def __repr__(self) -> str:
         """Settings by name."""
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in _SETTINGS)
-        return f"IncrementalEMFitter({shown})"
+        settings = (f"{name}={x!r}" for name, x in vars(self).items() if name != "_state")
+        return f"IncrementalEMFitter({', '.join(settings)})"
 
     def _starting_model(self, model: Mixture | None) -> Mixture:
-        """The model that the stream starts from, or has started from."""
+        """The starting model of the stream; ValueError if `model` is missing or another one."""
         if model is not None:
             check_model(model)
         if self._state is None:
@@ -320,26 +316,8 @@ class IncrementalEMFitter:
             raise ValueError(msg)
         return self._state.start
 
-    def _one_fit(
-        self, state: StreamState, batches: Batches, identity: dict[str, str]
-    ) -> IncrementalFitRun:
-        """The steps of `fit`."""
-        step = self._step()
-        progress = Progress(self.verbose, Forecast(self.max_steps), "step")
-        every, start = _CHECKPOINT_EVERY, state.start
-        return IncrementalFitRun(
-            state,
-            batches,
-            step,
-            self.max_steps,
-            self.regularization,
-            progress,
-            LikelihoodPasses(step, batches.source, self.max_steps, progress, self.verbose),
-            checkpoint_file(self, every, _DECISIVE, start, **identity),
-        )
-
     def _step(self) -> Step:
-        """How a step is taken."""
+        """The settings of a step."""
         return Step(
             RobbinsMonroUpdate() if self.eta_update is None else self.eta_update,
             self.inner_iter,
@@ -351,7 +329,7 @@ class IncrementalEMFitter:
 
 
 def _on_host(name: str, rows: Any) -> Any:
-    """Rows as NumPy has them, where they are of JAX, so that their numbers are validated."""
+    """JAX arrays as NumPy arrays, which can be validated; TypeError for a tracer."""
     if traced(rows):
         msg = f"{name} must be concrete, got rows that JAX traces: incremental EM runs outside it"
         raise TypeError(msg)

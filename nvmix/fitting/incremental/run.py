@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.checkpoints.contents import (
     check_start,
@@ -24,40 +25,36 @@ from nvmix.fitting.checkpoints.contents import (
 )
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.incremental.batches import BatchCursor, Batches, check_same_rows
-from nvmix.fitting.incremental.likelihood_passes import LikelihoodHistory, LikelihoodPasses
 from nvmix.fitting.incremental.step import Step, StreamState
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.foundation.exceptions import DegenerateError, SolveError
 from nvmix.foundation.typing import FloatArray
 
-# Members of a stream's state that a checkpoint holds as they are, and those that are statistics.
+# Fields of `StreamState` that a checkpoint contains as numbers, and as statistics.
 _NUMBERS: Final = ("n_steps", "n_rows")
 _STATISTICS: Final = ("eta", "average")
+# A verbose fit computes the log-likelihood of all rows after so many of its steps.
+_N_LIKELIHOODS: Final = 10
+
+
+class LikelihoodHistory(NamedTuple):
+    """Mean log-likelihoods of all rows that a verbose fit has computed, one pass for each.
+
+    steps is the number of steps before the last pass, -1 without one; n_rows the rows of a pass.
+    """
+
+    values: tuple[float, ...] = ()
+    steps: int = -1
+    n_rows: float = math.nan
 
 
 @dataclass
 class IncrementalFitRun:
-    """Steps over batches, up to a number of them or to a batch that leaves the family.
+    """Steps over batches, until there are `max_steps`, or a batch from which no model can be made.
 
-    Parameters
-    ----------
-    state : StreamState
-        The current state, also when an error ends the fit.
-    batches : Batches
-        The rows.
-    step : Step
-        How a step is taken.
-    max_steps : int
-        How many steps.
-    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
-        Gauge of the fitted model.
-    progress : Progress
-        Reports steps.
-    passes : LikelihoodPasses
-        Compute the likelihood of all rows.
-    checkpoint : CheckpointFile or None
-        Keeps the state.
+    `state` is current also after an error. `verbose` of at least 1 adds passes over all rows, which
+    compute the log-likelihood after steps k max_steps / 10.
     """
 
     state: StreamState
@@ -66,51 +63,71 @@ class IncrementalFitRun:
     max_steps: int
     regularization: str
     progress: Progress
-    passes: LikelihoodPasses
+    verbose: int
     checkpoint: CheckpointFile | None = None
     _changes: list[float] = field(default_factory=list, init=False)
+    _history: LikelihoodHistory = field(default=LikelihoodHistory(), init=False)
+    _e_step: EStep | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the passes of a verbose fit."""
+        if self.verbose >= 1:
+            self._e_step = EStep(self.batches.source, self.step.e_step_backend)
 
     def run(self) -> EMResult:
-        """Take the steps; the fitted model and the record of the fit."""
+        """Take the steps, and return the fitted model with the record of the fit."""
         begin = time.perf_counter()
         terms = f"batches of {self.batches.size}"
         self.progress.start(self.state.start, self.batches.source, terms)
         status = Status.STEPS_DONE
         try:
-            with self.checkpoint or nullcontext(), closing(self._remaining()) as remaining:
-                self._take(remaining)
+            with self.checkpoint or nullcontext():
+                contents = None if self.checkpoint is None else self.checkpoint.read()
+                cursor = None if contents is None else self._restore(contents)
+                with closing(self.batches.after(cursor)) as batches:
+                    self._take(batches)
         except DegenerateError:
             status = Status.DEGENERATE
         except SolveError:
             status = Status.NO_SOLUTION
         finally:
             self.state = self.state.named(self.batches.source.columns)
-        self.passes.at_end(self.state)
+        self._compute_likelihood()
         result = replace(self._result(status), elapsed_time=time.perf_counter() - begin)
         self.progress.end(result)
         return result
 
-    def _remaining(self) -> Generator[FloatArray, None, None]:
-        """Batches from the first one on, or from the cursor in the checkpoint."""
-        contents = None if self.checkpoint is None else self.checkpoint.read()
-        return self.batches.after(None if contents is None else self._restore(contents))
-
     def _take(self, batches: Iterable[FloatArray]) -> None:
         """Take the remaining steps."""
+        due = {k * self.max_steps // _N_LIKELIHOODS for k in range(1, _N_LIKELIHOODS + 1)}
         for rows in islice(batches, max(0, self.max_steps - self.state.n_steps)):
-            self.state, record = self.step.take(self.state, rows)
-            self._changes.append(record.change)
+            self.state, value, change = self.step.take(self.state, rows)
+            self._changes.append(change)
             self.progress.count(len(rows))
-            self.progress.iteration(self.state.n_steps, *record)
-            self.passes.after(self.state)
+            self.progress.iteration(self.state.n_steps, value, change)
+            if self.state.n_steps in due:
+                self._compute_likelihood()
             if self.checkpoint is not None:
-                parts = self.state, self.passes.history, self.batches.cursor()
+                parts = self.state, self._history, self.batches.cursor()
                 self.checkpoint.update(partial(self._contents, *parts))
+
+    def _compute_likelihood(self) -> None:
+        """Compute the log-likelihood of the fitted model, if verbose and not yet computed."""
+        if self._e_step is None or self._history.steps == self.state.n_steps:
+            return
+        model, _ = self.step.fitted(self.state, "none")
+        # Unchecked, because a fit that is not verbose does not check columns either.
+        statistics = self._e_step.unchecked(model.normal, model.subordinator.gig)
+        n_rows, value = float(statistics.weight), float(statistics.mean_log_likelihood)
+        check_same_rows(self._history.n_rows, n_rows, self.batches.source)
+        values = (*self._history.values, value)
+        self._history = LikelihoodHistory(values, self.state.n_steps, n_rows)
+        self.progress.likelihood(self.state.n_steps, value)
 
     def _contents(
         self, state: StreamState, history: LikelihoodHistory, cursor: BatchCursor
     ) -> dict[str, Any]:
-        """Numbers, texts and arrays by name, of this state though later steps be done."""
+        """Contents of a checkpoint of this state, also if later steps have been taken since."""
         contents = {
             **model_contents("start", state.start),
             **model_contents("model", state.model),
@@ -124,9 +141,9 @@ class IncrementalFitRun:
         return contents
 
     def _restore(self, contents: dict[str, Any]) -> BatchCursor:
-        """Take the state of another fit; the cursor of its batches.
+        """Take over the state in a checkpoint, and return the cursor of its batches.
 
-        CheckpointError if that fit began elsewhere, or something is missing.
+        CheckpointError if that fit had another start, or something is missing.
         """
         try:
             check_start(self.state.start, contents)
@@ -137,19 +154,19 @@ class IncrementalFitRun:
                 contents[f"history.{name}"] for name in LikelihoodHistory._fields
             )
             self.state, self._changes = replace(self.state, **parts), contents["changes"].tolist()
-            self.passes.history = history._replace(values=tuple(history.values))
+            self._history = history._replace(values=tuple(history.values))
             contents = {"cursor.rest": None, **contents}
             return BatchCursor._make(contents[f"cursor.{name}"] for name in BatchCursor._fields)
         except KeyError as error:
             raise missing_contents(error) from error
 
     def _result(self, status: Status) -> EMResult:
-        """The record of the fit."""
-        state, history, n = self.state, self.passes.history, self.batches.n_rows
+        """The record of the fit, without its time."""
+        state, history, n = self.state, self._history, self.batches.n_rows
         check_same_rows(history.n_rows, n, self.batches.source)
         n = history.n_rows if math.isnan(n) else n
-        fitted, gauged = self.step.fitted(state, self.regularization)
-        status = status if gauged else Status.NO_GAUGE
+        fitted, has_gauge = self.step.fitted(state, self.regularization)
+        status = status if has_gauge else Status.NO_GAUGE
         rows = self.step.inner_iter * state.n_rows
         return EMResult(
             model=fitted,

@@ -1,1 +1,1 @@
-"""Rules that combine statistics of E-steps, and targets to shrink towards."""
+"""Rules that combine statistics of several E-steps; shrinkage and its targets."""

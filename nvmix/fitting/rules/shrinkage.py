@@ -12,33 +12,33 @@ from nvmix.foundation.validation import instance, nonnegative, one_of, positive
 
 @dataclass(frozen=True)
 class Shrinkage:
-    r"""Shrink means towards a target, eta = (eta_base + tau eta0) / (1 + tau).
+    r"""Shrink means towards those of a target, eta = (eta_base + tau eta0) / (1 + tau).
 
-    Each batch is shrunk before `base` combines it, so that eta_base is what `base` makes of the
-    batches alone, and a running average is not shrunk again with each step.
+    Each batch is shrunk before `base` combines it, so that a running average is not shrunk again in
+    each step; eta_base is what `base` makes of batches that are not shrunk.
 
-    With `IdentityUpdate`, EM ascends the mean log-likelihood penalised by tau times the
-    Kullback-Leibler divergence from the target's law of (X, Y),
+    With `IdentityUpdate`, EM maximises the mean log-likelihood penalised by tau times the
+    Kullback-Leibler divergence from the target distribution f0 of (X, Y),
 
     .. math::
 
         \frac1n \sum_i \log f(x_i; \theta)
         - \tau\, \mathrm{KL}\bigl(f_0(x, y) \,\|\, f(x, y; \theta)\bigr),
 
-    the posterior mode under the conjugate prior that counts as tau n rows of the target with Y
-    seen. Other rules lead there too. The likelihood alone may fall on the way, and a batch fit
-    refuses ``criterion="likelihood"``.
+    which is the posterior mode under the conjugate prior that is equivalent to tau n further rows
+    (x, y) of the target. Other rules have the same limit. The likelihood without the penalty may
+    fall, so a batch fit refuses ``criterion="likelihood"``.
 
     Parameters
     ----------
     base : EtaUpdate
-        Rule that is shrunk.
+        Rule that combines the shrunk batches.
     eta0 : SufficientStatistics
-        Target, of any positive weight, as of `eta0_from_model`.
+        Target, such as from `eta0_from_model`; its weight is positive and does not matter.
     tau : float or mapping of str to float
-        Rows of the target for each row of data, not negative. A mapping of names "E_log_Y",
-        "E_inv_Y", "E_Y", "E_X", "E_X_inv_Y", "E_XXT_inv_Y" shrinks only those statistics, each by
-        its own tau.
+        Rows of the target for each row of data, not negative. A mapping with some of the names
+        "E_log_Y", "E_inv_Y", "E_Y", "E_X", "E_X_inv_Y", "E_XXT_inv_Y" shrinks only those, each by
+        the tau given for it.
 
     Raises
     ------
@@ -47,10 +47,11 @@ class Shrinkage:
 
     Notes
     -----
-    Statistics shrunk one by one are those of :math:`w = L_0^{-1}(x - \mu_0)`, where the target is
-    of mu0 and :math:`\Sigma_0 = L_0 L_0^\top`: "E_XXT_inv_Y" shrinks E[w w'/Y]. A statistic of x
-    itself would mean another thing for every origin of the data. Together they may then be those of
-    no model, which ends a fit with ``Status.DEGENERATE``; one tau for all cannot do that.
+    A mapping shrinks statistics of :math:`w = L_0^{-1}(x - \mu_0)`, where the target has location
+    mu0 and scale :math:`\Sigma_0 = L_0 L_0^\top`: "E_XXT_inv_Y" shrinks E[w w'/Y]. Statistics of x
+    would mean something else for every origin of the data. Statistics shrunk by different taus may
+    belong to no model, and the fit then ends with ``Status.DEGENERATE``. With one tau for all they
+    always belong to one.
 
     References
     ----------
@@ -77,7 +78,7 @@ class Shrinkage:
     tau: float | Mapping[str, float]
 
     def __post_init__(self) -> None:
-        """Validate."""
+        """Validate, and copy a mapping."""
         instance("base", self.base, EtaUpdate)
         instance("eta0", self.eta0, SufficientStatistics)
         check_finite("eta0", self.eta0)
@@ -91,12 +92,9 @@ class Shrinkage:
             nonnegative("tau", self.tau)
 
     def __call__(
-        self,
-        previous: SufficientStatistics | None,
-        batch: SufficientStatistics,
-        step: int,
+        self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
     ) -> SufficientStatistics:
-        """Shrink the batch, and combine."""
+        """Shrink the batch, then combine it with previous by `base`."""
         if isinstance(self.tau, Mapping):
             shrunk = _shrunk_by_name(batch, self.eta0, self.tau)
         else:
@@ -105,32 +103,22 @@ class Shrinkage:
 
 
 def has_target(rule: object) -> bool:
-    """Whether a rule is known to lead elsewhere than to the maximum of the likelihood.
-
-    Parameters
-    ----------
-    rule : EtaUpdate or None
-        Any.
-
-    Returns
-    -------
-    bool
-        Whether it has statistics of its own.
-    """
+    """Whether a rule adds constant statistics, which shift the limit of a fit."""
     return isinstance(rule, Shrinkage) or (isinstance(rule, AffineUpdate) and rule.a is not None)
 
 
 def _shrunk_by_name(
     batch: SufficientStatistics, eta0: SufficientStatistics, taus: Mapping[str, float]
 ) -> SufficientStatistics:
-    """Statistics of the batch, some of them shrunk in the frame of the target.
+    """Shrink the named statistics of the batch in the frame of the target eta0.
 
-    What is added, not the whole, goes from frame to frame, which costs other statistics no digits.
+    Only the differences are converted back to the frame of the batch and added there, so that
+    statistics that are not shrunk lose no digits.
     """
-    there = batch.in_frame(eta0.origin, eta0.scale)
-    pulls = {}
+    in_target_frame = batch.in_frame(eta0.origin, eta0.scale)
+    differences = {}
     for name, total in EXPECTATIONS.items():
         tau = taus.get(name, 0.0)
         goal = getattr(eta0, total) * (batch.weight / eta0.weight)
-        pulls[total] = tau / (1.0 + tau) * (goal - getattr(there, total))
-    return batch + replace(eta0, weight=0.0, log_likelihood=0.0, **pulls)
+        differences[total] = tau / (1.0 + tau) * (goal - getattr(in_target_frame, total))
+    return batch + replace(eta0, weight=0.0, log_likelihood=0.0, **differences)

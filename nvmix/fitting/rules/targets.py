@@ -1,4 +1,4 @@
-"""Targets to shrink towards: the expected statistics of a model, or of one with another Sigma."""
+"""Targets of `Shrinkage`: expected statistics of a model, also with its Sigma replaced."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 
 from nvmix.fitting.settings import check_model
 from nvmix.foundation.statistics import SufficientStatistics, infinite_expectations
-from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import cholesky, positive, vector
 from nvmix.mixture.em_maps import Mixture
 
 
 def eta0_from_model(model: Mixture) -> SufficientStatistics:
-    r"""What a model expects of one of its rows, :math:`E_0[t(X, Y)]`.
+    r"""Expected sufficient statistics :math:`E_0[t(X, Y)]` of one row drawn from a model.
 
     Parameters
     ----------
@@ -25,12 +24,12 @@ def eta0_from_model(model: Mixture) -> SufficientStatistics:
     Returns
     -------
     SufficientStatistics
-        Of weight 1, for `Shrinkage`; its log-likelihood is nan.
+        With weight 1 and log-likelihood nan, for `Shrinkage`.
 
     Raises
     ------
     TypeError
-        If model is not one.
+        If model is not a model.
     ValueError
         If E[1/Y] or E[Y] is infinite, as with alpha <= 1 of `VarianceGamma` and
         `NormalInverseGamma`.
@@ -61,24 +60,24 @@ def eta0_from_model(model: Mixture) -> SufficientStatistics:
 
 
 def eta0_with_sigma(model: Mixture, Sigma0: Any) -> SufficientStatistics:
-    r"""What a model expects of one row if its Sigma is replaced by another.
+    """Expected statistics of one row, as `eta0_from_model`, with Sigma replaced by a matrix.
 
     Parameters
     ----------
     model : Mixture
-        The target, but for Sigma.
+        The target, except for Sigma.
     Sigma0 : (d, d) array_like
         Symmetric and positive definite.
 
     Returns
     -------
     SufficientStatistics
-        Of weight 1, for `Shrinkage`.
+        As for `eta0_from_model`.
 
     Raises
     ------
     TypeError, ValueError
-        If Sigma0 is not such a matrix, or the model has infinite expectations.
+        If Sigma0 is no such matrix, or as for `eta0_from_model`.
 
     References
     ----------
@@ -99,24 +98,24 @@ def eta0_with_sigma(model: Mixture, Sigma0: Any) -> SufficientStatistics:
 
 
 def eta0_diagonal(model: Mixture, diag: Any) -> SufficientStatistics:
-    r"""What a model expects of one row if its Sigma is replaced by a diagonal one.
+    """Expected statistics of one row, as `eta0_from_model`, with Sigma replaced by diag(diag).
 
     Parameters
     ----------
     model : Mixture
-        The target, but for Sigma.
+        The target, except for Sigma.
     diag : (d,) array_like
-        Diagonal of Sigma, positive.
+        Diagonal of the new Sigma, positive.
 
     Returns
     -------
     SufficientStatistics
-        Of weight 1, for `Shrinkage`.
+        As for `eta0_from_model`.
 
     Raises
     ------
     TypeError, ValueError
-        If diag is not d positive numbers, or the model has infinite expectations.
+        If diag is not d positive numbers, or as for `eta0_from_model`.
 
     References
     ----------
@@ -133,33 +132,36 @@ def eta0_diagonal(model: Mixture, diag: Any) -> SufficientStatistics:
            [0., 4.]])
     """
     check_model(model)
-    return eta0_with_sigma(model, np.diag(_positive_vector("diag", diag, model.d)))
+    variances = vector("diag", diag, model.d)
+    if not (variances > 0.0).all():
+        msg = f"diag must be positive, got {variances.tolist()}"
+        raise ValueError(msg)
+    return eta0_with_sigma(model, np.diag(variances))
 
 
 def eta0_isotropic(model: Mixture, sigma2: float) -> SufficientStatistics:
-    r"""What a model expects of one row if its Sigma is replaced by sigma2 times the identity.
+    """Expected statistics of one row, as `eta0_from_model`, with Sigma replaced by sigma2 I.
 
     Parameters
     ----------
     model : Mixture
-        The target, but for Sigma.
+        The target, except for Sigma.
     sigma2 : float
         Positive.
 
     Returns
     -------
     SufficientStatistics
-        Of weight 1, for `Shrinkage`.
+        As for `eta0_from_model`.
 
     Raises
     ------
     TypeError, ValueError
-        If sigma2 is not a positive number, or the model has infinite expectations.
+        If sigma2 is not a positive number, or as for `eta0_from_model`.
 
     References
     ----------
-    O. Ledoit and M. Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
-    Journal of Multivariate Analysis 88 (2004), 365-411.
+    Ledoit and Wolf, as for `eta0_with_sigma`.
 
     Examples
     --------
@@ -172,12 +174,3 @@ def eta0_isotropic(model: Mixture, sigma2: float) -> SufficientStatistics:
     """
     check_model(model)
     return eta0_with_sigma(model, positive("sigma2", sigma2) * np.eye(model.d))
-
-
-def _positive_vector(name: str, value: Any, d: int) -> FloatArray:
-    """Return (d,) positive numbers."""
-    result = vector(name, value, d)
-    if not (result > 0.0).all():
-        msg = f"{name} must be positive, got {result.tolist()}"
-        raise ValueError(msg)
-    return result

@@ -1,4 +1,7 @@
-"""Rules that combine the statistics of an E-step with those used before."""
+"""Rules that combine the statistics of an E-step with those of earlier steps."""
+
+# All rules have the signature of `EtaUpdate`, also those that do not use every argument.
+# ruff: noqa: ARG002
 
 from __future__ import annotations
 
@@ -9,42 +12,33 @@ from typing import Protocol, runtime_checkable
 from nvmix.foundation.statistics import SufficientStatistics, check_finite
 from nvmix.foundation.validation import instance, nonnegative, positive, real
 
-# Rounding of coefficients whose sum is 1.
+# Tolerance for the sum of coefficients that must be 1.
 _ROUNDING = 1e-12
 
 
 @runtime_checkable
 class EtaUpdate(Protocol):
-    """A rule (previous, batch, step) -> statistics for the M-step; previous is None at step 0.
+    """A rule (previous, batch, step) -> statistics for the M-step.
 
-    In an incremental fit, previous at step 0 is what the starting model expects of one row.
+    batch has the statistics of the E-step just done, previous the result of the rule in the step
+    before. Steps count from 0. In step 0 of a batch fit previous is None; in step 0 of an
+    incremental fit it is what the starting model expects of one row, or None if that is infinite.
     """
 
     def __call__(
         self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
     ) -> SufficientStatistics:
-        """Combine."""
+        """Combine previous and batch."""
 
 
 def averaged(
     previous: SufficientStatistics, batch: SufficientStatistics, w: float
 ) -> SufficientStatistics:
-    """(1 - w) previous + w batch of means.
+    """Average the means, (1 - w) previous + w batch, whatever the weights of both.
 
-    Parameters
-    ----------
-    previous, batch : SufficientStatistics
-        Of any weights.
-    w : float
-        Weight of the batch's means.
-
-    Returns
-    -------
-    SufficientStatistics
-        With the weight, the frame and the log-likelihood of the batch.
+    The result has the weight, the frame and the log-likelihood of the batch.
     """
-    kept = (1.0 - w) * batch.weight / previous.weight
-    total = batch * w + previous * kept
+    total = batch * w + previous * ((1.0 - w) * batch.weight / previous.weight)
     return replace(total, weight=batch.weight, log_likelihood=batch.log_likelihood)
 
 
@@ -65,10 +59,7 @@ class IdentityUpdate:
     """
 
     def __call__(
-        self,
-        previous: SufficientStatistics | None,  # noqa: ARG002
-        batch: SufficientStatistics,
-        step: int,  # noqa: ARG002
+        self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
     ) -> SufficientStatistics:
         """Return the batch."""
         return batch
@@ -78,8 +69,8 @@ class IdentityUpdate:
 class EWMAUpdate:
     """Exponentially weighted average of means, eta = (1 - w) eta_prev + w eta_batch.
 
-    It forgets: about 1/w batches count, so that a fit follows a law that drifts, and settles
-    within noise proportional to w of one that does not.
+    About the last 1/w batches count. A fit therefore follows a distribution that drifts; on one
+    that does not drift it keeps noise of variance proportional to w.
 
     Parameters
     ----------
@@ -112,33 +103,30 @@ class EWMAUpdate:
             raise ValueError(msg)
 
     def __call__(
-        self,
-        previous: SufficientStatistics | None,
-        batch: SufficientStatistics,
-        step: int,  # noqa: ARG002
+        self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
     ) -> SufficientStatistics:
-        """Average the means, weighing the total as the batch does."""
+        """Average the means; the result has the weight of the batch."""
         return batch if previous is None else averaged(previous, batch, self.w)
 
 
 @dataclass(frozen=True)
 class RobbinsMonroUpdate:
-    r"""Average of means with steps that fall, as of stochastic approximation.
+    r"""Average of means with decreasing weights, as in stochastic approximation.
 
     .. math::
 
         \eta_t = (1 - w_t)\,\eta_{t-1} + w_t\,\eta_{batch}, \qquad w_t = (t + \tau_0)^{-\kappa},
         \quad t = 1, 2, \dots
 
-    Steps of any exponent kappa in (1/2, 1] lead to a maximum of the likelihood. With 1 and tau0 = 0
-    the result is the plain average of all batches, whose early ones, from early models, are
-    forgotten slowly. With 0.6 and the averaging of `IncrementalEMFitter` they are forgotten fast,
-    at next to no cost in noise.
+    Any exponent kappa in (1/2, 1] leads to a maximum of the likelihood. With kappa = 1 and tau0 = 0
+    the result is the plain average of all batches, in which statistics of early, poor models lose
+    weight slowly. With kappa = 0.6 and ``averaging=True`` of `IncrementalEMFitter` they lose it
+    fast, and the noise is hardly larger.
 
     Parameters
     ----------
     tau0 : float
-        Delay of the steps, not negative: larger takes smaller first steps.
+        Not negative; larger values make the first weights smaller.
     exponent : float
         kappa, in (0.5, 1].
 
@@ -172,12 +160,12 @@ class RobbinsMonroUpdate:
             raise ValueError(msg)
 
     def weight(self, step: int) -> float:
-        """Weight w of the batch of a step.
+        """Weight w_t of the batch of a step.
 
         Parameters
         ----------
         step : int
-            Number of the step, from 0: t is step + 1.
+            Number of the step from 0; t is step + 1.
 
         Returns
         -------
@@ -187,12 +175,9 @@ class RobbinsMonroUpdate:
         return float((step + 1 + self.tau0) ** -self.exponent)
 
     def __call__(
-        self,
-        previous: SufficientStatistics | None,
-        batch: SufficientStatistics,
-        step: int,
+        self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
     ) -> SufficientStatistics:
-        """Average the means, weighing the total as the batch does."""
+        """Average the means; the result has the weight of the batch."""
         return batch if previous is None else averaged(previous, batch, self.weight(step))
 
 
@@ -200,8 +185,8 @@ class RobbinsMonroUpdate:
 class SampleWeightedUpdate:
     r"""Sum of all statistics, eta = (n_prev eta_prev + n_batch eta_batch) / (n_prev + n_batch).
 
-    Each row ever seen counts the same, with the expectations of the model that it met, so that
-    batches of any sizes make one sample. It does not forget, and lags behind a law that drifts.
+    All rows of all batches have equal weight, with the expectations under the model of their step.
+    Early batches never lose weight, so a fit lags behind a distribution that drifts.
 
     References
     ----------
@@ -220,10 +205,7 @@ class SampleWeightedUpdate:
     """
 
     def __call__(
-        self,
-        previous: SufficientStatistics | None,
-        batch: SufficientStatistics,
-        step: int,  # noqa: ARG002
+        self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
     ) -> SufficientStatistics:
         """Add the sums, in the frame of the batch."""
         return batch if previous is None else batch + previous
@@ -233,14 +215,15 @@ class SampleWeightedUpdate:
 class AffineUpdate:
     r"""Affine combination of means, eta = a + b eta_prev + c eta_batch.
 
-    The coefficients sum to 1, that of a being its weight, as else the result would depend on the
-    origin of the data: ``0.1 * eta0`` adds 0.1 of the means of statistics eta0 of weight 1. The
-    batch stands for the previous statistics where there are none. Negative b is over-relaxation.
+    The coefficient of a is its weight: ``0.1 * eta0`` adds 0.1 of the means of statistics eta0 of
+    weight 1. The coefficients sum to 1, or else the result would depend on the origin of the data.
+    Where there are no previous statistics, the batch takes their place. Negative b is
+    over-relaxation.
 
     Parameters
     ----------
     a : SufficientStatistics or None
-        Constant, its weight a coefficient; None is 0.
+        Constant statistics, whose weight is their coefficient; None is 0.
     b : float
         Coefficient of the previous means.
     c : float
@@ -283,12 +266,9 @@ class AffineUpdate:
             raise ValueError(msg)
 
     def __call__(
-        self,
-        previous: SufficientStatistics | None,
-        batch: SufficientStatistics,
-        step: int,  # noqa: ARG002
+        self, previous: SufficientStatistics | None, batch: SufficientStatistics, step: int
     ) -> SufficientStatistics:
-        """Combine the means, weighing the total as the batch does."""
+        """Combine the means; the result has the weight of the batch."""
         total = batch * self.c
         before = batch if previous is None else previous
         if self.b != 0.0:
@@ -299,17 +279,9 @@ class AffineUpdate:
 
 
 def is_scale_free(rule: EtaUpdate) -> bool:
-    """Whether a rule is known to take statistics of c Y to those of c Y, for any c.
+    """Whether a rule is known to commute with replacing Y by c Y, so that the gauge may change.
 
-    Parameters
-    ----------
-    rule : EtaUpdate
-        Any; of those with a constant, and of your own, it is not known.
-
-    Returns
-    -------
-    bool
-        Whether the scale shared by Sigma and Y may be chosen between its steps.
+    False for rules with a constant, and for rules that a user has written.
     """
     if type(rule) is AffineUpdate:
         return rule.a is None
