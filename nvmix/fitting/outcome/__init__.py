@@ -1,1 +1,1 @@
-"""What the end of a fit means, and the record of it."""
+"""Status and result of a fit: limits of the families, singularities, `EMResult`."""

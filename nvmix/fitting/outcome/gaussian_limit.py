@@ -1,4 +1,4 @@
-"""The Gaussian limit of the families, where no mixture is likelier than the normal law."""
+"""Detection of fits that approach the normal distribution, the limit Var[Y] -> 0 of each family."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from nvmix.foundation.typing import FloatArray
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source
 
-# Var[Y] / E[Y]^2 below which a fit may be on its way to the limit, and that of the model that
-# stands for it: its likelihood is that of the limit to about 1e-7 in relative terms.
+# A fit with Var[Y] / E[Y]^2 below this may approach the limit.
 _NARROW: Final = 0.05
+# Var[Y] / E[Y]^2 of the model that represents the limit; its likelihood differs by about 1e-7.
 _LIMIT: Final = 1e-7
-# Rounding of a mean log-likelihood times the spread of Y.
+# Rounding of a mean log-likelihood, times the relative variance of Y.
 _DIGITS: Final = 1e-14
-# Fits that ended so have not settled anywhere.
+# Statuses of fits that have not reached a limit.
 _STOPPED: Final = (Status.MAX_ITER, Status.NO_SOLUTION, Status.UNBOUNDED, Status.NON_FINITE)
 
 
 def gaussian_limit(
     fitted: Mixture, trace: FitTrace, status: Status, source: Source, constraints: Constraints
 ) -> tuple[Mixture, FitTrace] | None:
-    """The family's member next to the normal law, where a fit with narrow Y is no likelier.
+    """A model of the family next to the normal distribution, if the fit approaches that.
 
-    With the likelihood of the normal law; None where the fit is likelier or has not settled, or
-    where values are missing.
+    The trace then has the likelihood of the fitted normal distribution. None where Var[Y] is
+    not small, the fit is likelier than that or has not converged, or values are missing.
     """
     _, inv_y, y = fitted.subordinator.gig_expectations
-    spread = min(y * inv_y - 1.0, fitted.subordinator.var() / (y * y))
-    if not spread < _NARROW or status in _STOPPED:
+    variance = min(y * inv_y - 1.0, fitted.subordinator.var() / (y * y))
+    if not variance < _NARROW or status in _STOPPED:
         return None
     normal = _normal_fit(source, constraints)
     if normal is None:
         return None
     d = fitted.d
     value = -0.5 * d * (1.0 + math.log(2.0 * math.pi)) - float(np.log(np.diag(normal.L)).sum())
-    if not value > trace.log_likelihood - _DIGITS / max(spread, _DIGITS):
+    if not value > trace.log_likelihood - _DIGITS / max(variance, _DIGITS):
         return None
-    model = fitted.at(normal, _narrow_law(constraints.fixed))
+    model = fitted.at(normal, _narrow_gig(constraints.fixed))
     return model, trace._replace(log_likelihood=value, normal=normal)
 
 
 def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | None:
-    """The normal law fitted under the constraints, as a mixture with Y = 1; None without one."""
+    """Normal distribution fitted under constraints, as a mixture with Y = 1; None if singular."""
     mu = constraints.mu
     weight, total = source.reduce(_total, add_each)
     centre = mu if mu is not None and constraints.symmetric else total / weight
@@ -66,7 +66,7 @@ def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | 
 
 
 def _total(chunk: Chunk) -> tuple[Any, ...]:
-    """Weight and weighted sum of the rows of a chunk."""
+    """Sum of weights, and weighted sum (d,) of the rows, of a chunk."""
     X = np.asarray(chunk.values, np.float64)
     if chunk.weights is None:
         return float(len(X)), X.sum(axis=0)
@@ -81,8 +81,8 @@ def _scatter(centre: FloatArray, chunk: Chunk) -> FloatArray:
     return products
 
 
-def _narrow_law(fixed: Fixed) -> tuple[float, float, float]:
-    """(p, a, b) of a law of Y of mean 1 and relative variance 1e-7, nearly."""
+def _narrow_gig(fixed: Fixed) -> tuple[float, float, float]:
+    """(p, a, b) of a subordinator with mean nearly 1 and variance nearly 1e-7."""
     size = 1.0 / _LIMIT
     if fixed.b == 0.0:
         return size, 2.0 * size, 0.0

@@ -23,7 +23,7 @@ _LEAVES = (
     "n_passes", "log_likelihood", "n_observations",
 )  # fmt: skip
 _STATIC = ("n_parameters", "held", "at_bound", "regularization", "scores", "rows")
-# Rows that a message names.
+# Largest number of rows that a message lists.
 _NAMED = 10
 
 
@@ -32,48 +32,50 @@ _NAMED = 10
 class EMResult:
     """Record of a fit.
 
-    A pytree once JAX is loaded. A fit under a trace, as of `jax.vmap`, has arrays in the place of
-    numbers, histories of max_iter places that are nan from n_iter on, and no time.
+    A result is a pytree once JAX is loaded. In a fit under a JAX trace, such as `jax.vmap`, numbers
+    are arrays, the arrays of iterations have max_iter entries, nan from n_iter on, and elapsed_time
+    is nan.
 
     Parameters
     ----------
     model : NormalMixture
         The fitted model.
     log_likelihoods : (n_iter,) array
-        Mean log-likelihood of the model that each iteration started from, from its E-step's pass.
-        Of an `IncrementalEMFitter`, if verbose, of the fitted model at about ten steps.
+        Mean log-likelihood of the model before each iteration. In the result of an
+        `IncrementalEMFitter`: of the fitted model at about ten steps if verbose, else empty.
     param_changes : (n_iter,) array
         Largest relative change of the parameters in each iteration; see `BatchEMFitter`.
     n_iter : int
-        Iterations done.
+        Number of iterations.
     converged : bool or None
-        Whether the fit arrived by its criterion; None where steps were taken without one.
+        Whether the fit met its criterion; None for incremental fits, which have none.
     elapsed_time : float
         Seconds.
     code : int
-        Number of the status.
+        Number of `status`.
     n_passes : int
-        Passes over the data: one for each iteration, for the fitted model and for each
-        extrapolated step that was rejected. Batches count by their rows, rounded up.
+        Passes over the data: one for each iteration, for each rejected extrapolation, and for the
+        fitted model. An incremental fit counts the rows of its batches, rounded up to passes.
     log_likelihood : float
-        Log-likelihood of the fitted model, the sum over all rows; nan where no pass was made.
+        Log-likelihood of the fitted model, summed over all rows; nan if it was not computed.
     n_observations : float
         Number of rows, or the sum of their weights.
     n_parameters : int
-        Free parameters: without those held, and the scale shared by Sigma and Y counted once.
+        Number of free parameters. Parameters held fixed do not count, and the scale shared by Sigma
+        and Y counts once.
     held : tuple of str
-        Names of the parameters that were held.
+        Names of the parameters that were held fixed.
     at_bound : tuple of str
-        Name of the parameter that ``bounded=True`` keeps at its bound, where it does.
+        Name of the parameter that ended at the bound of ``bounded=True``, if it did.
     regularization : str
-        The gauge of the model.
+        Gauge of the model.
     scores : tuple of float
-        Log-likelihoods of the fits from all starts, where there were several; the first is of
-        the model given.
+        With ``n_init`` above 1, the log-likelihoods of the fits from all starts, that of the given
+        model first.
     rows : tuple of int
-        Numbers from 0 of the rows at mu, where they dominate the fit; 10,000 at most.
-    data : tuple
-        The observations and their weights or None; not kept by pickling and JAX.
+        Numbers, from 0, of the rows at mu if they dominate the fit; 10,000 at most.
+    data : tuple or None
+        The observations and their weights or None; not pickled, and no leaf of the pytree.
     """
 
     model: Mixture
@@ -101,7 +103,7 @@ class EMResult:
 
     @property
     def message(self) -> str:
-        """The sentence of the status, with the rows at mu where they dominate the fit."""
+        """The message of the status, and the rows at mu if they dominate the fit."""
         if not self.rows:
             return self.status.message
         named = ", ".join(map(str, self.rows[:_NAMED]))
@@ -110,14 +112,14 @@ class EMResult:
 
     @property
     def symmetric(self) -> bool:
-        """Whether gamma was held at 0."""
+        """Whether gamma was fixed at 0."""
         return "gamma" in self.held
 
     @property
     def usable(self) -> bool:
-        """Whether the likelihood is one to compare: the fit converged, or ran out of iterations.
+        """Whether the log-likelihood may be compared: the fit converged or reached max_iter.
 
-        An incremental fit is usable if a pass over the data has computed its likelihood.
+        For an incremental fit: whether its log-likelihood was computed, as in a verbose fit.
         """
         if self.status is Status.STEPS_DONE:
             return bool(np.isfinite(self.log_likelihood))
@@ -135,27 +137,26 @@ class EMResult:
         return self.n_parameters * log_n - 2.0 * self.log_likelihood
 
     def standard_errors(self, X: Any = None, *, weights: Any = None) -> StandardErrors:
-        """Standard errors of the parameters, by the observed information.
+        """Standard errors of the parameters from the observed information.
 
         Parameters
         ----------
         X : (n, d) array_like or None
-            The observations that were fitted; None takes those that the result remembers, as it
-            does until it is pickled.
+            The observations that were fitted; None takes those in the attribute `data`.
         weights : (n,) array_like or None
-            Their weights, with X; None is 1 each. Those of the fit come with what is remembered.
+            Weights of the rows of X, None for 1 each; those of `data` come with it.
 
         Returns
         -------
         StandardErrors
-            Errors by parameter, their covariance and Wald intervals; those of parameters that were
-            held are 0, and the scale shared by Sigma and Y is held as the gauge says.
+            Errors by parameter, their covariance and Wald intervals. Parameters held fixed have
+            error 0. The gauge fixes the scale shared by Sigma and Y.
 
         Raises
         ------
         ValueError
-            If there are no observations, some have missing values, weights come without X or are
-            not one for each row, or the fit is not at a maximum inside the family.
+            If there are no observations, values are missing, weights come without X or are not
+            one for each row, or the fit is not at a maximum in the interior of the family.
 
         Examples
         --------
@@ -195,19 +196,18 @@ class EMResult:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the data."""
+        """State for pickling: all attributes, without the data."""
         return {**self.__dict__, "data": None}
 
 
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
-    """Issue a `ConvergenceWarning` with the advice of a fit that did not converge.
+    """Issue a `ConvergenceWarning` with the message of a fit that did not converge.
 
-    A fit without a criterion, and one that JAX traces, issues none. The stacklevel is that of
-    `warnings.warn`, counted from this function.
+    No warning for a fit without a criterion or under a JAX trace. The stacklevel, that of
+    `warnings.warn`, is counted from this function.
     """
-    if result.converged is None or traced(result.converged):
-        return
-    if not result.converged:
+    undecided = result.converged is None or traced(result.converged)
+    if not undecided and not result.converged:
         warnings.warn(result.message, ConvergenceWarning, stacklevel=stacklevel)
 
 

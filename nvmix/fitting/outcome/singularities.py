@@ -1,11 +1,11 @@
-"""Whether a fit has ended on a boundary, or with mu at rows where the density peaks."""
+"""Status of a fit that ended at a limit of its family, or with mu at rows of the data."""
 
 from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -18,29 +18,29 @@ from nvmix.foundation.typing import FloatArray, IntArray
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source
 
-# Squared distance from mu, in units of the mean one, at which a row is at mu.
+# A row is at mu if its squared distance from mu is below this times the mean of all rows.
 _AT_MU: Final = 1e-12
-# Factor that the mean squared distance of the rows stays below, in units of d E[Y].
+# Bound of the mean squared distance of the rows from mu, relative to d E[Y].
 _LARGE: Final = 100.0
-# The most rows that are named.
+# Largest number of rows at mu in a result.
 _MOST_ROWS: Final = 10_000
-# Variance of gamma Y in units of Sigma E[Y] at which a fit is on its way to a singular Sigma.
+# If the variance of gamma Y exceeds Sigma E[Y] by this factor, Sigma tends to a singular matrix.
 _COLLAPSING: Final = 1e4
 
 
 def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> Status:
-    """The status of a loop as it looks from its last model: a limit or a singularity, or the same.
+    """Status of a fit, from the status of its loop and from its last model.
 
-    At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] is for p <= d/2 + 1:
-    where rows at mu then dominate, the fit is UNBOUNDED, at a CUSP, or SINGULAR. fixed are the
-    coordinates of the law of Y that the fit held.
+    At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] for p <= d/2 + 1. Where
+    rows at mu then dominate, the status is UNBOUNDED, CUSP or SINGULAR. A converged fit
+    with a = 0 or b = 0, unless `fixed` says so, is at a limit of its family.
     """
     status = Status.CONVERGED if status <= Status.SKEW_T_LIMIT else Status.of(status)
     if status is Status.CONVERGED and _collapsed(model):
         return Status.DEGENERATE
     p, a, b = model.subordinator.gig
     order = p - 0.5 * model.d
-    # Where b is not small beside E[Y] there is no need to look at the rows.
+    # Rows can dominate only if b is small relative to E[Y]; this test spares a pass over them.
     small = not b > _LARGE * NEGLIGIBLE * model.d * model.subordinator.mean()
     if order < 1.0 and small and _rows_dominate(model, source):
         if order <= 0.0:
@@ -55,56 +55,35 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
 
 
 def _collapsed(model: Mixture) -> bool:
-    """Whether gamma Y makes nearly all of the variance along gamma, so that Sigma is rounding."""
+    """Whether nearly all of the variance along gamma is that of gamma Y, so Sigma is rounding."""
     g = inverse_lower(model.L_sigma) @ model.gamma
     y, variance = model.subordinator.mean(), model.subordinator.var()
     return bool(g @ g * variance > _COLLAPSING * y and np.isfinite(variance))
 
 
 def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
-    """Numbers from 0 of the rows nearest to mu and their repetitions, the first 10,000 of them."""
+    """Numbers, from 0, of the rows nearest to mu and their repetitions, at most 10,000."""
     distances = Distances.of(model)
-    known = source.reduce(distances, Nearness.merged)
-    near = max(4.0 * known.least, _AT_MU * known.total / known.weight)
-    found: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
-    return tuple(found.tolist())
-
-
-class Nearness(NamedTuple):
-    """Squared distances of rows from mu: sums of weights and of weighted distances, and the least.
-
-    missing says whether a row has missing values.
-    """
-
-    weight: float
-    total: float
-    least: float
-    missing: bool
-
-    def merged(self, other: Nearness) -> Nearness:
-        """Of the rows of both."""
-        return Nearness(
-            self.weight + other.weight,
-            self.total + other.total,
-            min(self.least, other.least),
-            self.missing or other.missing,
-        )
+    weight, total, least, _ = source.reduce(partial(_summary, distances), _merged)
+    near = max(4.0 * least, _AT_MU * total / weight)
+    rows: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
+    return tuple(rows.tolist())
 
 
 @dataclass(frozen=True)
 class Distances:
-    """Squared distances of the rows of a chunk from mu, in units of Sigma; inverse is L^-1."""
+    """Squared distances (x - mu)' Sigma^-1 (x - mu) of rows from mu; inverse is L^-1."""
 
     mu: FloatArray
     inverse: FloatArray
 
     @classmethod
     def of(cls, model: Mixture) -> Distances:
-        """From the mu of a model."""
+        """Distances from the mu of a model, with its Sigma."""
         return cls(model.mu, inverse_lower(model.L_sigma))
 
     def each(self, chunk: Chunk) -> FloatArray:
-        """(m,) squared distances; missing values add nothing."""
+        """Squared distances (m,) of the rows of a chunk; missing values contribute 0."""
         X = np.asarray(chunk.values, np.float64)
         parts = [
             np.square(self.inverse @ np.nan_to_num(x - self.mu[:, None])).sum(axis=0)
@@ -112,22 +91,30 @@ class Distances:
         ]
         return np.concatenate(parts)
 
-    def __call__(self, chunk: Chunk) -> Nearness:
-        """Their sums and the least."""
-        q, omega = self.each(chunk), _weights(chunk)
-        missing = bool(np.isnan(np.asarray(chunk.values)).any())
-        least = float(q[omega > 0.0].min(initial=np.inf))
-        return Nearness(float(omega.sum()), float(omega @ q), least, missing)
+
+def _summary(distances: Distances, chunk: Chunk) -> tuple[float, float, float, bool]:
+    """Sum of weights, weighted sum and least of the distances, and whether values are missing."""
+    q, omega = distances.each(chunk), _weights(chunk)
+    missing = bool(np.isnan(np.asarray(chunk.values)).any())
+    least = float(q[omega > 0.0].min(initial=np.inf))
+    return float(omega.sum()), float(omega @ q), least, missing
+
+
+def _merged(
+    left: tuple[float, float, float, bool], right: tuple[float, float, float, bool]
+) -> tuple[float, float, float, bool]:
+    """Combine the summaries of two sets of rows."""
+    return left[0] + right[0], left[1] + right[1], min(left[2], right[2]), left[3] or right[3]
 
 
 def _rows_within(distances: Distances, near: float, chunk: Chunk) -> IntArray:
-    """Numbers of the first rows of a chunk within a squared distance, in order."""
+    """Numbers of the first 10,000 rows of a chunk within a squared distance, in order."""
     rows = np.flatnonzero(distances.each(chunk) <= near)
     return chunk.first + rows[:_MOST_ROWS]
 
 
 def _first_rows(left: IntArray, right: IntArray) -> IntArray:
-    """The first rows of both."""
+    """The first 10,000 of two lists of row numbers."""
     return np.concatenate([left, right])[:_MOST_ROWS]
 
 
@@ -142,15 +129,15 @@ def _inv_y_sums(
 
 
 def _rows_dominate(model: Mixture, source: Source) -> bool:
-    """Whether rows are at mu: b is negligible, and the nearest rows have half of all E[1/Y]."""
+    """Whether b is negligible and the rows nearest to mu have at least half of all E[1/Y]."""
     (p, a, b), distances = model.subordinator.gig, Distances.of(model)
-    known = source.reduce(distances, Nearness.merged)
-    mean = known.total / known.weight
-    if known.missing or b > NEGLIGIBLE * mean:
+    weight, total_q, least, missing = source.reduce(partial(_summary, distances), _merged)
+    mean = total_q / weight
+    if missing or b > NEGLIGIBLE * mean:
         return False
     g = distances.inverse @ model.gamma
     posterior = (p - 0.5 * model.d, a + float(g @ g), b)
-    near = min(4.0 * known.least, NEAR * mean)
+    near = min(4.0 * least, NEAR * mean)
     sums = partial(_inv_y_sums, distances, near, posterior)
     nearest, total = source.reduce(sums, operator.add)
     return not nearest < DOMINANT * total < np.inf

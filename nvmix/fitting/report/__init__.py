@@ -1,1 +1,1 @@
-"""What a fit prints on the way."""
+"""Progress lines that a fit prints, with a forecast of the remaining iterations."""

@@ -1,4 +1,4 @@
-"""How many iterations a fit still takes, extrapolated from those so far."""
+"""Forecast of the remaining iterations of a fit."""
 
 from __future__ import annotations
 
@@ -6,39 +6,33 @@ import math
 from collections import deque
 from typing import Final
 
-# Iterations that a forecast looks back on.
+# A forecast uses the last so many iterations.
 _WINDOW: Final = 6
 _ROUNDING: Final = 1e-9
 
 
 class Forecast:
-    """Iterations that are left, if changes (or gains of likelihood) go on falling geometrically.
+    """Number of remaining iterations, if parameter changes decrease geometrically down to tol.
 
-    Parameters
-    ----------
-    most : int
-        Most iterations.
-    tol : float
-        Change, or gain, at which a fit has converged; with 0 all iterations are taken.
-    by_likelihood : bool
-        Whether gains of mean log-likelihood are compared with tol, rather than parameter changes.
+    With by_likelihood it uses gains of the mean log-likelihood instead. With tol = 0 a fit always
+    takes max_iter iterations.
     """
 
-    def __init__(self, most: int, tol: float = 0.0, *, by_likelihood: bool = False) -> None:
-        self._most, self._tol = most, tol
+    def __init__(self, max_iter: int, tol: float = 0.0, *, by_likelihood: bool = False) -> None:
+        self._max_iter, self._tol = max_iter, tol
         self._by_likelihood = by_likelihood
         self._value = math.nan
         self._sizes: deque[float] = deque(maxlen=_WINDOW)
 
     def left(self, i: int, log_likelihood: float, change: float) -> float:
-        """Iterations after number i (from 1), at most those up to the most; nan if unknown yet.
+        """Iterations after number i (from 1), at most those up to max_iter; nan if not yet known.
 
-        log_likelihood is the mean one before the iteration, change its parameter change.
+        log_likelihood is the mean log-likelihood before iteration i, change its parameter change.
         """
         size = abs(log_likelihood - self._value) if self._by_likelihood else change
         self._value = log_likelihood
         if self._tol == 0.0:
-            return float(self._most - i)
+            return float(self._max_iter - i)
         if size > 0.0:
             self._sizes.append(math.log(size))
         if len(self._sizes) < 2:
@@ -46,4 +40,4 @@ class Forecast:
         fall = (self._sizes[0] - self._sizes[-1]) / (len(self._sizes) - 1)
         above = self._sizes[-1] - math.log(self._tol)
         steps = math.ceil(above / fall - _ROUNDING) if fall > 0.0 else math.inf
-        return float(min(max(steps, 0), self._most - i))
+        return float(min(max(steps, 0), self._max_iter - i))

@@ -1,4 +1,4 @@
-"""What a fit prints: whole lines only, which read the same in a terminal, a notebook and a log."""
+"""Progress of a fit, printed line by line, the same in a terminal, a notebook and a log file."""
 
 from __future__ import annotations
 
@@ -11,24 +11,16 @@ from nvmix.fitting.outcome.result import EMResult
 from nvmix.fitting.report.forecast import Forecast
 from nvmix.mixture.em_maps import Mixture
 
-# Seconds without a line after which a long fit prints one under verbose 1 too.
+# With verbose 1, seconds between the lines of a long fit.
 _INTERVAL: Final = 10.0
+# Least elapsed time in seconds, in case the clock is coarse.
 _TICK: Final = 1e-3
 
 
 class Progress:
-    """Prints nothing (verbose 0), a start and an end line (1), a row per iteration too (2).
+    """Prints nothing (verbose 0), a first and a last line (1), or also each iteration (2).
 
-    A fit that takes longer than 10 seconds prints a line now and then under verbose 1 too.
-
-    Parameters
-    ----------
-    verbose : int
-        How much.
-    forecast : Forecast or None
-        Predicts how many iterations are left.
-    unit : {"iteration", "step"}
-        What an iteration is called.
+    With verbose 1, a fit also prints a line every 10 seconds. unit is the word for an iteration.
     """
 
     def __init__(
@@ -41,7 +33,7 @@ class Progress:
         self._begin = self._last_line = time.monotonic()
 
     def start(self, model: Mixture, rows: object, terms: str) -> None:
-        """Announce the fit."""
+        """Print the first line, and with verbose 2 the header of the table of iterations."""
         self._begin = time.monotonic()
         if self._verbose >= 1:
             self._line(f"EM: {type(model).__name__}, {rows}, {model.d} columns, {terms}")
@@ -52,11 +44,11 @@ class Progress:
             )
 
     def count(self, rows: float) -> None:
-        """Count rows that an E-step is done with."""
+        """Count rows that an E-step has processed."""
         self._rows += rows
 
     def passed(self, rows: float, done: float, of: float) -> None:
-        """Count rows of a pass, of which so many are done; print a line of a long pass."""
+        """Count rows processed in a pass (done, out of `of` or nan), and report a long pass."""
         self.count(rows)
         if self._verbose >= 1 and time.monotonic() - self._last_line > _INTERVAL:
             rate = self._rows / self._elapsed()
@@ -65,7 +57,7 @@ class Progress:
             self._line(f"EM: {done:.4g}{rest} rows of a pass, {rate:.2g} rows/s{left}")
 
     def iteration(self, i: int, log_likelihood: float, change: float) -> None:
-        """Report an iteration that is just done."""
+        """Report iteration number i, from 1: log-likelihood before it, and parameter change."""
         if self._verbose == 0:
             return
         elapsed, left = self._elapsed(), math.nan
@@ -83,7 +75,7 @@ class Progress:
             )
 
     def replay(self, trace: FitTrace) -> None:
-        """Report the iterations of a compiled loop that has ended; their times are not known."""
+        """Report all iterations of a compiled loop after its end; their times are not known."""
         if self._verbose < 2:
             return
         histories = zip(trace.log_likelihoods, trace.changes, strict=True)
@@ -91,14 +83,14 @@ class Progress:
             self._row(i + 1, log_likelihood, change, math.nan, math.nan)
 
     def likelihood(self, i: int, log_likelihood: float) -> None:
-        """Report the likelihood of all rows."""
+        """Report the mean log-likelihood of all rows after iteration i."""
         if self._verbose >= 1:
             self._line(
                 f"EM: {self._unit} {i}, mean log-likelihood of all rows {log_likelihood:.10g}"
             )
 
     def end(self, result: EMResult) -> None:
-        """Report how the fit ended."""
+        """Print the last line: status, iterations, time and log-likelihood."""
         if self._verbose >= 1:
             likelihood = result.log_likelihood / result.n_observations
             self._line(
@@ -107,11 +99,11 @@ class Progress:
             )
 
     def _elapsed(self) -> float:
-        """Seconds since the start, at least a tick of a coarse clock."""
+        """Seconds since the start, at least `_TICK`."""
         return max(time.monotonic() - self._begin, _TICK)
 
     def _row(self, i: int, log_likelihood: float, change: float, rate: float, left: float) -> None:
-        """A row of the table of iterations."""
+        """Print a line of the table of iterations."""
         speed = "-" if math.isnan(rate) else f"{rate:.2g}"
         self._line(
             f"{i:>9}  {log_likelihood:>20.10f}  {change:>9.2e}  {speed:>8}  {duration(left):>8}"
@@ -123,7 +115,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, whichever is easiest to read; "-" of nan.
+    """Text of a duration in seconds, minutes or hours; "-" if it is not finite.
 
     >>> [duration(t) for t in (0.02, 59.0, 600.0, 40_000.0, float("nan"))]
     ['0.02 s', '59 s', '10 min', '11.1 h', '-']

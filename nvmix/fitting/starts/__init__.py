@@ -1,1 +1,1 @@
-"""What starting models are made from."""
+"""Moments and random subsets of the data, from which starting models are made."""

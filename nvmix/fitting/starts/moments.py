@@ -1,4 +1,4 @@
-"""What starting models are made from: moments of the data, and random subsets of it."""
+"""Moments and random subsets of the data, from which starting models are made."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from nvmix.foundation.linalg import inverse_lower, row_blocks, standardized
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator
 
-# Sample kurtosis is erratic under heavy tails; starts stay among shapes that EM leaves quickly.
+# Bounds of Var[Y] in a start: with heavy tails the sample kurtosis is erratic, and EM would be slow
+# from more extreme values.
 _LEAST_VARIANCE: Final = 0.05
 _MOST_VARIANCE: Final = 2.0
-# The share of the covariance that skewness may claim in a start.
+# Largest share of the covariance that comes from skewness in a start.
 _MOST_SKEWNESS: Final = 0.5
-# Share of the rows that a random start is fitted to, and at least so many for each column and one.
+# Rows of a random subset: this share of all, but at least so many times d + 1.
 _SHARE: Final = 0.05
 _LEAST_ROWS: Final = 20
 
 
 class MomentMatch(NamedTuple):
-    """mu, gamma, the Cholesky factor of Sigma, and Var[Y], of a mixture with E[Y] = 1."""
+    """mu, gamma, Cholesky factor of Sigma, and Var[Y] of a mixture with E[Y] = 1."""
 
     mu: FloatArray
     gamma: FloatArray
@@ -31,12 +32,11 @@ class MomentMatch(NamedTuple):
 
 
 def match_moments(X: FloatArray) -> MomentMatch:
-    r"""Method of moments in whitened coordinates w, to first order in the skewness.
+    r"""Method of moments for X (n, d) of full rank, to first order in the skewness.
 
-    With E[Y] = 1, Var[Y] = c and Cov[w] = I, :math:`E\lVert w\rVert^4 = d(d+2)(1+c)` and
+    For whitened rows w, E[Y] = 1 and Var[Y] = c, :math:`E\lVert w\rVert^4 = d(d+2)(1+c)` and
     :math:`E[\lVert w\rVert^2 w] = (d+2)\, c\, \gamma` (K. V. Mardia, Biometrika 57 (1970),
-    519-530). c is kept within (0.05, 2) and c gamma' gamma at most half of a unit variance.
-    X is (n, d) of full rank.
+    519-530). c is limited to [0.05, 2], and c gamma' gamma to 1/2, half of a unit variance.
     """
     d = X.shape[1]
     mean, size, covariance = standardized(X)
@@ -59,10 +59,7 @@ def match_moments(X: FloatArray) -> MomentMatch:
 
 
 def random_subsets(X: FloatArray, count: int, seed: Any) -> Iterator[FloatArray]:
-    """Yield random subsets (m, d) of the rows, small enough to differ from one another.
-
-    Each has a twentieth of the rows, or 20 for each column and one where that is more.
-    """
+    """Yield `count` random subsets (m, d) of the rows X (n, d), m = max(20 (d + 1), n / 20)."""
     rng, (n, d) = generator(seed), X.shape
     size = min(n, max(_LEAST_ROWS * (d + 1), int(_SHARE * n)))
     for _ in range(count):
