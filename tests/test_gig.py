@@ -260,7 +260,7 @@ def test_fixed_order_stays_where_doubles_end(sign):
 def test_infeasible_expectations_have_a_status(backend, eta, status):
     assert backend.gig_fit(eta, FREE, "newton", None)[1] == status
     if np.isfinite(eta).all():
-        with pytest.raises(ValueError, match="eta must be the expectations of a law in GIG, got"):
+        with pytest.raises(ValueError, match="eta must be expectations of a GIG, got"):
             GIG.from_expectation(eta)
 
 

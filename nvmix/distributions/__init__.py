@@ -1,4 +1,4 @@
-"""The families, and the laws of their mixing variable."""
+"""The families of normal variance-mean mixtures, and their subordinators."""
 
 from nvmix.distributions.families import (
     GeneralizedHyperbolic,

@@ -1,4 +1,4 @@
-"""The named families: each names the law of Y, its parameters, and a start."""
+"""The named families: for each the subordinator, its parameters and a starting model."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import GIG, Gamma, InverseGamma, InverseGaussian
 from nvmix.sources.source import ArraySource
 
-# Iterations of the generalized hyperbolic that starts a variance gamma, and the largest alpha of
-# such a start.
+# Starting model of a variance gamma: iterations of the generalized hyperbolic that precedes it, and
+# largest alpha.
 _SMOOTHING_STEPS: Final = 10
 _LARGEST_ALPHA: Final = 20.0
-# Iterations of each special case, and of the generalized hyperbolic from each, that start a
-# generalized hyperbolic.
+# Starting model of a generalized hyperbolic: iterations of each special case, and then of the
+# generalized hyperbolic from each.
 _SPECIAL_STEPS: Final = 200
 _WIDE_STEPS: Final = 20
 
 
-def _of_law(name: str, doc: str) -> Any:
-    """Read-only attribute: the parameter of that name of the law of Y."""
+def _of_y(name: str, doc: str) -> Any:
+    """Read-only property: the subordinator's parameter of that name."""
     return property(lambda model: model.subordinator.parameters[name], doc=doc)
 
 
@@ -41,9 +41,9 @@ class VarianceGamma(NormalMixture):
 
     Notes
     -----
-    Where alpha < d / 2 + 1 every row of the data near mu attracts mu. ``default_init`` therefore
-    fits a generalized hyperbolic, which has no such cusps, for a few iterations, and then makes its
-    Y a gamma law.
+    If alpha < d / 2 + 1, EM moves mu to a row of the data near it. ``default_init`` therefore first
+    does a few iterations of the generalized hyperbolic, which has no such cusps, and then gives Y
+    the gamma distribution with the same moments.
 
     References
     ----------
@@ -61,8 +61,8 @@ class VarianceGamma(NormalMixture):
 
     _subordinator_type: ClassVar[type[Subordinator]] = Gamma
     law_names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
-    alpha = _of_law("alpha", "Shape of the gamma law of Y.")
-    beta = _of_law("beta", "Rate of the gamma law of Y.")
+    alpha = _of_y("alpha", "Shape of the gamma distribution of Y.")
+    beta = _of_y("beta", "Rate of the gamma distribution of Y.")
 
     @classmethod
     def _start(cls, rows: ArraySource) -> Self:
@@ -70,10 +70,10 @@ class VarianceGamma(NormalMixture):
         wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
         smooth = short_fits([wide], rows, _SMOOTHING_STEPS)[0]
         log_y, _, y = smooth.subordinator.gig_expectations
-        law = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
-        if law.alpha > _LARGEST_ALPHA:
-            law = Gamma(_LARGEST_ALPHA, _LARGEST_ALPHA / y)
-        return cls(smooth.mu, smooth.gamma, smooth.L_sigma, law, rows.columns)
+        gamma = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
+        if gamma.alpha > _LARGEST_ALPHA:
+            gamma = Gamma(_LARGEST_ALPHA, _LARGEST_ALPHA / y)
+        return cls(smooth.mu, smooth.gamma, smooth.L_sigma, gamma, rows.columns)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,8 +81,8 @@ class NormalInverseGamma(NormalMixture):
     """GH skew-t: Y ~ InverseGamma(alpha, beta), GIG(-alpha, 0, 2 beta).
 
     ``from_classical`` takes mu, gamma, sigma, alpha and beta, shape and scale of Y, positive. With
-    gamma = 0 it is Student's t with 2 alpha degrees of freedom. The Bayesian prior of the same
-    name, a law of a mean and a variance, is something else. See `NormalMixture` for the attributes.
+    gamma = 0 it is Student's t with 2 alpha degrees of freedom. It is not the Bayesian prior of a
+    mean and a variance that has the same name. See `NormalMixture` for the attributes.
 
     References
     ----------
@@ -100,8 +100,8 @@ class NormalInverseGamma(NormalMixture):
 
     _subordinator_type: ClassVar[type[Subordinator]] = InverseGamma
     law_names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
-    alpha = _of_law("alpha", "Shape of the inverse gamma law of Y.")
-    beta = _of_law("beta", "Scale of the inverse gamma law of Y.")
+    alpha = _of_y("alpha", "Shape of the inverse gamma distribution of Y.")
+    beta = _of_y("beta", "Scale of the inverse gamma distribution of Y.")
 
     @classmethod
     def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
@@ -134,8 +134,8 @@ class NormalInverseGaussian(NormalMixture):
 
     _subordinator_type: ClassVar[type[Subordinator]] = InverseGaussian
     law_names: ClassVar[tuple[str, ...]] = ("mu_ig", "lam")
-    mu_ig = _of_law("mu_ig", "Mean of the inverse Gaussian law of Y.")
-    lam = _of_law("lam", "Shape of the inverse Gaussian law of Y.")
+    mu_ig = _of_y("mu_ig", "Mean of the inverse Gaussian distribution of Y.")
+    lam = _of_y("lam", "Shape of the inverse Gaussian distribution of Y.")
 
     @classmethod
     def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
@@ -152,10 +152,10 @@ class GeneralizedHyperbolic(NormalMixture):
 
     Notes
     -----
-    ``default_init`` takes the likeliest of short fits from the fitted special cases. The likelihood
-    never falls, so that a fit from there ends at least as high as the fits of
-    `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and `Hyperbolic` from their own
-    starts, to the rows that make the start. It costs those four fits.
+    ``default_init`` fits `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and
+    `Hyperbolic` from their default starts, continues each as a generalized hyperbolic, and takes
+    the likeliest. A fit from there has at least the likelihood of those four fits, on the rows that
+    ``default_init`` uses. It costs as much time as the four fits.
 
     References
     ----------
@@ -173,9 +173,9 @@ class GeneralizedHyperbolic(NormalMixture):
 
     _subordinator_type: ClassVar[type[Subordinator]] = GIG
     law_names: ClassVar[tuple[str, ...]] = ("p", "a", "b")
-    p = _of_law("p", "Order of the GIG law of Y.")
-    a = _of_law("a", "Coefficient of -y / 2 in the exponent of the GIG law of Y.")
-    b = _of_law("b", "Coefficient of -1 / (2 y) in the exponent of the GIG law of Y.")
+    p = _of_y("p", "Order of the GIG distribution of Y.")
+    a = _of_y("a", "Coefficient of -y / 2 in the exponent of the GIG distribution of Y.")
+    b = _of_y("b", "Coefficient of -1 / (2 y) in the exponent of the GIG distribution of Y.")
 
     @classmethod
     def _start(cls, rows: ArraySource) -> Self:
@@ -188,7 +188,7 @@ class GeneralizedHyperbolic(NormalMixture):
 
     @classmethod
     def _widened(cls, model: Mixture) -> Self:
-        """The same law as a member of this family."""
+        """The same distribution of X as a model of this family."""
         return cls(model.mu, model.gamma, model.L_sigma, GIG(*model.subordinator.gig))
 
 
@@ -214,9 +214,9 @@ class Hyperbolic(NormalMixture):
 
     _subordinator_type: ClassVar[type[Subordinator]] = GIG
     law_names: ClassVar[tuple[str, ...]] = ("a", "b")
-    p = _of_law("p", "Order of the GIG law of Y, (d + 1) / 2.")
-    a = _of_law("a", "Coefficient of -y / 2 in the exponent of the GIG law of Y.")
-    b = _of_law("b", "Coefficient of -1 / (2 y) in the exponent of the GIG law of Y.")
+    p = _of_y("p", "Order of the GIG distribution of Y, (d + 1) / 2.")
+    a = _of_y("a", "Coefficient of -y / 2 in the exponent of the GIG distribution of Y.")
+    b = _of_y("b", "Coefficient of -1 / (2 y) in the exponent of the GIG distribution of Y.")
 
     @classmethod
     def _subordinator(cls, d: int, **law: float) -> Subordinator:
@@ -229,6 +229,6 @@ class Hyperbolic(NormalMixture):
     @classmethod
     def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:
         p = 0.5 * (d + 1)
-        # E[Y] E[1/Y] - 1 reaches 1 / (p - 1) at b = 0; start well inside.
-        spread = min(moments.variance, 0.5 / (p - 1.0)) if p > 1.0 else moments.variance
-        return get_backend().gig_fit((np.nan, 1.0 + spread, 1.0), Fixed(p=p), "newton", None)[0]
+        # E[Y] E[1/Y] - 1 is at most 1 / (p - 1), which it reaches at b = 0; start well below that.
+        excess = min(moments.variance, 0.5 / (p - 1.0)) if p > 1.0 else moments.variance
+        return get_backend().gig_fit((np.nan, 1.0 + excess, 1.0), Fixed(p=p), "newton", None)[0]

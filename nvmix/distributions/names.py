@@ -1,4 +1,4 @@
-"""Families by name."""
+"""Short names of the families."""
 
 from __future__ import annotations
 
@@ -24,24 +24,9 @@ FAMILIES: Final[dict[str, type[NormalMixture]]] = {
 
 
 def family_of(name: str, family: Any) -> type[NormalMixture]:
-    """Return the family that a name stands for, or a family itself.
+    """The family of a key of `FAMILIES`, or the family itself; ValueError for anything else.
 
-    Parameters
-    ----------
-    name : str
-        What messages call it.
-    family : str or type
-        A key of `FAMILIES`, or a subclass of `NormalMixture`.
-
-    Returns
-    -------
-    type
-        The family.
-
-    Raises
-    ------
-    ValueError
-        If family is neither.
+    name is the parameter that the message names.
     """
     if isinstance(family, type) and issubclass(family, NormalMixture):
         return family

@@ -1,4 +1,4 @@
-"""The base of every family: a mixture that can be started from data, and fitted."""
+"""The base class of the families: a mixture with a starting model from data, and `fit`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from nvmix.sources.source import ArraySource
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NormalMixture(Mixture):
-    r"""Normal variance-mean mixture, the base of every family.
+    r"""Normal variance-mean mixture, the base class of the families.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b); `MixtureLaw` has the
-    density. Make one with a family's ``from_classical`` or ``default_init``.
+    density. Make a model with a family's ``from_classical`` or ``default_init``.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class NormalMixture(Mixture):
     L_sigma : (d, d) array
         Lower Cholesky factor of the scale Sigma.
     subordinator : Subordinator
-        Law of Y.
+        Distribution of Y.
     columns : tuple of str or None
-        Names of the columns of the data, where it had any.
+        Names of the columns of the data; None if it has no names.
 
     References
     ----------
@@ -53,7 +53,7 @@ class NormalMixture(Mixture):
         sigma : (d, d) array_like
             Scale, symmetric positive definite.
         **law : float
-            Parameters of Y, by the names that the family's docstring has.
+            Parameters of Y, with the names in the family's docstring.
 
         Returns
         -------
@@ -76,24 +76,23 @@ class NormalMixture(Mixture):
 
     @classmethod
     def _subordinator(cls, d: int, **law: float) -> Subordinator:  # noqa: ARG003
-        """Law of Y in d dimensions."""
+        """Subordinator with these parameters, for d columns."""
         return cls._subordinator_type(**law)
 
     @classmethod
     def default_init(cls, X: Any, *, missing: str = "raise") -> Self:
-        """Starting model, made from the data.
+        """Starting model from data, by the method of moments.
 
-        By the method of moments: covariance, skewness and kurtosis, with E[Y] = 1. Of
-        `VarianceGamma` and `GeneralizedHyperbolic` it takes short fits of other families from
-        there; see their docstrings.
+        It matches covariance, skewness and kurtosis, with E[Y] = 1. For `VarianceGamma` and
+        `GeneralizedHyperbolic` short fits of other families follow; see their docstrings.
 
         Parameters
         ----------
         X : (n, d) array_like or source
-            Observations, as of `fit`; the names of columns are kept. Of many rows 131,072 at the
-            most, evenly spaced, make the start, fewer of more than 32 columns, without weights.
+            Observations, as for `fit`; the model gets their names of columns. Of many rows at most
+            131,072 are used (fewer with more than 32 columns), evenly spaced and without weights.
         missing : {"raise", "em"}
-            Whether nan is refused, or left out with its row.
+            Whether a row with nan is an error or is left out.
 
         Returns
         -------
@@ -103,7 +102,8 @@ class NormalMixture(Mixture):
         Raises
         ------
         TypeError, ValueError
-            If X is not an array of n > d finite real rows, or has constant or collinear columns.
+            If X does not have n > d rows of finite real numbers, or has constant or collinear
+            columns.
         """
         return cls._start(starting_rows(X, missing))
 
@@ -112,12 +112,12 @@ class NormalMixture(Mixture):
         """Starting model from validated rows."""
         moments = match_moments(rows.values)
         theta = cls._moment_start(moments, rows.values.shape[1])
-        law = cls._subordinator_type.from_gig(*theta)
-        return cls(moments.mu, moments.gamma, moments.cholesky, law, rows.columns)
+        subordinator = cls._subordinator_type.from_gig(*theta)
+        return cls(moments.mu, moments.gamma, moments.cholesky, subordinator, rows.columns)
 
     @classmethod
     def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
-        """(p, a, b) with E[Y] = 1 and Var[Y] near that of the moments."""
+        """(p, a, b) of a subordinator with E[Y] = 1 and Var[Y] near `moments.variance`."""
         msg = f"{cls.__name__} is not a family: use NormalInverseGaussian or another"
         raise TypeError(msg)
 
@@ -159,7 +159,7 @@ class NormalMixture(Mixture):
         >>> NormalInverseGaussian.default_init(X).fit(X, criterion="likelihood").converged
         True
         """
-        # Called on the class, as NormalInverseGaussian.fit(X), self is the data.
+        # In a call on the class, such as NormalInverseGaussian.fit(X), self is the data.
         model: Any = self
         if not isinstance(model, NormalMixture):
             msg = (

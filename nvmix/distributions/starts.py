@@ -1,4 +1,4 @@
-"""Short fits from several starts, and the best of their ends."""
+"""Short fits from several starting models, and the likeliest of several models."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from nvmix.sources.source import ArraySource
 
 M = TypeVar("M", bound=Mixture)
 
-# Relative difference of likelihoods that is rounding.
+# Relative difference of log-likelihoods that counts as rounding.
 _TIE: Final = 1e-12
 
 
 def short_fits(starts: Sequence[M], rows: ArraySource, max_iter: int) -> list[M]:
-    """Models fitted from every start, except those that ended at a singularity.
+    """Models fitted from each start, without those that ended at a singularity.
 
-    Fits go on until the likelihood settles to nearly the last digit, or max_iter. Of no usable fit
-    the starts are returned.
+    A fit ends when the likelihood gains less than 1e-9, or at max_iter. If no fit is usable, the
+    starts are returned.
     """
     fitter = BatchEMFitter(max_iter=max_iter, criterion="likelihood")
     unnamed = rows._replace(columns=None)
@@ -31,7 +31,7 @@ def short_fits(starts: Sequence[M], rows: ArraySource, max_iter: int) -> list[M]
 
 
 def likeliest(models: Sequence[M], X: FloatArray) -> M:
-    """The first model whose likelihood is the highest, but for rounding."""
+    """The first model whose log-likelihood on X (n, d) is the highest, up to rounding."""
     values = np.array([model.marginal_log_likelihood(X) for model in models])
     values = np.where(np.isfinite(values), values, -np.inf)
     best = values.max()

@@ -1,1 +1,1 @@
-"""The normal variance-mean mixture: its density, moments, gauges and EM maps."""
+"""Normal variance-mean mixtures and subordinators: density, moments, gauges, EM maps."""

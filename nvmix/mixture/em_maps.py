@@ -1,4 +1,4 @@
-"""EM maps of a mixture: E-step, M-step, and expectations to parameters and back."""
+"""EM maps of a mixture: E-step, M-step, and parameters to expectations and back."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from nvmix.sources.observations import observations, row_weights
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mixture(MixtureLaw):
-    """A normal variance-mean mixture with its EM maps: all that the fitters know of a model.
+    """Normal variance-mean mixture with EM maps: the interface between models and fitters.
 
-    See `MixtureLaw` for the parameters and the density.
+    `MixtureLaw` has the density, and `NormalMixture` describes the attributes.
     """
 
     def e_step(self, X: Any, backend: str = "cpu", *, weights: Any = None) -> SufficientStatistics:
@@ -36,11 +36,11 @@ class Mixture(MixtureLaw):
         Parameters
         ----------
         X : (n, d) array_like or source
-            Observations, as of `fit`.
+            Observations, as for `fit`.
         backend : {"cpu", "jax"}
-            Where to compute with NumPy arrays; those of JAX stay with JAX.
+            Where to compute with NumPy arrays; JAX arrays are always computed in JAX.
         weights : (n,) array_like or None
-            Weight of each row; of JAX arrays only None.
+            Weight of each row, nonnegative; ignored for JAX arrays.
 
         Returns
         -------
@@ -88,14 +88,15 @@ class Mixture(MixtureLaw):
         Returns
         -------
         NormalMixture
-            The new model; the solve starts at this one's subordinator.
+            The new model. Iterative methods start from this model's subordinator.
 
         Raises
         ------
         TypeError
-            If something is held with statistics of JAX arrays.
+            If eta has JAX arrays and constraints are given.
         ValueError
-            If no model has these statistics: Sigma singular, or Y without spread.
+            If no model has these statistics, because Sigma is singular or Y has no variance, or
+            the method does not converge.
         """
         instance("eta", eta, SufficientStatistics)
         if eta.d != self.d:
@@ -105,16 +106,16 @@ class Mixture(MixtureLaw):
         start, columns = self.subordinator.gig, self.columns
         if on_jax(*vars(eta).values()):
             if constraints is not None:
-                msg = "an M-step of JAX arrays holds nothing: constraints must be None"
+                msg = f"constraints must be None for statistics of JAX arrays, got {constraints}"
                 raise TypeError(msg)
             return self._from_jax(eta, method, start, columns)
-        held = Constraints(self.fixed) if constraints is None else constraints
-        normal = normal_parameters(eta, held)
-        law = self._subordinator_from(eta, backend, method, start, held.fixed)
-        if law.gig[0] < held.least_p:
-            fixed = held.fixed._replace(p=held.least_p)
-            law = self._subordinator_from(eta, backend, method, start, fixed)
-        return self._finite(normal, law, columns)
+        constraints = Constraints(self.fixed) if constraints is None else constraints
+        normal, fixed = normal_parameters(eta, constraints), constraints.fixed
+        subordinator = self._subordinator_from(eta, backend, method, start, fixed)
+        if subordinator.gig[0] < constraints.least_p:
+            fixed = fixed._replace(p=constraints.least_p)
+            subordinator = self._subordinator_from(eta, backend, method, start, fixed)
+        return self._finite(normal, subordinator, columns)
 
     @classmethod
     def from_expectation(
@@ -126,10 +127,8 @@ class Mixture(MixtureLaw):
         ----------
         eta : SufficientStatistics
             Expected sufficient statistics.
-        backend : {"cpu", "jax"}
-            Where to solve for the subordinator.
-        method : {"newton", "lbfgs", "bfgs"}
-            How to solve for it, where there is no closed form.
+        backend, method : str
+            As for `m_step`.
 
         Returns
         -------
@@ -139,15 +138,15 @@ class Mixture(MixtureLaw):
         Raises
         ------
         ValueError
-            If no model has these statistics.
+            As for `m_step`.
         """
         instance("eta", eta, SufficientStatistics)
         one_of("method", method, M_STEP_METHODS)
         if on_jax(*vars(eta).values()):
             return cls._from_jax(eta, method, None, None)
         fixed = cls._fixed(eta.d)
-        law = cls._subordinator_from(eta, backend, method, None, fixed)
-        return cls._finite(normal_parameters(eta, Constraints(fixed)), law, None)
+        subordinator = cls._subordinator_from(eta, backend, method, None, fixed)
+        return cls._finite(normal_parameters(eta, Constraints(fixed)), subordinator, None)
 
     @classmethod
     def _subordinator_from(
@@ -158,7 +157,7 @@ class Mixture(MixtureLaw):
         start: GIGParameters | None,
         fixed: Fixed,
     ) -> Subordinator:
-        """Solve for the law of Y."""
+        """Subordinator with the expectations of Y in eta; DegenerateError or SolveError if none."""
         theta, status = get_backend(backend).gig_fit(
             (eta.E_log_Y, eta.E_inv_Y, eta.E_Y), fixed, method, start
         )
@@ -176,11 +175,11 @@ class Mixture(MixtureLaw):
 
     @classmethod
     def _finite(
-        cls, normal: NormalParameters, law: Subordinator, columns: tuple[str, ...] | None
+        cls, normal: NormalParameters, subordinator: Subordinator, columns: tuple[str, ...] | None
     ) -> Self:
-        """Model of both solves."""
+        """Model with these parameters; DegenerateError where they are not finite."""
         try:
-            return cls._solved(normal, law, columns)
+            return cls._solved(normal, subordinator, columns)
         except ValueError as error:
             msg = f"the statistics lead out of {cls.__name__}: {error}"
             raise DegenerateError(msg) from error
@@ -193,29 +192,29 @@ class Mixture(MixtureLaw):
         start: GIGParameters | None,
         columns: tuple[str, ...] | None,
     ) -> Self:
-        """Model with the expectations eta of JAX arrays; its parameters are nan where none has."""
+        """Model with the expectations of JAX arrays in eta; parameters are nan if there is none."""
         functions = get_functions()
         expectations = (eta.E_log_Y, eta.E_inv_Y, eta.E_Y)
         first = start or (np.nan, np.nan, np.nan)
         theta = functions.gig_fit(expectations, first, fixed=cls._fixed(eta.d), method=method)
-        law = cls._subordinator_type.from_gig(*theta)
-        return cls._solved(functions.normal_parameters(eta), law, columns)
+        subordinator = cls._subordinator_type.from_gig(*theta)
+        return cls._solved(functions.normal_parameters(eta), subordinator, columns)
 
     def expectation_params(self) -> SufficientStatistics:
-        """Expected sufficient statistics of one observation of the model itself.
+        """Expected sufficient statistics of one row drawn from the model.
 
         Returns
         -------
         SufficientStatistics
-            With weight 1; its log-likelihood, an entropy, is nan. E[1/Y] may be inf, and so may
-            E[Y], whose products with a gamma of 0 are nan.
+            With weight 1 and log-likelihood nan. E[1/Y] and E[Y] may be inf; the product of an
+            infinite E[Y] with an entry 0 of gamma is nan.
         """
         log_y, inv_y, y = self.subordinator.gig_expectations
         xp = namespace(*self.normal, y)
         inverse = xp.linalg.inv(self.L_sigma) if xp is not np else inverse_lower(self.L_sigma)
         g = inverse @ self.gamma
         with np.errstate(invalid="ignore"):
-            x, spread = g * y, y * xp.outer(g, g)
+            x, skewness = g * y, y * xp.outer(g, g)
         return SufficientStatistics(
             weight=1.0,
             log_likelihood=np.nan,
@@ -224,7 +223,7 @@ class Mixture(MixtureLaw):
             y=y,
             x=x,
             x_inv_y=g,
-            xx_inv_y=xp.eye(self.d) + spread,
+            xx_inv_y=xp.eye(self.d) + skewness,
             origin=self.mu,
             scale=self.L_sigma,
         )

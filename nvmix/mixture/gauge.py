@@ -1,4 +1,4 @@
-"""Gauges: the scale shared by Sigma and Y, pinned without changing the law of X."""
+"""Gauges: conventions for the scale shared by Sigma and Y, which leave the distribution of X."""
 
 from __future__ import annotations
 
@@ -7,22 +7,9 @@ from nvmix.mixture.em_maps import Mixture
 
 
 def check_gauge(model: Mixture, regularization: str) -> None:
-    """Raise ValueError where the family has no such gauge.
-
-    Parameters
-    ----------
-    model : Mixture
-        Model to be fitted.
-    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
-        The gauge.
-
-    Raises
-    ------
-    ValueError
-        For "a_eq_b" with a family whose subordinator has a = 0 or b = 0.
-    """
-    family = model.subordinator
-    if regularization == "a_eq_b" and 0.0 in (family.fixed.a, family.fixed.b):
+    """Raise ValueError for the gauge "a_eq_b" if the family's subordinator has a = 0 or b = 0."""
+    fixed = model.subordinator.fixed
+    if regularization == "a_eq_b" and 0.0 in (fixed.a, fixed.b):
         msg = (
             f"regularization 'a_eq_b' has no meaning for {type(model).__name__}, whose "
             "subordinator has a = 0 or b = 0; use 'det_sigma_one', 'det_sigma_x' or 'none'"
@@ -31,22 +18,10 @@ def check_gauge(model: Mixture, regularization: str) -> None:
 
 
 def in_gauge(model: Mixture, regularization: str, start: Mixture) -> Mixture | None:
-    """Return the same law of X in the gauge, or None where it has none.
+    """The same distribution of X in a gauge: |Sigma| = 1, |Sigma| as in the start, or a = b.
 
-    Parameters
-    ----------
-    model : Mixture
-        Any gauge.
-    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
-        |Sigma| = 1, |Sigma| of the starting model, or a = b.
-    start : Mixture
-        The starting model.
-
-    Returns
-    -------
-    Mixture or None
-        None when a = b is asked of a subordinator with a = 0 or b = 0, or if the rescaled
-        parameters leave the range of doubles. Under a JAX trace, a model of nan.
+    None if a = b is not possible because a or b is 0, or if the rescaled parameters leave the range
+    of doubles; under a JAX trace, a model of nan.
     """
     if regularization == "none":
         return model

@@ -1,4 +1,4 @@
-"""The law of a normal mixture: density, moments and sampling."""
+"""The distribution of X in a normal variance-mean mixture: density, moments and sampling."""
 
 from __future__ import annotations
 
@@ -14,21 +14,14 @@ from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray
-from nvmix.foundation.validation import (
-    generator,
-    instance,
-    integer,
-    lower_factor,
-    positive,
-    vector,
-)
+from nvmix.foundation.validation import generator, instance, integer, lower_factor, positive, vector
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.sources.observations import observations, points
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixtureLaw(ABC):
-    r"""Law of a normal variance-mean mixture.
+    r"""Distribution of X in a normal variance-mean mixture.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
     :math:`q(x) = (x-\mu)^\top\Sigma^{-1}(x-\mu)` has the log-density
@@ -38,27 +31,11 @@ class MixtureLaw(ABC):
         -\tfrac d2 \ln 2\pi - \tfrac12 \ln|\Sigma| + \gamma^\top\Sigma^{-1}(x - \mu)
         + \ln Z(p - \tfrac d2, a + \gamma^\top\Sigma^{-1}\gamma, b + q(x)) - \ln Z(p, a, b),
 
-    where Z is the norm of :math:`y^{p-1} e^{-(ay + b/y)/2}`.
+    where Z(p, a, b) is the integral of :math:`y^{p-1} e^{-(ay + b/y)/2}` over y > 0.
 
-    Models are JAX pytrees once JAX is loaded. Methods run in JAX and return its arrays where an
-    argument, or an attribute of the model, is a JAX array or is traced by JAX.
-
-    Parameters
-    ----------
-    mu : (d,) array
-        Location.
-    gamma : (d,) array
-        Skewness.
-    L_sigma : (d, d) array
-        Lower Cholesky factor of the scale Sigma.
-    subordinator : Subordinator
-        Law of Y.
-    columns : tuple of str or None
-        Names of the columns of the data, where it had any.
-
-    References
-    ----------
-    A. J. McNeil, R. Frey and P. Embrechts, Quantitative Risk Management, 2015, section 6.2.
+    `NormalMixture` describes the attributes. Models are JAX pytrees once JAX is loaded. Where an
+    argument or an attribute of the model is a JAX array or a tracer, methods run in JAX and return
+    its arrays.
     """
 
     mu: FloatArray
@@ -68,11 +45,11 @@ class MixtureLaw(ABC):
     columns: tuple[str, ...] | None = None
 
     _subordinator_type: ClassVar[type[Subordinator]]
-    # Classical parameters beside mu, gamma and sigma.
+    # Names of the parameters of Y in `from_classical`.
     law_names: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Validate, and keep read-only copies of the arrays."""
+        """Validate, and store read-only copies of the arrays."""
         mu = vector("mu", self.mu)
         L = lower_factor("L_sigma", self.L_sigma, mu.size)
         self._freeze(mu=mu, gamma=vector("gamma", self.gamma, mu.size), L_sigma=L)
@@ -85,7 +62,7 @@ class MixtureLaw(ABC):
                 raise ValueError(msg)
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Make every family a pytree."""
+        """Register every subclass as a JAX pytree."""
         super().__init_subclass__(**keywords)
         pytree(("mu", "gamma", "L_sigma", "subordinator"), ("columns",))(cls)
 
@@ -98,7 +75,7 @@ class MixtureLaw(ABC):
             object.__setattr__(self, name, copy)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Unpickle, with the arrays frozen again."""
+        """Unpickle; arrays become read-only again."""
         self.__dict__.update(state)
         self._freeze(mu=self.mu, gamma=self.gamma, L_sigma=self.L_sigma)
 
@@ -106,7 +83,7 @@ class MixtureLaw(ABC):
     def _solved(
         cls, normal: NormalParameters, subordinator: Subordinator, columns: tuple[str, ...] | None
     ) -> Self:
-        """Model of the results of a solve, which can be wrong in one way: they are not finite."""
+        """Model of an M-step's results; checks only that they are finite, else ValueError."""
         model = object.__new__(cls)
         if not on_jax(*normal, *subordinator.gig):
             if not math.isfinite((normal.mu + normal.gamma).sum() + normal.L.sum()):
@@ -122,7 +99,7 @@ class MixtureLaw(ABC):
 
     @classmethod
     def _fixed(cls, d: int) -> Fixed:  # noqa: ARG003
-        """Coordinates of the subordinator's GIG that the family fixes in d dimensions."""
+        """Which of p, a and b the family fixes in d dimensions, and at what."""
         return cls._subordinator_type.fixed
 
     @property
@@ -141,35 +118,19 @@ class MixtureLaw(ABC):
 
     @property
     def fixed(self) -> Fixed:
-        """Coordinates of the subordinator's GIG that the family fixes."""
+        """Which of p, a and b the family fixes, and at what; None is free."""
         return self._fixed(self.d)
 
     def at(self, normal: NormalParameters, theta: GIGParameters) -> Self:
-        """Model of the same family with other parameters.
+        """Model of the same family and columns with other parameters, whose arrays are not copied.
 
-        Parameters
-        ----------
-        normal : NormalParameters
-            mu, gamma and L_sigma.
-        theta : (float, float, float)
-            p, a and b.
-
-        Returns
-        -------
-        NormalMixture
-            The model; its arrays are not copied.
+        ValueError if one is not finite, or theta = (p, a, b) is outside the domain of the family.
         """
-        law = self._subordinator_type.from_gig(*theta)
-        return self._solved(normal, law, self.columns)
+        subordinator = self._subordinator_type.from_gig(*theta)
+        return self._solved(normal, subordinator, self.columns)
 
     def on_host(self) -> Self:
-        """Model of the same numbers with NumPy arrays, where JAX has put its own.
-
-        Returns
-        -------
-        NormalMixture
-            This model, if it has NumPy arrays already.
-        """
+        """Equal model with NumPy arrays in the place of JAX arrays; this one, if it has none."""
         if not self._on_jax:
             return self
         p, a, b = map(float, self.subordinator.gig)
@@ -183,7 +144,7 @@ class MixtureLaw(ABC):
 
     @property
     def normal(self) -> NormalParameters:
-        """mu, gamma and L_sigma as backends take them."""
+        """mu, gamma and L_sigma as the record that backends take."""
         return NormalParameters(self.mu, self.gamma, self.L_sigma)
 
     def sigma(self) -> FloatArray:
@@ -242,7 +203,7 @@ class MixtureLaw(ABC):
         Returns
         -------
         float or (n,) array
-            Log-densities; inf where the density is unbounded, nan where a JAX array is.
+            Log-densities; inf where the density is infinite, nan where a JAX array has nan.
 
         Raises
         ------
@@ -263,17 +224,12 @@ class MixtureLaw(ABC):
         Parameters
         ----------
         x : (d,) or (n, d) array_like
-            A point or n points.
+            As for `log_prob`, with the same errors.
 
         Returns
         -------
         float or (n,) array
-            Densities; inf where unbounded.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x is not finite real numbers of these shapes.
+            Densities; inf where the density is infinite.
         """
         density = namespace(log_density := self.log_prob(x)).exp(log_density)
         if on_jax(density):
@@ -308,7 +264,7 @@ class MixtureLaw(ABC):
         Parameters
         ----------
         n : int
-            How many.
+            How many, at least 0.
         seed : int, numpy.random.Generator or None
             Source of randomness; the same seed gives the same bits.
 
@@ -320,7 +276,7 @@ class MixtureLaw(ABC):
         Raises
         ------
         TypeError, ValueError
-            If n is not an integer of at least 0, or seed is none of these.
+            If n or seed is outside its domain, or JAX traces the model.
         """
         if traced(*self.normal, *self.subordinator.gig):
             msg = "rvs draws by NumPy and does not run under a JAX trace"
@@ -331,7 +287,7 @@ class MixtureLaw(ABC):
         return self.mu + y * self.gamma + np.sqrt(y) * noise
 
     def rescaled(self, c: float) -> Self:
-        """Equal law of X with Y replaced by c Y: Sigma / c, gamma / c.
+        """Replace Y by c Y, gamma by gamma / c and Sigma by Sigma / c.
 
         Parameters
         ----------
@@ -341,7 +297,12 @@ class MixtureLaw(ABC):
         Returns
         -------
         NormalMixture
-            The same distribution in another gauge.
+            The same distribution of X in another gauge.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If c is not a positive number, or parameters leave the range of doubles.
         """
         c = positive("c", c)
         normal = NormalParameters(self.mu, self.gamma / c, self.L_sigma / c**0.5)
@@ -352,25 +313,23 @@ class MixtureLaw(ABC):
         numbers = self.subordinator.parameters.values()
         kinds = {type(self.mu), *map(type, numbers)}
         if not kinds <= {np.ndarray, float} or self.mu.ndim != 1:
-            # Traced, a batch of models or a gradient: whatever JAX has put into the leaves.
+            # A traced model, a batch of models or a gradient: leaves of any shape or type.
             leaves: dict[str, Any] = {"mu": self.mu, "gamma": self.gamma, "L_sigma": self.L_sigma}
             leaves |= self.subordinator.parameters
             return f"{type(self).__name__}({', '.join(f'{k}={x}' for k, x in leaves.items())})"
         shown = {"mu": self.mu, "gamma": self.gamma, "sigma": self.sigma()}
         lines = [f"    {name}={np.array2string(x, prefix=' ' * (len(name) + 5), separator=', ')},"
                  for name, x in shown.items()]  # fmt: skip
-        law = ", ".join(
-            f"{name}={value:.6g}" for name, value in self.subordinator.parameters.items()
-        )
-        return "\n".join([f"{type(self).__name__}(", *lines, f"    {law},", ")"])
+        shown_y = (f"{name}={x:.6g}" for name, x in self.subordinator.parameters.items())
+        return "\n".join([f"{type(self).__name__}(", *lines, f"    {', '.join(shown_y)},", ")"])
 
 
 def _times(x: FloatArray, factor: float) -> FloatArray:
-    """Product with a factor that may be inf, in which 0 stays 0."""
+    """x times a factor that may be inf, with 0 inf = 0."""
     if not on_jax(x, factor):
         return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
     xp = namespace(x, factor)
     finite = xp.isfinite(factor)
-    # Of an infinite factor only the sign of x is left, and no derivative.
-    without = xp.where(x == 0.0, 0.0, xp.where(finite, 0.0, factor) * xp.sign(x))
-    return xp.where(finite, x * xp.where(finite, factor, 1.0), without)  # type: ignore[no-any-return]
+    # An infinite factor leaves only the sign of x, and no derivative.
+    limit = xp.where(x == 0.0, 0.0, xp.where(finite, 0.0, factor) * xp.sign(x))
+    return xp.where(finite, x * xp.where(finite, factor, 1.0), limit)  # type: ignore[no-any-return]

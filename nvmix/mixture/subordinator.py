@@ -1,7 +1,8 @@
-"""What laws of the mixing variable Y have in common.
+"""Base class of the subordinators: distributions of the mixing variable Y > 0.
 
-Each is a GIG(p, a, b) with some coordinates fixed, and an exponential family in the matching
-members of the statistics (log y, 1/y, y), whose natural parameters are (p - 1, -b/2, -a/2).
+Each is a GIG(p, a, b), density proportional to y^(p-1) exp(-(a y + b / y) / 2), with some of p, a
+and b fixed by the family. So each is an exponential family with statistics among (log y, 1/y, y)
+and natural parameters among (p - 1, -b/2, -a/2).
 """
 
 from __future__ import annotations
@@ -25,76 +26,72 @@ _NO_START = (np.nan, np.nan, np.nan)
 
 @dataclass(frozen=True)
 class Subordinator(ABC):
-    """A law of Y > 0 that is GIG(p, a, b) with some coordinates fixed."""
+    """A distribution of Y > 0 that is GIG(p, a, b) with some parameters fixed.
+
+    `fixed` says which of p, a and b the family fixes; `statistics` names its sufficient statistics
+    among "log_y", "inv_y" and "y". A subclass is a dataclass whose fields are its parameters.
+    """
 
     fixed: ClassVar[Fixed]
     statistics: ClassVar[tuple[str, ...]]
 
+    def __post_init__(self) -> None:
+        """Validate that all parameters are positive; `GIG` overrides this."""
+        for field in fields(self):
+            self._set(field.name, positive(field.name, getattr(self, field.name)))
+
     @property
     @abstractmethod
     def gig(self) -> GIGParameters:
-        """The law as (p, a, b): density proportional to y^(p-1) exp(-(a y + b / y) / 2)."""
+        """The parameters (p, a, b) of the distribution as a GIG."""
 
     @staticmethod
     @abstractmethod
     def _parameters_of(p: float, a: float, b: float) -> tuple[float, ...]:
-        """The parameters, in their order, of the law that is GIG(p, a, b)."""
+        """Values of the fields of this class, in order, for the distribution GIG(p, a, b)."""
 
     @classmethod
     def from_gig(cls, p: float, a: float, b: float) -> Self:
-        """Make the law from its (p, a, b).
+        """Make the subordinator that is GIG(p, a, b), ignoring parameters that the family fixes.
 
-        Parameters
-        ----------
-        p, a, b : float
-            GIG parameters; those the family fixes are ignored.
-
-        Returns
-        -------
-        Subordinator
-            The law.
+        ValueError if another is outside its domain; JAX arrays are not validated.
         """
         values = cls._parameters_of(p, a, b)
         if not on_jax(p, a, b):
             return cls(*values)
-        law = object.__new__(cls)
-        law.__dict__.update(zip((field.name for field in fields(cls)), values, strict=True))
-        return law
+        subordinator = object.__new__(cls)
+        names = (field.name for field in fields(cls))
+        subordinator.__dict__.update(zip(names, values, strict=True))
+        return subordinator
 
     @classmethod
     def _index(cls) -> list[int]:
         """Positions of the family's statistics in (log y, 1/y, y)."""
         return [STATISTICS.index(name) for name in cls.statistics]
 
-    @property
-    def _moments(self) -> tuple[float, ...]:
-        """(lnZ, E log Y, E 1/Y, E Y)."""
-        if on_jax(*self.gig):
-            # Never kept: a trace must not leave its tracers behind.
-            return get_functions().gig_law(self.gig)  # type: ignore[no-any-return]
-        return self._known_moments
-
     @classmethod
-    def _full(cls, eta: Any) -> tuple[float, float, float]:
-        """(E log Y, E 1/Y, E Y), nan where the family has no such statistic."""
-        full = [np.nan] * 3
-        for i, value in zip(cls._index(), eta, strict=True):
+    def _with_absent(cls, values: Any, absent: float) -> tuple[float, float, float]:
+        """Values for (log y, 1/y, y) from those for `statistics`, and `absent` for the others."""
+        full = [absent] * 3
+        for i, value in zip(cls._index(), values, strict=True):
             full[i] = value
         return full[0], full[1], full[2]
 
+    @property
+    def _moments(self) -> tuple[float, ...]:
+        """(lnZ, E[log Y], E[1/Y], E[Y])."""
+        if on_jax(*self.gig):
+            # Not cached: tracers must not outlive their trace.
+            return get_functions().gig_law(self.gig)  # type: ignore[no-any-return]
+        return self._cached_moments
+
     @cached_property
-    def _known_moments(self) -> tuple[float, ...]:
-        """`_moments` of numbers."""
+    def _cached_moments(self) -> tuple[float, ...]:
+        """`_moments` of parameters that are Python numbers."""
         return get_backend().gig_law(self.gig)
 
     def gig_covariance(self) -> FloatArray:
-        """Covariance of (log Y, 1/Y, Y), whichever of them are statistics of the family.
-
-        Returns
-        -------
-        (3, 3) array
-            Symmetric; entries may be infinite.
-        """
+        """Covariance matrix (3, 3) of (log Y, 1/Y, Y); entries may be infinite."""
         if on_jax(*self.gig):
             return get_functions().gig_covariance(self.gig)  # type: ignore[no-any-return]
         return get_backend().gig_covariance(self.gig)
@@ -107,7 +104,7 @@ class Subordinator(ABC):
 
     @property
     def parameters(self) -> dict[str, float]:
-        """The parameters by name."""
+        """Parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def natural_params(self) -> FloatArray:
@@ -133,8 +130,8 @@ class Subordinator(ABC):
         """
         expectations = self.gig_expectations
         xp = namespace(*expectations)
-        own: FloatArray = xp.array(expectations)[xp.array(self._index())]
-        return own
+        eta: FloatArray = xp.array(expectations)[xp.array(self._index())]
+        return eta
 
     def log_partition(self) -> float:
         """Log-partition A, the log of the integral of exp(theta . t(y)) against the base measure.
@@ -159,7 +156,7 @@ class Subordinator(ABC):
 
     @classmethod
     def from_natural(cls, theta: Any) -> Self:
-        """Make the law from its natural parameters.
+        """Make the subordinator from its natural parameters.
 
         Parameters
         ----------
@@ -169,7 +166,7 @@ class Subordinator(ABC):
         Returns
         -------
         Subordinator
-            The law.
+            With these natural parameters.
 
         Raises
         ------
@@ -177,19 +174,17 @@ class Subordinator(ABC):
             If theta is outside the natural parameter space.
         """
         theta = vector("theta", theta, len(cls.statistics))
-        full = [0.0] * 3
-        for i, value in zip(cls._index(), theta, strict=True):
-            full[i] = value
-        p = full[0] + 1.0 if cls.fixed.p is None else cls.fixed.p
+        log_y, inv_y, y = cls._with_absent(theta, 0.0)
+        p = log_y + 1.0 if cls.fixed.p is None else cls.fixed.p
         try:
-            return cls.from_gig(p, -2.0 * full[2], -2.0 * full[1])
+            return cls.from_gig(p, -2.0 * y, -2.0 * inv_y)
         except ValueError as error:
             msg = f"theta must be natural parameters of a {cls.__name__}, got {theta}: {error}"
             raise ValueError(msg) from None
 
     @classmethod
     def from_expectation(cls, eta: Any, *, backend: str = "cpu", method: str = "newton") -> Self:
-        """Make the law from the expectations of its statistics: its maximum-likelihood fit.
+        """Make the subordinator from expectations: the maximum-likelihood fit to a sample of Y.
 
         Parameters
         ----------
@@ -203,33 +198,30 @@ class Subordinator(ABC):
         Returns
         -------
         Subordinator
-            The law. A GIG whose optimum is a limit comes back with a = 0 or b = 0.
+            With these expectations. A GIG whose optimum is a limit has a = 0 or b = 0.
 
         Raises
         ------
         ValueError
-            If no law of positive spread has these expectations (Jensen's inequality violated); of a
-            JAX array, the parameters are nan instead.
+            If eta violates Jensen's inequality or leaves Y no variance, or the method does not
+            converge. Where eta is a JAX array, the parameters are nan instead.
         """
         one_of("method", method, M_STEP_METHODS)
         if on_jax(eta):
-            found = get_functions().gig_fit(
-                cls._full(eta), _NO_START, fixed=cls.fixed, method=method
-            )
-            return cls.from_gig(*found)
+            full = cls._with_absent(eta, np.nan)
+            theta = get_functions().gig_fit(full, _NO_START, fixed=cls.fixed, method=method)
+            return cls.from_gig(*theta)
         eta = vector("eta", eta, len(cls.statistics))
-        full = cls._full(eta.tolist())
+        full = cls._with_absent(eta.tolist(), np.nan)
         theta, status = get_backend(backend).gig_fit(full, cls.fixed, method, None)
         if status is GIGStatus.NOT_CONVERGED:
             msg = f"method {method!r} did not converge for eta = {eta}; try another method"
             raise ValueError(msg)
         if status > GIGStatus.INVERSE_GAMMA:
             values = dict(zip(cls.statistics, eta.tolist(), strict=True))
-            found = f"the expectations of a law in {cls.__name__}, got {values}"
-            if status is GIGStatus.DEGENERATE:
-                msg = f"eta must be {found}, which leave Y no spread"
-            else:
-                msg = f"eta must be {found}, against Jensen's inequality"
+            degenerate = status is GIGStatus.DEGENERATE
+            why = "which leave Y no variance" if degenerate else "against Jensen's inequality"
+            msg = f"eta must be expectations of a {cls.__name__}, got {values}, {why}"
             raise ValueError(msg)
         return cls.from_gig(*theta)
 
@@ -239,12 +231,12 @@ class Subordinator(ABC):
         Parameters
         ----------
         y : array_like
-            Points of any shape; the density is 0 where y <= 0 or y is inf.
+            Points of any shape; nan is allowed.
 
         Returns
         -------
         array or float
-            Log-densities, of the shape of y.
+            Log-densities, of the shape of y; -inf where y <= 0 or y is inf.
         """
         p, a, b = self.gig
         if on_jax(y, p, a, b):
@@ -255,14 +247,14 @@ class Subordinator(ABC):
         return np.where((y <= 0.0) | (y == np.inf), -np.inf, value)[()]
 
     def _log_prob_on_jax(self, y: Any) -> Any:
-        """`log_prob` in JAX, with derivatives on the inside."""
+        """`log_prob` of JAX arrays, with finite derivatives also where the density is 0."""
         p, a, b = self.gig
         log_partition = self.log_partition()
         xp = namespace(y, log_partition)
         y = xp.asarray(y, float)
         outside = (y <= 0.0) | (y == xp.inf)
-        inner = xp.where(outside, 1.0, y)
-        value = (p - 1.0) * xp.log(inner) - 0.5 * (a * inner + b / inner) - log_partition
+        inside = xp.where(outside, 1.0, y)
+        value = (p - 1.0) * xp.log(inside) - 0.5 * (a * inside + b / inside) - log_partition
         return xp.where(outside, -xp.inf, value)
 
     def mean(self) -> float:
@@ -292,7 +284,7 @@ class Subordinator(ABC):
         Parameters
         ----------
         n : int
-            How many.
+            How many, at least 0.
         seed : int, numpy.random.Generator or None
             Source of randomness; the same seed gives the same bits.
 
@@ -304,22 +296,11 @@ class Subordinator(ABC):
         return get_backend().gig_variates(self.gig, integer("n", n, 0), generator(seed))
 
     def scaled(self, c: float) -> Self:
-        """Law of c Y.
-
-        Parameters
-        ----------
-        c : float
-            Positive factor.
-
-        Returns
-        -------
-        Subordinator
-            GIG(p, a / c, b c), in the same family.
-        """
+        """Distribution of c Y in the same family, GIG(p, a / c, b c), for a positive number c."""
         p, a, b = self.gig
         c = positive("c", c)
         return self.from_gig(p, a / c, b * c)
 
     def _set(self, name: str, value: float) -> None:
-        """Store a validated parameter on the frozen instance."""
+        """Set a validated parameter of the frozen dataclass."""
         object.__setattr__(self, name, value)

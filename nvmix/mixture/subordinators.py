@@ -1,4 +1,4 @@
-"""Positive laws of the mixing variable Y: the GIG family and its named members."""
+"""The subordinators: GIG, gamma, inverse gamma and inverse Gaussian distributions of Y."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from nvmix.backends.types import Fixed, GIGParameters
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.pytrees import pytree
-from nvmix.foundation.validation import nonnegative, positive, real
+from nvmix.foundation.validation import nonnegative, real
 from nvmix.mixture.subordinator import STATISTICS, Subordinator
 
 
 @pytree(("p", "a", "b"))
 @dataclass(frozen=True)
 class GIG(Subordinator):
-    """Generalized inverse Gaussian law, density proportional to y^(p-1) exp(-(a y + b / y) / 2).
+    """Generalized inverse Gaussian, density proportional to y^(p-1) exp(-(a y + b / y) / 2).
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class GIG(Subordinator):
     statistics: ClassVar[tuple[str, ...]] = STATISTICS
 
     def __post_init__(self) -> None:
-        """Validate."""
+        """Validate; a = 0 and b = 0 put conditions on the other parameters."""
         self._set("p", real("p", self.p))
         self._set("a", nonnegative("a", self.a))
         self._set("b", nonnegative("b", self.b))
@@ -70,7 +70,7 @@ class GIG(Subordinator):
 @pytree(("alpha", "beta"))
 @dataclass(frozen=True)
 class Gamma(Subordinator):
-    """Gamma law, density proportional to y^(alpha-1) exp(-beta y): GIG(alpha, 2 beta, 0).
+    """Gamma distribution, density proportional to y^(alpha-1) exp(-beta y): GIG(alpha, 2 beta, 0).
 
     Parameters
     ----------
@@ -91,11 +91,6 @@ class Gamma(Subordinator):
     fixed: ClassVar[Fixed] = Fixed(b=0.0)
     statistics: ClassVar[tuple[str, ...]] = ("log_y", "y")
 
-    def __post_init__(self) -> None:
-        """Validate."""
-        self._set("alpha", positive("alpha", self.alpha))
-        self._set("beta", positive("beta", self.beta))
-
     @property
     def gig(self) -> GIGParameters:
         """(alpha, 2 beta, 0)."""
@@ -109,7 +104,7 @@ class Gamma(Subordinator):
 @pytree(("alpha", "beta"))
 @dataclass(frozen=True)
 class InverseGamma(Subordinator):
-    """Inverse gamma law, density prop. to y^(-alpha-1) exp(-beta / y): GIG(-alpha, 0, 2 beta).
+    """Inverse gamma, density proportional to y^(-alpha-1) exp(-beta / y): GIG(-alpha, 0, 2 beta).
 
     Parameters
     ----------
@@ -130,11 +125,6 @@ class InverseGamma(Subordinator):
     fixed: ClassVar[Fixed] = Fixed(a=0.0)
     statistics: ClassVar[tuple[str, ...]] = ("log_y", "inv_y")
 
-    def __post_init__(self) -> None:
-        """Validate."""
-        self._set("alpha", positive("alpha", self.alpha))
-        self._set("beta", positive("beta", self.beta))
-
     @property
     def gig(self) -> GIGParameters:
         """(-alpha, 0, 2 beta)."""
@@ -148,7 +138,7 @@ class InverseGamma(Subordinator):
 @pytree(("mu_ig", "lam"))
 @dataclass(frozen=True)
 class InverseGaussian(Subordinator):
-    """Inverse Gaussian law with mean mu_ig and shape lam: GIG(-1/2, lam / mu_ig^2, lam).
+    """Inverse Gaussian distribution with mean mu_ig and shape lam: GIG(-1/2, lam / mu_ig^2, lam).
 
     Parameters
     ----------
@@ -160,8 +150,8 @@ class InverseGaussian(Subordinator):
     Examples
     --------
     >>> from nvmix import InverseGaussian
-    >>> law = InverseGaussian(mu_ig=2.0, lam=4.0)
-    >>> round(law.mean(), 12), round(law.var(), 12)
+    >>> Y = InverseGaussian(mu_ig=2.0, lam=4.0)
+    >>> round(Y.mean(), 12), round(Y.var(), 12)
     (2.0, 2.0)
     """
 
@@ -169,11 +159,6 @@ class InverseGaussian(Subordinator):
     lam: float
     fixed: ClassVar[Fixed] = Fixed(p=-0.5)
     statistics: ClassVar[tuple[str, ...]] = ("inv_y", "y")
-
-    def __post_init__(self) -> None:
-        """Validate."""
-        self._set("mu_ig", positive("mu_ig", self.mu_ig))
-        self._set("lam", positive("lam", self.lam))
 
     @property
     def gig(self) -> GIGParameters:
