@@ -1,4 +1,4 @@
-"""Compiling ahead of need."""
+"""Compilation of the CPU kernels before they are needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from nvmix.sources.observations import sample
 def warm_up() -> None:
     """Compile, or load from numba's cache, every CPU kernel that a fit uses.
 
-    Fits need no warm-up; services call this once so that no request pays for compilation.
+    Not required: the first fit compiles what it uses. A service calls it once at its start, so that
+    no request waits for compilation.
 
     Examples
     --------
@@ -23,7 +24,7 @@ def warm_up() -> None:
     for family in (NormalInverseGaussian, Hyperbolic, GeneralizedHyperbolic):
         start = family.default_init(X)
         BatchEMFitter(max_iter=1).run_source(start, sample(X))
-        # What fits of many rows go through, step by step.
+        # Fits of many rows call the steps one by one.
         start.m_step(start.e_step(X))
     X[0, 0] = np.nan
     BatchEMFitter(max_iter=1, missing="em").run(start, X)

@@ -1,4 +1,4 @@
-"""Real data shipped with the package."""
+"""Data sets that come with the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Likelihood-ratio tests between nested fits."""
+"""Likelihood-ratio tests of nested fits."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import chdtrc
 
-from nvmix.distributions.families import (
-    GeneralizedHyperbolic,
-    NormalInverseGamma,
-    VarianceGamma,
-)
+from nvmix.distributions.families import GeneralizedHyperbolic, NormalInverseGamma, VarianceGamma
 from nvmix.distributions.names import FAMILIES
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.validation import instance
 
-# Families that are the generalized hyperbolic at a limit, where one of its parameters is 0.
+# Families on the boundary of the generalized hyperbolic, where b = 0 or a = 0.
 _AT_THE_BOUNDARY: Final = (VarianceGamma, NormalInverseGamma)
 # Relative difference of log-likelihoods that is rounding.
 _ROUNDING: Final = 1e-9
@@ -26,20 +22,20 @@ _ROUNDING: Final = 1e-9
 
 @dataclass(frozen=True)
 class LikelihoodRatioTest:
-    """A test of a fit against a wider one.
+    """Result of a likelihood-ratio test.
 
     Parameters
     ----------
     statistic : float
-        Twice the gain in log-likelihood.
+        Twice the difference of the log-likelihoods.
     df : int
-        Number of parameters that the null gives up.
+        Difference of the numbers of free parameters.
     p_value : float
-        Probability under the null of a larger statistic, by its asymptotic law.
+        Asymptotic probability, under the null, of a larger statistic.
     null, alternative : str
-        What was fitted.
+        Families of the fits, with "symmetric" before the name where gamma was fixed at 0.
     message : str
-        Which law the p-value is of.
+        Asymptotic distribution that the p-value comes from.
     """
 
     statistic: float
@@ -51,18 +47,19 @@ class LikelihoodRatioTest:
 
 
 def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRatioTest:
-    r"""Test a fit against a wider one to the same data, within which it is nested.
+    r"""Test a fit against a fit with more free parameters to the same data.
 
-    Nested are: gamma = 0 within gamma free; `NormalInverseGaussian`, `Hyperbolic`, `VarianceGamma`
-    and `NormalInverseGamma` within `GeneralizedHyperbolic`; held parameters within free ones. The
-    statistic is :math:`\chi^2_{df}` under the null. The last two families lie on the boundary of
-    the generalized hyperbolic, b = 0 or a = 0, which a maximum reaches half of the time: there the
-    law is the mixture of :math:`\chi^2_{df-1}` and :math:`\chi^2_{df}` in equal parts.
+    The null must be nested in the alternative: gamma = 0 in gamma free; `NormalInverseGaussian`,
+    `Hyperbolic`, `VarianceGamma` and `NormalInverseGamma` in `GeneralizedHyperbolic`; parameters
+    held fixed in free ones. The statistic is asymptotically :math:`\chi^2_{df}` under the null.
+    `VarianceGamma` and `NormalInverseGamma` lie on the boundary b = 0 or a = 0 of the generalized
+    hyperbolic. Under them half of all fits of the latter end on that boundary, and the
+    distribution is the mixture of :math:`\chi^2_{df-1}` and :math:`\chi^2_{df}` with weights 1/2.
 
     Parameters
     ----------
     null, alternative : EMResult
-        Fits to the same data. What a held parameter is held at is not compared.
+        Fits to the same data. The values at which parameters were fixed are not compared.
 
     Returns
     -------
@@ -74,8 +71,8 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
     TypeError
         If either is not an `EMResult`.
     ValueError
-        If the fits are not nested, are of different data, or either did not converge, or if the
-        null has the higher likelihood, so that the alternative is not at its maximum.
+        If the fits are not nested or are to different data, either did not converge, or the null
+        has the higher likelihood, in which case the alternative is not at its maximum.
 
     Warns
     -----
@@ -84,17 +81,15 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
 
     Notes
     -----
-    The law at the boundary needs a score of finite variance there: alpha > 1 + d / 4 for
-    `VarianceGamma`, and alpha > 2 is enough for `NormalInverseGamma`.
+    The distribution at the boundary requires a score of finite variance: alpha > 1 + d / 4 for
+    `VarianceGamma`; for `NormalInverseGamma`, alpha > 2 is sufficient.
 
     References
     ----------
     S. S. Wilks, The large-sample distribution of the likelihood ratio for testing composite
     hypotheses, Annals of Mathematical Statistics 9 (1938), 60-62.
-
     H. Chernoff, On the distribution of the likelihood ratio, Annals of Mathematical Statistics 25
     (1954), 573-578.
-
     S. G. Self and K.-Y. Liang, Asymptotic properties of maximum likelihood estimators and
     likelihood ratio tests under nonstandard conditions, Journal of the American Statistical
     Association 82 (1987), 605-610.
@@ -111,10 +106,11 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
     instance("null", null, EMResult)
     instance("alternative", alternative, EMResult)
     _check_comparable(null, alternative)
-    df = _gap(null, alternative)
+    df = _degrees_of_freedom(null, alternative)
     statistic = _statistic(null, alternative)
     names = _name(null), _name(alternative)
-    if not _on_boundary(null, alternative):
+    wide = isinstance(alternative.model, GeneralizedHyperbolic)
+    if not (wide and isinstance(null.model, _AT_THE_BOUNDARY)):
         message = f"chi-squared with {df} degree{'s' if df > 1 else ''} of freedom"
         return LikelihoodRatioTest(statistic, df, _tail(df, statistic), *names, message)
     message = f"equal mixture of chi-squared with {df - 1} and {df} degrees of freedom"
@@ -128,12 +124,12 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
 
 
 def _name(result: EMResult) -> str:
-    """Family of a fit, and whether gamma was held."""
+    """Name of the family of a fit, with "symmetric " before it if gamma was fixed at 0."""
     return ("symmetric " if result.symmetric else "") + type(result.model).__name__
 
 
 def _check_comparable(null: EMResult, alternative: EMResult) -> None:
-    """Raise ValueError where two fits are of different data or have not ended at a maximum."""
+    """Raise ValueError if the fits are to different data or either did not converge."""
     for result in (null, alternative):
         if not result.converged:
             msg = f"the fit of {_name(result)} did not converge: {result.status.message}"
@@ -153,14 +149,14 @@ def _check_comparable(null: EMResult, alternative: EMResult) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two arrays, or two times None, are equal."""
+    """Whether two arrays, or None and None, are equal."""
     if one is None or other is None:
         return one is other
     return bool(np.array_equal(one, other, equal_nan=True))
 
 
-def _gap(null: EMResult, alternative: EMResult) -> int:
-    """Number of parameters between nested fits; ValueError where they are not nested."""
+def _degrees_of_freedom(null: EMResult, alternative: EMResult) -> int:
+    """Difference of the numbers of parameters; ValueError if the fits are not nested."""
     narrow, wide = type(null.model), type(alternative.model)
     contained = narrow is wide or (wide is GeneralizedHyperbolic and narrow in FAMILIES.values())
     df = alternative.n_parameters - null.n_parameters
@@ -174,7 +170,7 @@ def _gap(null: EMResult, alternative: EMResult) -> int:
 
 
 def _statistic(null: EMResult, alternative: EMResult) -> float:
-    """Twice the gain in log-likelihood; ValueError where it is a loss."""
+    """Twice the difference of log-likelihoods; ValueError if it is negative beyond rounding."""
     gain = alternative.log_likelihood - null.log_likelihood
     if not gain >= -_ROUNDING * (1.0 + abs(null.log_likelihood)):
         msg = (
@@ -186,15 +182,8 @@ def _statistic(null: EMResult, alternative: EMResult) -> float:
     return 2.0 * max(gain, 0.0)
 
 
-def _on_boundary(null: EMResult, alternative: EMResult) -> bool:
-    """Whether the null is a limit of the alternative's family."""
-    return isinstance(null.model, _AT_THE_BOUNDARY) and isinstance(
-        alternative.model, GeneralizedHyperbolic
-    )
-
-
 def _tail(df: int, statistic: float) -> float:
-    """Probability that chi-squared exceeds the statistic; with no degree of freedom it is 0."""
+    """Probability that chi-squared exceeds the statistic; with df = 0 chi-squared is 0."""
     if df == 0 or statistic == 0.0:
         return float(statistic == 0.0)
     return float(chdtrc(df, statistic))

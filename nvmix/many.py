@@ -1,4 +1,4 @@
-"""Fits in one call: a start and a fit of one data set, or of many."""
+"""`fit` and `fit_many`: a starting model and a fit in one call, for one data set or many."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
 from nvmix.foundation.threads import get_num_threads
 from nvmix.sources.observations import observations, row_weights
+from nvmix.sources.source import ArraySource
 
 
 @with_signature_of(BatchEMFitter)
@@ -25,7 +26,7 @@ def fit(
     weights: Any = None,
     **settings: Unpack[FitSettings],
 ) -> EMResult:
-    """Fit a family to data: its `default_init` and a fit from there.
+    """Fit a family to data, from its `default_init`.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def fit(
     Returns
     -------
     EMResult
-        The fitted model and the record of the fit, whose time includes the start.
+        The fitted model and the record of the fit; elapsed_time includes the starting model.
 
     Raises
     ------
@@ -79,8 +80,8 @@ def fit_many(
 ) -> list[EMResult]:
     """Fit a family to each of many data sets, in parallel threads.
 
-    Each fit is the one, to the last bit, that ``family.default_init(X).fit(X)`` makes, and runs as
-    compiled code from its first iteration to its last. How each ended is in its status; none warns.
+    Each fit is equal to the last bit to ``family.default_init(X).fit(X)``, and all its iterations
+    run in one call of compiled code. No fit warns; how it ended is in its `status`.
 
     Parameters
     ----------
@@ -101,8 +102,8 @@ def fit_many(
     Raises
     ------
     TypeError, ValueError
-        If a data set cannot be fitted, which the message names by its number from 0, or a setting
-        is unknown or outside its domain.
+        If a data set cannot be fitted (the message has its number, from 0), or a setting is unknown
+        or outside its domain.
 
     See Also
     --------
@@ -126,7 +127,7 @@ def fit_many(
 
     def fit_one(i: int) -> EMResult:
         try:
-            # default_init validates what this only converts.
+            # default_init validates the rows; `observations` only converts them.
             start = chosen.default_init(sets[i], missing=fitter.missing)
             rows = observations(sets[i], missing=fitter.missing)
             rows = rows._replace(weights=row_weights(omegas[i], len(rows.values)))
@@ -137,14 +138,23 @@ def fit_many(
 
     if get_num_threads() == 1 or len(sets) < 2:
         return [fit_one(i) for i in range(len(sets))]
-    # The first fit alone: threads must not compile the same kernels at once.
+    # The first fit runs alone, so that threads do not compile the same kernels at once.
     first = [fit_one(0)]
     with ThreadPoolExecutor(get_num_threads(), "nvmix-fits") as executor:
         return first + list(executor.map(fit_one, range(1, len(sets))))
 
 
+def fit_rows(
+    family: type[NormalMixture], fitter: BatchEMFitter, X: Any, rows: ArraySource
+) -> EMResult:
+    """Fit validated rows of X from the family's default start, whose time is included."""
+    begin = time.perf_counter()
+    result = fitter.run_source(family.default_init(X, missing=fitter.missing), rows)
+    return replace(result, elapsed_time=time.perf_counter() - begin)
+
+
 def fitter_of_many(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:
-    """Fitter for several fits; TypeError or ValueError for a bad setting, or a checkpoint."""
+    """Fitter with these settings for several fits; ValueError if they have a checkpoint."""
     fitter = batch_fitter(caller, settings)
     if fitter.checkpoint is not None:
         msg = f"checkpoint is of one fit and not of several, got {str(fitter.checkpoint.path)!r}"
@@ -153,7 +163,7 @@ def fitter_of_many(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:
 
 
 def _data_sets(data: Any) -> list[Any]:
-    """The data sets one by one."""
+    """List of the data sets; TypeError or ValueError for data of other kinds or shapes."""
     if isinstance(data, Mapping) or hasattr(data, "columns"):
         msg = f"data must be a sequence of data sets, got {type(data).__name__}"
         raise TypeError(msg)

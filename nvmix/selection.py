@@ -1,25 +1,21 @@
-"""Fits of several families to the same data, side by side."""
+"""`compare`: fits of several families to the same data, ranked by AIC."""
 
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 
-from nvmix.distributions import (
-    NormalMixture,
-)
 from nvmix.distributions.names import FAMILIES, family_of
+from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.fitting.settings import with_signature_of
 from nvmix.foundation.tables import html_table, text_table
-from nvmix.many import fitter_of_many
+from nvmix.many import fit_rows, fitter_of_many
 from nvmix.sources.observations import row_weights, sample
-from nvmix.sources.source import ArraySource
 
 Family: TypeAlias = str | type[NormalMixture]
 
@@ -31,14 +27,12 @@ _CONVERGED: Final = "* did not converge"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Sequence[EMResult]):
-    """Fits of several families to the same data: a sequence of results, the lowest AIC first.
-
-    Fits that did not converge come last, whatever their AIC.
+    """Fits of several families to the same data: a sequence of results, printed as a table.
 
     Parameters
     ----------
     results : tuple of EMResult
-        The fits in their order.
+        The fits that converged by increasing AIC, then the others.
 
     Examples
     --------
@@ -56,14 +50,14 @@ class Comparison(Sequence[EMResult]):
 
     @property
     def best(self) -> EMResult:
-        """The converged fit of lowest AIC; ValueError where none converged."""
+        """The converged fit of lowest AIC; ValueError if no fit converged."""
         if not self.results or not self.results[0].converged:
             msg = "no fit converged; see the column status, and result.status.message of each"
             raise ValueError(msg)
         return self.results[0]
 
     def to_frame(self) -> Any:
-        """Table as a DataFrame, a row per fit.
+        """The table as a DataFrame, with one row per fit.
 
         Returns
         -------
@@ -96,7 +90,7 @@ class Comparison(Sequence[EMResult]):
     def __getitem__(self, index: slice) -> Comparison: ...
 
     def __getitem__(self, index: int | slice) -> EMResult | Comparison:
-        """Result of a row, or the comparison of some."""
+        """One result, or the comparison of several."""
         if isinstance(index, slice):
             return Comparison(self.results[index])
         return self.results[index]
@@ -111,7 +105,7 @@ class Comparison(Sequence[EMResult]):
         return text_table(_HEADER, [_cells(result) for result in self.results]) + note
 
     def _repr_html_(self) -> str:
-        """Table of the fits for notebooks."""
+        """Table of the fits as HTML, for notebooks."""
         note = "" if all(result.converged for result in self.results) else f"<p>{_CONVERGED}</p>"
         return html_table(_HEADER, [_cells(result) for result in self.results]) + note
 
@@ -134,7 +128,7 @@ def compare(
     families : str, type or iterable of them
         "all", or families by class or by name: "nig", "vg", "skewt", "hyperbolic", "gh".
     symmetric : bool or iterable of bool
-        Whether gamma is held at 0; by default each family is fitted both ways.
+        Whether gamma is fixed at 0; by default each family is fitted both ways.
     weights : (n,) array_like or None
         Weight of each row.
     **settings
@@ -143,8 +137,8 @@ def compare(
     Returns
     -------
     Comparison
-        The fits, each from its family's `default_init`, whose time is included. How a fit ended is
-        in the table; none warns.
+        The fits, each from its family's `default_init`, whose time is included. No fit warns; the
+        table has how it ended.
 
     Raises
     ------
@@ -155,7 +149,6 @@ def compare(
     ----------
     H. Akaike, A new look at the statistical model identification, IEEE Transactions on Automatic
     Control 19 (1974), 716-723.
-
     G. Schwarz, Estimating the dimension of a model, Annals of Statistics 6 (1978), 461-464.
 
     Examples
@@ -172,36 +165,28 @@ def compare(
     fitters = [fitter_of_many("compare", {**settings, "symmetric": side}) for side in sides]
     rows = sample(X, missing=fitters[0].missing if fitters else "raise")
     rows = rows._replace(weights=row_weights(weights, len(rows.values)))
-    results = [_fit(family, fitter, X, rows) for family in chosen for fitter in fitters]
-    return Comparison(tuple(sorted(results, key=_rank)))
+    results = []
+    for family in chosen:
+        try:
+            results += [fit_rows(family, fitter, X, rows) for fitter in fitters]
+        except (TypeError, ValueError) as error:
+            msg = f"{family.__name__}: {error}"
+            raise type(error)(msg) from error
+    # An AIC of nan has no place in an order.
+    results.sort(key=lambda r: (not r.converged, not np.isfinite(r.aic), r.aic))
+    return Comparison(tuple(results))
 
 
 def _families(families: Family | Iterable[Family]) -> list[type[NormalMixture]]:
-    """The families that are meant."""
+    """Families from names or classes; ValueError for an unknown one."""
     if isinstance(families, str) and families == "all":
         return list(FAMILIES.values())
     several = [families] if isinstance(families, str | type) else list(families)
     return [family_of("families", family) for family in several]
 
 
-def _fit(family: type[NormalMixture], fitter: BatchEMFitter, X: Any, rows: ArraySource) -> EMResult:
-    """Fit one family, its start included in the time."""
-    begin = time.perf_counter()
-    try:
-        result = fitter.run_source(family.default_init(X, missing=fitter.missing), rows)
-    except (TypeError, ValueError) as error:
-        msg = f"{family.__name__}: {error}"
-        raise type(error)(msg) from error
-    return replace(result, elapsed_time=time.perf_counter() - begin)
-
-
-def _rank(result: EMResult) -> tuple[bool, bool, float]:
-    """Converged fits by AIC, then the others, those without a finite one last."""
-    return not result.converged, not np.isfinite(result.aic), result.aic
-
-
 def _cells(result: EMResult) -> list[str]:
-    """Row of the table."""
+    """One line of the table."""
     mark = "" if result.converged else " *"
     return [
         type(result.model).__name__,

@@ -1,16 +1,35 @@
 r"""Modified Bessel functions of the second kind, in forms that do not overflow.
 
 :math:`K_v(z) = \tfrac12 \int_{-\infty}^{\infty} e^{vt - z\cosh t}\,dt` (DLMF 10.32.9) is summed by
-the trapezoidal rule about the peak of its integrand; order derivatives and ratios are means under
-the same weights, so nothing is differenced. From 4096 arguments at one order on, log K and the
-ratio come from a table, with errors of at most 1e-14.
+the trapezoidal rule about the peak of its integrand. Derivatives and ratios are moments of t and
+cosh t under the weights exp(v t - z cosh t), so nothing is differenced. From 4096 arguments at one
+order on, log K and the ratio come from a table, with errors of at most 1e-14.
 
-Given a JAX array or tracer, every function runs in JAX, and `log_kv` is differentiable twice. In
-JAX arguments are good from z = 1e-140 on, and errors are those stated for it. Singles, which is
-what arrays outside of a trace are rounded to unless ``jax_enable_x64`` is set, are summed in double
-precision; under a trace without it all is summed in single precision, with errors of at most 5e-6,
-relative to ``max(1, |v| arcsinh(|v| / z) + hypot(v, z))`` for log K and as stated for the others,
-for \|v\| <= 1e3 and 1e-6 <= z <= 1e6.
+**Accuracy.** Largest errors for \|v\| <= 1e5 and 1e-300 <= z <= 1e300, for JAX 1e-140 <= z:
+
+================ ======= ======= ==================================================
+Function         NumPy   JAX     Relative to
+================ ======= ======= ==================================================
+`log_kv`         3e-15   1e-14   max(1, \|value\|)
+`kv_ratio`       3e-15   5e-14   the value
+`log_kv_dv`      8e-15   1e-13   max(1, \|value\|)
+`log_kv_dz`      3e-15   1e-13   the value
+`log_kv_dv2`     3e-15   1e-12   the value
+`log_kv_dvdz`    4e-15   1e-12   product of the standard deviations of t and cosh t
+`log_kv_dz2`     1e-14   1e-12   the value
+================ ======= ======= ==================================================
+
+**JAX.** Given a JAX array or tracer, every function runs in JAX, and `log_kv` is differentiable
+twice. float32 arrays outside a trace are summed in double precision. Under a trace without
+``jax_enable_x64`` all is summed in single precision. The error is then at most 5e-6 for
+\|v\| <= 1e3 and 1e-6 <= z <= 1e6: for log K relative to
+``max(1, |v| arcsinh(|v| / z) + hypot(v, z))``, for the others relative to the same as above.
+
+Arguments that are not real numbers raise TypeError, shapes that do not broadcast ValueError.
+
+References
+----------
+NIST Digital Library of Mathematical Functions, 10.29 and 10.32, https://dlmf.nist.gov/10.
 """
 
 from __future__ import annotations
@@ -34,27 +53,26 @@ __all__ = [
     "log_kv_dz2",
 ]
 
-
-# Places of the derivatives that a backend returns.
+# Positions in the tuple of derivatives that a backend returns.
 _DV, _DV2, _DVDZ, _DZ2 = range(4)
 
 
 def _broadcast(v: Any, z: Any) -> tuple[FloatArray, FloatArray]:
-    """Orders and arguments of equal shape."""
+    """Validated orders and arguments, broadcast to one shape."""
     v, z = real_or_nan("v", v), real_or_nan("z", z)
     shape = np.broadcast_shapes(v.shape, z.shape)
     return np.broadcast_to(v, shape), np.broadcast_to(z, shape)
 
 
 def _from_jax(name: str, v: Any, z: Any) -> Any:
-    """A function of JAX arrays or tracers, which JAX's transformations go through."""
+    """Call the JAX function of that name on broadcast arguments."""
     xp = namespace(v, z)
     v, z = xp.broadcast_arrays(xp.asarray(v, float), xp.asarray(z, float))
     return getattr(get_functions(), name)(v, z)
 
 
 def _derivative(v: Any, z: Any, which: int, backend: str) -> FloatArray:
-    """One of the four derivatives of a backend."""
+    """The derivative at position `which`, of the shape of the broadcast arguments."""
     if on_jax(v, z):
         return _from_jax("log_kv_derivatives", v, z)[which]  # type: ignore[no-any-return]
     derivatives = get_backend(backend).log_bessel_derivatives(*_broadcast(v, z))
@@ -67,26 +85,16 @@ def log_kv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
 
     Parameters
     ----------
-    v : array_like
-        Real, finite order.
-    z : array_like
-        Argument; broadcast against v. 0 gives inf, negative or nan gives nan.
+    v, z : array_like
+        Finite real order and argument, broadcast together. z = 0 gives inf, z < 0 and nan give
+        nan.
     backend : {"cpu", "jax"}
-        Where to compute, unless an argument is a JAX array: then there.
+        Where to compute NumPy arguments.
 
     Returns
     -------
     array or float
         Of the broadcast shape.
-
-    Notes
-    -----
-    The error is at most 3e-15 relative to max(1, \|value\|) for \|v\| <= 1e5 and
-    1e-300 <= z <= 1e300 (for JAX 1e-14, z >= 1e-140).
-
-    References
-    ----------
-    NIST Digital Library of Mathematical Functions, 10.32.9.
 
     Examples
     --------
@@ -104,22 +112,16 @@ def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
 
     Parameters
     ----------
-    v : array_like
-        Real, finite order.
-    z : array_like
-        Argument; broadcast against v. 0 gives inf, negative or nan gives nan.
+    v, z : array_like
+        Finite real order and argument, broadcast together. z = 0 gives inf, z < 0 and nan give
+        nan.
     backend : {"cpu", "jax"}
-        Where to compute, unless an argument is a JAX array: then there.
+        Where to compute NumPy arguments.
 
     Returns
     -------
     array or float
         Of the broadcast shape.
-
-    Notes
-    -----
-    The relative error is at most 3e-15 for \|v\| <= 1e5 and 1e-300 <= z <= 1e300 (for JAX 5e-14,
-    z >= 1e-140).
 
     Examples
     --------
@@ -135,25 +137,20 @@ def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
 def log_kv_dv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Order derivative :math:`\partial \ln K_v(z) / \partial v`.
 
+    It is the mean of t under the weights exp(v t - z cosh t), t real.
+
     Parameters
     ----------
-    v : array_like
-        Real, finite order.
-    z : array_like
-        Argument; broadcast against v. 0 gives inf with the sign of v (0 at v = 0), negative or
-        nan gives nan.
+    v, z : array_like
+        Finite real order and argument, broadcast together. z = 0 gives inf with the sign
+        of v (0 at v = 0), z < 0 and nan give nan.
     backend : {"cpu", "jax"}
-        Where to compute, unless an argument is a JAX array: then there.
+        Where to compute NumPy arguments.
 
     Returns
     -------
     array or float
         Of the broadcast shape; odd in v.
-
-    Notes
-    -----
-    The mean of t under the weights exp(v t - z cosh t). Its error is at most 8e-15 relative to
-    max(1, \|value\|) for \|v\| <= 1e5 and 1e-300 <= z <= 1e300 (for JAX 1e-13, z >= 1e-140).
 
     Examples
     --------
@@ -169,26 +166,16 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
 
     Parameters
     ----------
-    v : array_like
-        Real, finite order.
-    z : array_like
-        Argument; broadcast against v. 0 gives -inf, negative or nan gives nan.
+    v, z : array_like
+        Finite real order and argument, broadcast together. z = 0 gives -inf, z < 0 and nan
+        give nan.
     backend : {"cpu", "jax"}
-        Where to compute, unless an argument is a JAX array: then there.
+        Where to compute NumPy arguments.
 
     Returns
     -------
     array or float
         Of the broadcast shape; even in v.
-
-    Notes
-    -----
-    The relative error is at most 3e-15 for \|v\| <= 1e5 and 1e-300 <= z <= 1e300 (for JAX 1e-13,
-    z >= 1e-140).
-
-    References
-    ----------
-    NIST Digital Library of Mathematical Functions, 10.29.2.
 
     Examples
     --------
@@ -207,29 +194,20 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
 def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Second order derivative :math:`\partial^2 \ln K_v(z) / \partial v^2`.
 
+    It is the variance of t under the weights exp(v t - z cosh t), t real.
+
     Parameters
     ----------
-    v : array_like
-        Real, finite order.
-    z : array_like
-        Argument; broadcast against v. 0 gives the trigamma function of \|v\|, negative or nan
-        gives nan.
+    v, z : array_like
+        Finite real order and argument, broadcast together. z = 0 gives the trigamma
+        function of \|v\|, z < 0 and nan give nan.
     backend : {"cpu", "jax"}
-        Where to compute, unless an argument is a JAX array: then there.
+        Where to compute NumPy arguments.
 
     Returns
     -------
     array or float
         Of the broadcast shape; even in v.
-
-    Notes
-    -----
-    The variance of t under the weights exp(v t - z cosh t). The error is at most 3e-15 relative
-    for \|v\| <= 1e5 and 1e-300 <= z <= 1e300 (for JAX 1e-12, z >= 1e-140).
-
-    References
-    ----------
-    NIST Digital Library of Mathematical Functions, 10.32.9.
 
     Examples
     --------
@@ -243,30 +221,20 @@ def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
 def log_kv_dvdz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Mixed derivative :math:`\partial^2 \ln K_v(z) / \partial v\, \partial z`.
 
+    It is minus the covariance of t and cosh t under the weights exp(v t - z cosh t), t real.
+
     Parameters
     ----------
-    v : array_like
-        Real, finite order.
-    z : array_like
-        Argument; broadcast against v. 0 gives -inf with the sign of v (0 at v = 0), negative or
-        nan gives nan.
+    v, z : array_like
+        Finite real order and argument, broadcast together. z = 0 gives -inf with the
+        sign of v (0 at v = 0), z < 0 and nan give nan.
     backend : {"cpu", "jax"}
-        Where to compute, unless an argument is a JAX array: then there.
+        Where to compute NumPy arguments.
 
     Returns
     -------
     array or float
         Of the broadcast shape; odd in v.
-
-    Notes
-    -----
-    Minus the covariance of t and cosh t under the weights exp(v t - z cosh t). The error is at most
-    4e-15 relative to the product of their standard deviations for \|v\| <= 1e5 and
-    1e-300 <= z <= 1e300 (for JAX 1e-12, z >= 1e-140).
-
-    References
-    ----------
-    NIST Digital Library of Mathematical Functions, 10.32.9.
 
     Examples
     --------
@@ -280,28 +248,20 @@ def log_kv_dvdz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
 def log_kv_dz2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Second derivative :math:`\partial^2 \ln K_v(z) / \partial z^2`.
 
+    It is the variance of cosh t under the weights exp(v t - z cosh t), t real.
+
     Parameters
     ----------
-    v : array_like
-        Real, finite order.
-    z : array_like
-        Argument; broadcast against v. 0 gives inf, negative or nan gives nan.
+    v, z : array_like
+        Finite real order and argument, broadcast together. z = 0 gives inf, z < 0 and nan give
+        nan.
     backend : {"cpu", "jax"}
-        Where to compute, unless an argument is a JAX array: then there.
+        Where to compute NumPy arguments.
 
     Returns
     -------
     array or float
         Of the broadcast shape; even in v.
-
-    Notes
-    -----
-    The variance of cosh t under the weights exp(v t - z cosh t). The error is at most 1e-14
-    relative for \|v\| <= 1e5 and 1e-300 <= z <= 1e300 (for JAX 1e-12, z >= 1e-140).
-
-    References
-    ----------
-    NIST Digital Library of Mathematical Functions, 10.32.9.
 
     Examples
     --------

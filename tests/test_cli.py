@@ -133,7 +133,7 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         (["fit", "--columns", "middle"], "no column 'middle'"),
         (["fit", str(csv_file), "--columns", ""], "--columns must name columns"),
         (["fit", str(csv_file), "--columns", "left,left"], "--columns must name columns"),
-        (["fit", str(csv_file), "--plot", str(tmp_path / "no" / "x.png")], "no such folder"),
+        (["fit", str(csv_file), "--plot", str(tmp_path / "no" / "x.png")], "folder does not exist"),
         (["fit", str(csv_file), "--max-iter", "0"], "max_iter must be at least 1"),
         (["fit", str(csv_file), "--tol", "nan"], "tol must be finite"),
         (["fit", str(csv_file), "--out", str(tmp_path / "no" / "where.json")], "where.json"),

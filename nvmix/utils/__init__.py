@@ -1,4 +1,4 @@
-"""Utilities around fits, loaded when first used."""
+"""Plots of fits; the module `plotting` is loaded when first used."""
 
 from __future__ import annotations
 

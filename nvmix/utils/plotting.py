@@ -1,4 +1,4 @@
-"""Plots of fits; needs the extra nvmix[plot]."""
+"""Plots of fits; requires matplotlib, the extra nvmix[plot]."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _THEME = {
 
 
 def set_theme() -> None:
-    """Set matplotlib's defaults to a quiet theme: light grid, no top and right frame.
+    """Set matplotlib's defaults to a plain theme: light grid, no frame at the top and right.
 
     Examples
     --------
@@ -41,14 +41,14 @@ def set_theme() -> None:
 
 
 def plot_convergence(result: EMResult, tol: float | None = None) -> Figure:
-    """Draw the likelihood and the parameter change of a fit, iteration by iteration.
+    """Draw the mean log-likelihood and the parameter change of a fit against the iteration.
 
     Parameters
     ----------
     result : EMResult
         A fit.
     tol : float or None
-        Tolerance to mark in the panel of changes.
+        Tolerance, drawn as a line in the panel of parameter changes.
 
     Returns
     -------
