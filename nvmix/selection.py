@@ -22,7 +22,7 @@ Family: TypeAlias = str | type[NormalMixture]
 _HEADER: Final = (
     "family", "symmetric", "log-likelihood", "k", "AIC", "BIC", "status", "seconds",
 )  # fmt: skip
-_CONVERGED: Final = "* did not converge"
+_FOOTNOTE: Final = "* did not converge"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,12 +101,12 @@ class Comparison(Sequence[EMResult]):
 
     def __repr__(self) -> str:
         """Table of the fits."""
-        note = "" if all(result.converged for result in self.results) else f"\n{_CONVERGED}"
+        note = "" if all(result.converged for result in self.results) else f"\n{_FOOTNOTE}"
         return text_table(_HEADER, [_cells(result) for result in self.results]) + note
 
     def _repr_html_(self) -> str:
         """Table of the fits as HTML, for notebooks."""
-        note = "" if all(result.converged for result in self.results) else f"<p>{_CONVERGED}</p>"
+        note = "" if all(result.converged for result in self.results) else f"<p>{_FOOTNOTE}</p>"
         return html_table(_HEADER, [_cells(result) for result in self.results]) + note
 
 
@@ -172,7 +172,7 @@ def compare(
         except (TypeError, ValueError) as error:
             msg = f"{family.__name__}: {error}"
             raise type(error)(msg) from error
-    # An AIC of nan has no place in an order.
+    # An AIC of nan cannot be compared, so finiteness is compared first.
     results.sort(key=lambda r: (not r.converged, not np.isfinite(r.aic), r.aic))
     return Comparison(tuple(results))
 

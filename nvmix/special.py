@@ -94,7 +94,7 @@ def log_kv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Returns
     -------
     array or float
-        Of the broadcast shape.
+        Of the broadcast shape; the module docstring states the accuracy.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Returns
     -------
     array or float
-        Of the broadcast shape.
+        Of the broadcast shape; the module docstring states the accuracy.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def log_kv_dv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Returns
     -------
     array or float
-        Of the broadcast shape; odd in v.
+        Of the broadcast shape, odd in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Returns
     -------
     array or float
-        Of the broadcast shape; even in v.
+        Of the broadcast shape, even in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Returns
     -------
     array or float
-        Of the broadcast shape; even in v.
+        Of the broadcast shape, even in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -234,7 +234,7 @@ def log_kv_dvdz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Returns
     -------
     array or float
-        Of the broadcast shape; odd in v.
+        Of the broadcast shape, odd in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -261,7 +261,7 @@ def log_kv_dz2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     Returns
     -------
     array or float
-        Of the broadcast shape; even in v.
+        Of the broadcast shape, even in v; the module docstring states the accuracy.
 
     Examples
     --------

@@ -41,9 +41,9 @@ class VarianceGamma(NormalMixture):
 
     Notes
     -----
-    If alpha < d / 2 + 1, EM moves mu to a row of the data near it. ``default_init`` therefore first
-    does a few iterations of the generalized hyperbolic, which has no such cusps, and then gives Y
-    the gamma distribution with the same moments.
+    If alpha < d / 2 + 1, E[1/Y | x] is infinite at x = mu, and EM moves mu to a row near it.
+    ``default_init`` therefore first does a few iterations of the generalized hyperbolic, where it
+    is finite, and then gives Y the gamma distribution with the same E[log Y] and E[Y].
 
     References
     ----------
