@@ -24,10 +24,14 @@ FAMILIES: Final[dict[str, type[NormalMixture]]] = {
 
 
 def family_of(name: str, family: Any) -> type[NormalMixture]:
-    """The family of a key of `FAMILIES`, or the family itself; ValueError for anything else.
+    """The family of a key of `FAMILIES`, or the family itself; ValueError for another name.
 
-    name is the parameter that the message names.
+    name is the parameter that the message names. TypeError for what is not a name, such as data.
     """
     if isinstance(family, type) and issubclass(family, NormalMixture):
         return family
+    if not isinstance(family, str):
+        got = family.__name__ if isinstance(family, type) else type(family).__name__
+        msg = f"{name} must follow the data, and be a name such as 'nig' or a family, got {got}"
+        raise TypeError(msg)
     return FAMILIES[one_of(name, family, FAMILIES)]

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from nvmix.fitting.rules.updates import EtaUpdate
 from nvmix.mixture.em_maps import Mixture
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+# Parts of a `Checkpoint`, which are no settings by themselves.
+_OF_CHECKPOINT: Final = ("every", "minutes", "resume")
 
 
 class FitSettings(TypedDict, total=False):
@@ -65,6 +68,8 @@ def check_settings(caller: str, given: Iterable[str]) -> None:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"settings are {', '.join(known)}"
+            if name.removeprefix("checkpoint_") in _OF_CHECKPOINT:
+                hint = "give it as checkpoint=Checkpoint(path, every=, minutes=, resume=)"
             msg = f"{caller} got an unexpected keyword argument {name!r}: {hint}"
             raise TypeError(msg)
 
