@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -10,20 +11,35 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 import numba
 
 from nvmix.backends.cpu.cache import KernelCache
-from nvmix.backends.cpu.linkage import PrivateKernels
+from nvmix.backends.cpu.numba_internals import DEVICES, LOOPS, moved
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _pipelines() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options that give devices and loops their compilers, or numba's where its internals moved.
+
+    Loops would then still be right, but round as what was compiled before them.
+    """
+    if moved(LOOPS):
+        return {}, {}
+    # Not imported above: it cannot be where numba's internals moved.
+    linkage = importlib.import_module("nvmix.backends.cpu.linkage")
+    devices = {} if moved(DEVICES) else {"pipeline_class": linkage.LinkedDevices}
+    return devices, {"pipeline_class": linkage.PrivateKernels}
+
+
+_OF_DEVICES, _OF_LOOPS = _pipelines()
 # Device functions are called by compiled code only: wrappers for other callers would cost a third
 # of the compile time.
-_DEVICE: Final = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_ENTRY: Final = {
+_DEVICE: Final = {
     "error_model": "numpy",
+    "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
-    "pipeline_class": PrivateKernels,
+    **_OF_DEVICES,
 }
+_ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, **_OF_LOOPS}
 _LOOP: Final = {**_ENTRY, "nogil": True}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}
@@ -32,7 +48,10 @@ _CONTRACTING: Final = {"contract"}
 
 
 def device(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a scalar kernel; it is compiled into, and cached with, the loops that call it."""
+    """Compile a scalar kernel; it is compiled into, and cached with, the loops that call it.
+
+    A plain numba function may call it too, unless it prints, or raises with values.
+    """
     return cast("Callable[P, R]", numba.njit(**_DEVICE)(function))
 
 

@@ -1,4 +1,8 @@
-"""Loops compiled so that each has its kernels to itself.
+"""How kernels reach machine code: devices wait to be linked, loops have what they link in alone.
+
+numba optimises every device with its callees linked in and loads its machine code, level by level
+of the call tree, although only loops are called from Python. That would be half of the compile
+time, so devices stop where they can be linked, and each loop optimises its whole tree once.
 
 numba links kernels into every loop that calls them under names that loops share, and a process runs
 the copy that it met first. Copies with reordered sums differ in the last bit, so what a loop gives
@@ -11,6 +15,7 @@ from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
+from numba.core.environment import lookup_environment
 
 
 class _PrivateLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -25,14 +30,58 @@ class _PrivateLibrary(JITCodeLibrary):  # type: ignore[misc]
                 function.linkage = Linkage.private
         super()._optimize_final_module()
 
+    def _finalize_specific(self) -> None:
+        super()._finalize_specific()
+        # What devices print or raise with is found through their environments, which no device
+        # could set, having no machine code. Loops that come from the cache set them likewise.
+        for variable in self._final_module.global_variables:
+            environment = lookup_environment(variable.name)
+            if environment is not None:
+                self._codegen.set_env(variable.name, environment)
+
+
+class _NoMachineCode:
+    """In place of numba's code generator, where a device's environment has no address yet."""
+
+    def set_env(self, _name: str, _environment: object) -> None:
+        """Leave it to the loops."""
+
+
+class _DeviceLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Code of one device and its callees, each optimised by itself, to be linked and not run."""
+
+    codegen = _NoMachineCode()
+
+    def _optimize_final_module(self) -> None:
+        """Leave it to the loops."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, _name: str) -> int:
+        """Null, numba's word for no such function."""
+        return 0
+
 
 class PrivateKernels(Compiler):  # type: ignore[misc]
-    """numba's compiler, with a library that keeps its kernels private."""
+    """numba's compiler of loops, with a library that keeps their kernels private."""
 
     def define_pipelines(self) -> list[PassManager]:
         """Give the loop its library before numba makes one."""
         state = self.state
         state.library = _PrivateLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
+        pipelines: list[PassManager] = super().define_pipelines()
+        return pipelines
+
+
+class LinkedDevices(Compiler):  # type: ignore[misc]
+    """numba's compiler of devices, with a library that only links."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        """Give the device its library before numba makes one."""
+        state = self.state
+        state.library = _DeviceLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         pipelines: list[PassManager] = super().define_pipelines()
         return pipelines
