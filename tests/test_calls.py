@@ -91,7 +91,7 @@ def test_editors_complete_the_settings():
         (lambda X: make(NormalInverseGaussian).fit(X, maxiter=3), "'maxiter': did you mean 'max_i"),
         (lambda X: make(NormalInverseGaussian).fit(X, zzz=3), "'zzz': settings are max_iter, tol"),
         (lambda X: nvmix.fit(X, family="nig", tolerance=1e-4), "fit got an unexpected keyword"),
-        (lambda X: nvmix.fit("nig", X), "family must follow the data, .* got ndarray"),
+        (lambda X: nvmix.fit("nig", X), "family, after the data, must be a name .* got ndarray"),
         (lambda X: nvmix.fit(X, resume=True), r"'resume': give it as checkpoint=Checkpoint\(path"),
         (lambda X: nvmix.fit_many([X], max_itr=3), "fit_many got an unexpected keyword argument"),
         (lambda X: nvmix.compare(X, critereon=3), "compare got .* did you mean 'criterion'"),

@@ -32,6 +32,6 @@ def family_of(name: str, family: Any) -> type[NormalMixture]:
         return family
     if not isinstance(family, str):
         got = family.__name__ if isinstance(family, type) else type(family).__name__
-        msg = f"{name} must follow the data, and be a name such as 'nig' or a family, got {got}"
+        msg = f"{name}, after the data, must be a name such as 'nig' or a family, got {got}"
         raise TypeError(msg)
     return FAMILIES[one_of(name, family, FAMILIES)]
