@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from enum import IntEnum
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -129,6 +131,16 @@ _MESSAGES: Final = {
 }
 
 
+# How fits end whose parameters settled.
+_SETTLED: Final = (
+    Status.CONVERGED,
+    Status.VARIANCE_GAMMA_LIMIT,
+    Status.SKEW_T_LIMIT,
+    Status.GAUSSIAN_LIMIT,
+    Status.CUSP,
+)
+
+
 def settled(code: Any) -> Any:
     """Whether codes, one or an array of them, are of fits whose parameters settled."""
-    return code <= Status.CUSP
+    return reduce(operator.or_, (code == int(status) for status in _SETTLED))
