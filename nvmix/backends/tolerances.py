@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 # E[Y] E[1/Y] - 1 is a difference of rounded numbers: below this it carries no digit.
-NO_SPREAD: Final = 1e-14
+NO_VARIANCE: Final = 1e-14
 # (E[Y] E[1/Y] - 1) (p - 1) of a gamma law, less what rounding of the statistics leaves of b.
 AT_LIMIT: Final = 1.0 - 1e-12
 # Largest relative error of E[Y] and E[1/Y] where rounding of the statistics leaves b (or a) next

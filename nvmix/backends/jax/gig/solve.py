@@ -15,7 +15,7 @@ from jax.scipy.special import digamma, polygamma
 from nvmix.backends.jax.gig.moments import gig_covariance, gig_moments, limit_moments
 from nvmix.backends.jax.gig.newton import newton
 from nvmix.backends.jax.gig.quasi_newton import quasi_newton, quasi_newton_gamma_shape
-from nvmix.backends.tolerances import AT_LIMIT, NO_SPREAD
+from nvmix.backends.tolerances import AT_LIMIT, NO_VARIANCE
 from nvmix.backends.types import Fixed, GIGStatus
 
 INVERSE_GAUSSIAN: Final = -0.5
@@ -64,9 +64,9 @@ def _gamma(log_y: Any, y: Any, method: str) -> tuple[Any, Any]:
 def _inverse_gaussian(inv_y: Any, y: Any) -> tuple[Any, Any]:
     """Inverse Gaussian law with the given E 1/Y and E Y."""
     spread = jnp.where((y > 0.0) & (inv_y > 0.0), y * inv_y - 1.0, jnp.nan)
-    degenerate = jnp.abs(spread) <= NO_SPREAD
+    degenerate = jnp.abs(spread) <= NO_VARIANCE
     outside = jnp.where(degenerate, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
-    inside = (spread > NO_SPREAD) & (spread < jnp.inf)
+    inside = (spread > NO_VARIANCE) & (spread < jnp.inf)
     theta = _stacked(INVERSE_GAUSSIAN, 1.0 / (y * spread), y / spread)
     status = jnp.where(inside, GIGStatus.INTERIOR, outside)
     return jnp.where(inside, theta, jnp.nan), status
@@ -86,9 +86,9 @@ def _limit(eta: Any, p: Any, shapes: Any, fixed: bool) -> tuple[Any, Any]:
     _, inv_y, y = eta
     spread = y * inv_y - 1.0
     least = spread if fixed else jnp.min(_gaps(eta))
-    feasible = (y > 0.0) & (inv_y > 0.0) & (spread >= -NO_SPREAD) & (spread < jnp.inf)
-    feasible &= least > -NO_SPREAD
-    spread_out = jnp.minimum(spread, least) > NO_SPREAD
+    feasible = (y > 0.0) & (inv_y > 0.0) & (spread >= -NO_VARIANCE) & (spread < jnp.inf)
+    feasible &= least > -NO_VARIANCE
+    spread_out = jnp.minimum(spread, least) > NO_VARIANCE
     q, r = (p, -p) if fixed else shapes
     at_gamma = (q > 1.0) & (spread * (q - 1.0) >= AT_LIMIT)
     at_inverse = (r > 1.0) & (spread * (r - 1.0) >= AT_LIMIT)

@@ -17,7 +17,7 @@ from nvmix.backends.cpu.kernels.em.matrices import (
     multiply_transposed,
 )
 from nvmix.backends.cpu.kernels.gig.solve import gamma_shape, gig_solve
-from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, NO_SPREAD
+from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, NO_VARIANCE
 from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.typing import FloatArray
 
@@ -89,9 +89,9 @@ def fit_law(
         return -p, 0.0, 2.0 * p / inv_y, status
     if law.kind == _INVERSE_GAUSSIAN:
         spread = y * inv_y - 1.0 if y > 0.0 and inv_y > 0.0 else math.nan
-        if NO_SPREAD < spread < math.inf:
+        if NO_VARIANCE < spread < math.inf:
             return -0.5, 1.0 / (y * spread), y / spread, _INTERIOR
-        status = _DEGENERATE if abs(spread) <= NO_SPREAD else _INFEASIBLE
+        status = _DEGENERATE if abs(spread) <= NO_VARIANCE else _INFEASIBLE
         return math.nan, math.nan, math.nan, status
     held = law.p
     while True:

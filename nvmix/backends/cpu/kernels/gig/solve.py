@@ -17,7 +17,7 @@ from nvmix.backends.cpu.kernels.bessel.gamma import log_minus_digamma, trigamma
 from nvmix.backends.cpu.kernels.bessel.quadrature import covariances, means, node
 from nvmix.backends.cpu.kernels.bessel.small_argument import is_small
 from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments, log_mode_terms
-from nvmix.backends.tolerances import AT_LIMIT, NO_SPREAD, ROUNDED
+from nvmix.backends.tolerances import AT_LIMIT, NO_VARIANCE, ROUNDED
 from nvmix.backends.types import GIGStatus
 
 _INTERIOR: Final = int(GIGStatus.INTERIOR)
@@ -73,13 +73,13 @@ def gig_boundary(
     b = 0 is optimal when the gamma law fitted to the other statistics has E[1/Y] <= inv_y.
     """
     spread = y * inv_y - 1.0
-    if not (y > 0.0 and inv_y > 0.0 and -NO_SPREAD <= spread < np.inf):
+    if not (y > 0.0 and inv_y > 0.0 and -NO_VARIANCE <= spread < np.inf):
         return np.nan, np.nan, np.nan, _INFEASIBLE
     free = math.isnan(fixed_p)
     c_gamma, c_inverse = math.log(y) - log_y, math.log(inv_y) + log_y
-    if free and not (c_gamma > -NO_SPREAD and c_inverse > -NO_SPREAD):
+    if free and not (c_gamma > -NO_VARIANCE and c_inverse > -NO_VARIANCE):
         return np.nan, np.nan, np.nan, _INFEASIBLE
-    if spread <= NO_SPREAD or (free and (c_gamma <= NO_SPREAD or c_inverse <= NO_SPREAD)):
+    if spread <= NO_VARIANCE or (free and (c_gamma <= NO_VARIANCE or c_inverse <= NO_VARIANCE)):
         return np.nan, np.nan, np.nan, _DEGENERATE
     p = gamma_shape(c_gamma) if free else fixed_p
     if p > 1.0 and spread * (p - 1.0) >= AT_LIMIT:
