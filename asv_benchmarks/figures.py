@@ -20,7 +20,7 @@ from benchmarks.imports import FIRST_FIT
 import nvmix
 from nvmix.backends import get_backend
 from nvmix.backends.cpu.kernels import entry_points
-from nvmix.backends.cpu.kernels.em.m_step import law_of
+from nvmix.backends.cpu.kernels.em.m_step import subordinator_of
 from nvmix.backends.types import Fixed
 
 if TYPE_CHECKING:
@@ -115,11 +115,11 @@ def gig_solves(n: int = 10_000) -> None:
     rng = np.random.default_rng(0)
     m = np.sqrt(1.0 + 10.0 ** rng.uniform(-10.0, 8.0, n))
     log_y = rng.uniform(-1.0, 1.0, n) * np.log(m)
-    law, start = law_of(Fixed(), -np.inf), (np.nan,) * 3
+    family, start = subordinator_of(Fixed(), -np.inf), (np.nan,) * 3
     times, interior = np.empty(n), np.empty(n, bool)
     for i in range(n):
         begin = time.perf_counter()
-        status = entry_points.fit_law_entry(log_y[i], m[i], m[i], law, start)[3]
+        status = entry_points.fit_subordinator_entry(log_y[i], m[i], m[i], family, start)[3]
         times[i], interior[i] = time.perf_counter() - begin, status == 0
     for name, part in (("all", times[1:]), ("interior", times[1:][interior[1:]])):
         middle, high = np.quantile(part, [0.5, 0.99]) * 1e6

@@ -8,8 +8,8 @@ import numpy as np
 
 from nvmix.backends.cpu.kernels import entry_points
 from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
-from nvmix.backends.cpu.kernels.em.loop import Task
-from nvmix.backends.cpu.kernels.em.m_step import Held, law_of
+from nvmix.backends.cpu.kernels.em.loop import LoopOptions
+from nvmix.backends.cpu.kernels.em.m_step import subordinator_of
 from nvmix.backends.cpu.kernels.em.missing_values import Patterns
 from nvmix.backends.cpu.partition import groups_of, pieces_of, table_of
 from nvmix.backends.cpu.placed import Placed, canonical, placed
@@ -31,16 +31,16 @@ from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.threads import map_threads
 from nvmix.foundation.typing import FloatArray
 
-# Scalars and vectors in one array, and the scatter.
+# Sums and scatter as `add_rows` makes them.
 Sums: TypeAlias = tuple[FloatArray, FloatArray]
 
-# Arguments at one order of a Bessel function from which a table pays whatever their spread.
+# Number of Bessel arguments at one order from which a table is faster, whatever their range.
 _LEAST_TABULATED = 4096
 _NO_START = (np.nan, np.nan, np.nan)
 
 
 class CPUBackend:
-    """Numba kernels on one core."""
+    """Numba kernels; threads work on groups of rows."""
 
     name = "cpu"
 
@@ -52,7 +52,7 @@ class CPUBackend:
         *,
         missing: bool = False,
     ) -> Placed:
-        """Return X as the loops take it, without a copy where it already is."""
+        """Return rows as compiled functions take them, without a copy where they are already."""
         return placed(X, weights, missing)
 
     def log_bessel(self, v: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -102,22 +102,24 @@ class CPUBackend:
     ) -> tuple[GIGParameters, GIGStatus]:
         """Solve eta -> theta; see `Backend.gig_fit`."""
         log_y, inv_y, y = map(float, eta)
-        law, free_p = law_of(fixed, -np.inf), fixed.p is None
-        if method == "newton" or not (free_p or law.kind == 0) or fixed.p == -0.5:
-            p, a, b, code = entry_points.fit_law_entry(log_y, inv_y, y, law, start or _NO_START)
+        family = subordinator_of(fixed, -np.inf)
+        closed_form = fixed.p == -0.5 or (fixed.p is not None and 0.0 in {fixed.a, fixed.b})
+        if method == "newton" or closed_form:
+            start = start or _NO_START
+            p, a, b, code = entry_points.fit_subordinator_entry(log_y, inv_y, y, family, start)
             return (p, a, b), GIGStatus(code)
         if fixed.b == 0.0:
             return _fit_gamma(log_y, y, method)
         if fixed.a == 0.0:
             (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
             return (-p, 0.0, a), status
-        p, a, b, code = entry_points.gig_boundary_entry(log_y, inv_y, y, law.p)
+        p, a, b, code = entry_points.gig_boundary_entry(log_y, inv_y, y, family.p)
         if code == GIGStatus.INTERIOR:
             return fit_gig((log_y, inv_y, y), fixed.p, method, start)
         return (p, a, b), GIGStatus(code)
 
     def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:
-        """(n,) independent variates; a = 0 or b = 0 draw the gamma limits."""
+        """(n,) independent variates; at a = 0 or b = 0 those of the gamma limits."""
         p, a, b = map(float, theta)
         if b == 0.0:
             return rng.standard_gamma(p, n) * (2.0 / a)
@@ -186,12 +188,13 @@ class CPUBackend:
     def fit(
         self, X: Placed, normal: NormalParameters, theta: GIGParameters, options: EMOptions
     ) -> FitTrace:
-        """Fit complete rows of one group by one call of compiled code."""
+        """Fit complete rows, of one group, by one call of compiled code."""
         model = _model(NormalParameters(*(np.array(x) for x in normal)), theta)
         held = options.constraints
-        task = Task(
-            law_of(held.fixed, held.least_p),
-            Held(np.empty(0) if held.mu is None else np.array(held.mu), held.symmetric),
+        loop_options = LoopOptions(
+            subordinator_of(held.fixed, held.least_p),
+            np.empty(0) if held.mu is None else np.array(held.mu),
+            held.symmetric,
             float(np.exp(self.gig_law(theta)[1])),
             tuple(np.diag(self.gig_covariance(theta)).tolist()),
             ACCELERATIONS.index(options.acceleration),
@@ -199,26 +202,25 @@ class CPUBackend:
             options.max_iter,
             options.tol,
         )
-        # Only tables of an order that stays are worth keeping.
+        # A table of an order that changes is of no use to later fits, and not stored.
         table = _table(X.X, theta[0] if held.fixed.p is not None else np.nan)
         histories = np.full((2, options.max_iter), np.nan)
         value, n_iter, n_passes, status = entry_points.fit_loop(
-            X.X, X.weights, model, task, table, histories
+            X.X, X.weights, model, loop_options, table, histories
         )
-        (values, changes), fitted = histories, NormalParameters(*model[:3])
-        return FitTrace(
-            fitted, model.theta, values, changes, n_iter, n_passes, value, Status(status)
-        )
+        normal = NormalParameters(*model[:3])
+        (values, changes), counts = histories, (n_iter, n_passes)
+        return FitTrace(normal, model.theta, values, changes, *counts, value, Status(status))
 
 
 def _table(X: FloatArray, p: float) -> FloatArray:
-    """Table for rows X at order p of Y."""
+    """Table of posterior moments for rows X, at order p of the subordinator."""
     n, d = X.shape
     return table_of("moments", p - 0.5 * d, n)
 
 
 def _model(normal: NormalParameters, theta: GIGParameters) -> Model:
-    """A model as the loops take it."""
+    """A model as compiled functions take it."""
     mu, gamma, L = (canonical(x) for x in normal)
     return Model(mu, gamma, L, np.array(theta, np.float64))
 

@@ -1,4 +1,4 @@
-"""Observations as the loops take them: groups of rows that one thread each works on."""
+"""Observations as compiled functions take them, in groups of rows that are tasks for threads."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NO_WEIGHTS = np.empty(0)
 
 
 class Placed(NamedTuple):
-    """Observations (n, d), their weights, empty where all are 1, and fixed groups of rows.
+    """Observations X (n, d), their weights, empty where all are 1, and groups of rows.
 
-    Of complete observations a group is a slice; else it is the rows by pattern.
+    Groups of complete observations are slices. Where values are missing, patterns has the groups.
     """
 
     X: FloatArray
@@ -35,23 +35,23 @@ class Placed(NamedTuple):
 
 
 def canonical(x: FloatArray) -> FloatArray:
-    """The one array type the loops are compiled for: float64, C-ordered, writeable."""
+    """An array of the one type that functions are compiled for: float64, C-ordered, writeable."""
     return np.require(x, np.float64, ["C", "W"])
 
 
 def placed(X: FloatArray, weights: FloatArray | None, missing: bool) -> Placed:
-    """Observations in fixed groups; complete ones are not copied. Some values may be missing."""
+    """Observations in groups, complete ones not copied; with missing, nan is a missing value."""
     X = canonical(X)
     omega = _NO_WEIGHTS if weights is None else canonical(weights)
-    holes = missing and bool(np.isnan(X).any())
-    return Placed(X, omega, groups_of(X.shape), _by_pattern(X, omega) if holes else [])
+    incomplete = missing and bool(np.isnan(X).any())
+    return Placed(X, omega, groups_of(X.shape), _by_pattern(X, omega) if incomplete else [])
 
 
 def _by_pattern(X: FloatArray, weights: FloatArray) -> list[Patterns]:
-    """Rows sorted by which columns they have, in fixed groups."""
+    """Rows sorted by which columns are present, in groups."""
     present = ~np.isnan(X)
     bits = np.packbits(present, axis=1)
-    # One number a row where its bits fit, as sorting numbers is quick.
+    # The bits of a row as numbers, one for 64 columns: sorting numbers is quick.
     codes = np.zeros((len(X), -(-bits.shape[1] // 8) * 8), np.uint8)
     codes[:, : bits.shape[1]] = bits
     order = np.lexsort(codes.view(np.uint64).T)
@@ -64,7 +64,7 @@ def _by_pattern(X: FloatArray, weights: FloatArray) -> list[Patterns]:
 
 
 def _group(X: FloatArray, present: BoolArray, weights: FloatArray) -> Patterns:
-    """Sorted rows as patterns."""
+    """Patterns of a group of sorted rows."""
     changes = np.flatnonzero((present[1:] != present[:-1]).any(axis=1)) + 1
     first = np.concatenate([[0], changes])
     kinds = present[first]

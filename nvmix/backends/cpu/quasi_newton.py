@@ -1,10 +1,14 @@
-"""Quasi-Newton GIG eta -> theta by SciPy: minimise A(theta) - theta . eta."""
+"""Quasi-Newton GIG eta -> theta by SciPy: minimise A(theta) - theta . eta.
+
+As in `kernels.gig.solve`, solves are for T = Y / s with E[T] = E[1/T] = m, and in the statistics
+(t, e^t - 1 - t, e^-t - 1 + t), t = log T, with expectations tau.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import scipy
@@ -18,47 +22,26 @@ _OPTIONS: Final = {
     "lbfgs": {"gtol": 1e-11, "ftol": 0.0, "maxiter": 1000, "maxcor": 20},
     "bfgs": {"gtol": 1e-11, "maxiter": 1000},
 }
-# A line search stops at the rounding of the objective; beyond this gradient it has failed.
+# Largest gradient of a solution, by whitened coordinates or log p: a line search stops at the
+# rounding of the objective, and with a larger gradient it has failed.
 _STATIONARY: Final = 1e-5
 # Gradients below this are zero to rounding.
 _UNIT: Final = 1e-9
-# Longest step, in p, log a and log b, that ends a minimisation.
+# Longest last Newton step in p, log a and log b that is taken.
 _POLISH: Final = 1e-3
-# exp of a larger coordinate is no shape anybody fits.
+# Largest |p|, |log a| and |log b| at which the objective is evaluated; it is inf beyond.
 _LARGEST_LOG: Final = 300.0
 
 
-class _ScaledEta(NamedTuple):
-    """A GIG eta of T = Y / s: E[T] = E[1/T] = m and E[log T] = log_t."""
-
-    s: float
-    m: float
-    log_t: float
-
-    @property
-    def tau(self) -> tuple[float, float, float]:
-        """Targets of (t, e^t - 1 - t, e^-t - 1 + t), t = log T."""
-        excess = self.m - 1.0
-        return self.log_t, excess - self.log_t, excess + self.log_t
-
-
-def _scale_eta(eta: GIGParameters, fixed_p: float | None) -> _ScaledEta:
-    """Rescale (E log Y, E 1/Y, E Y) so that E[T] = E[1/T]; E[log T] is idle at a fixed p."""
-    log_y, inv_y, y = eta
-    s = math.sqrt(y) / math.sqrt(inv_y)
-    log_t = 0.0 if fixed_p is not None else log_y - math.log(s)
-    return _ScaledEta(s, math.sqrt(y * inv_y), log_t)
-
-
 def _log_start(
-    eta: _ScaledEta, p: float | None, start: GIGParameters | None
+    s: float, m: float, log_t: float, p: float | None, start: GIGParameters | None
 ) -> tuple[float, float, float]:
     """(p, log a, log b) to start from, for T: `start` where interior, else an inverse Gaussian."""
     if start is not None and start[1] > 0.0 and start[2] > 0.0:
-        return start[0] if p is None else p, math.log(start[1] * eta.s), math.log(start[2] / eta.s)
-    lam = eta.m / (eta.m * eta.m - 1.0)
-    small, large = math.log(lam / (eta.m * eta.m)), math.log(lam)
-    if (p is None and eta.log_t <= 0.0) or (p is not None and p <= 0.0):
+        return start[0] if p is None else p, math.log(start[1] * s), math.log(start[2] / s)
+    lam = m / (m * m - 1.0)
+    small, large = math.log(lam / (m * m)), math.log(lam)
+    if (p is None and log_t <= 0.0) or (p is not None and p <= 0.0):
         return -0.5 if p is None else p, small, large
     return 0.5 if p is None else p, large, small
 
@@ -78,21 +61,14 @@ def _run(
     return result.x, GIGStatus.INTERIOR if stationary else GIGStatus.NOT_CONVERGED
 
 
-def _moments(p: float, a: float, b: float) -> tuple[float, ...]:
-    """(lnZ, E log T, E 1/T, E T)."""
-    out = np.empty((1, 4))
-    entry_points.gig_moments_loop(np.array([p]), np.array([a]), np.array([b]), out)
-    return tuple(map(float, out[0]))
-
-
 def fit_gamma_shape(c: float, method: str) -> tuple[float, GIGStatus]:
-    """Shape p of a Gamma law with log E[Y] - E[log Y] = c, over log p."""
+    """Shape p of a gamma law with log E[Y] - E[log Y] = c, by minimising over log p."""
 
     def objective(x: FloatArray) -> tuple[float, FloatArray]:
         if abs(x[0]) > _LARGEST_LOG:
             return math.inf, np.zeros(1)
         p = math.exp(x[0])
-        log_z, log_t, _, _ = _moments(p, 2.0 * p, 0.0)
+        log_z, log_t, _, _ = entry_points.gig_moments_entry(p, 2.0 * p, 0.0)
         return log_z + p * (1.0 + c), np.array([p * (log_t + c)])
 
     x, status = _run(objective, np.array([-math.log(2.0 * c)]), method)
@@ -102,17 +78,21 @@ def fit_gamma_shape(c: float, method: str) -> tuple[float, GIGStatus]:
 def fit_gig(
     eta: GIGParameters, p: float | None, method: str, start: GIGParameters | None
 ) -> tuple[GIGParameters, GIGStatus]:
-    """(p, a, b) over (p, log a, log b), or over (log a, log b) at a fixed p.
+    """(p, a, b) by minimising over (p, log a, log b), or over the last two where p is given.
 
-    Coordinates are whitened by the curvature at the start, which makes gradients comparable with
-    standard deviations however flat the likelihood is.
+    Coordinates are whitened by the curvature at the start, which puts gradients in units of the
+    statistics' standard deviations, however flat the likelihood is.
     """
-    target = _scale_eta(eta, p)
+    log_y, inv_y, y = eta
+    s, m = math.sqrt(y) / math.sqrt(inv_y), math.sqrt(y * inv_y)
+    # At a fixed p the equation of E[log T] is not used.
+    log_t = 0.0 if p is not None else log_y - math.log(s)
+    tau = (log_t, (m - 1.0) - log_t, (m - 1.0) + log_t)
     free = slice(0, 3) if p is None else slice(1, 3)
-    x0 = np.array(_log_start(target, p, start))
-    value0, gradient0, curvature = _value_gradient_curvature(x0, target.tau)
+    x0 = np.array(_log_start(s, m, log_t, p, start))
+    value0, gradient0, curvature = _value_gradient_curvature(x0, tau)
     scale = np.linalg.inv(np.linalg.cholesky(_positive(curvature[free, free]))).T
-    # SciPy's tests are relative to 1: the first gradient is made 1, the first value 0.
+    # SciPy's tolerances are absolute: the first gradient is scaled to 1, and the first value to 0.
     unit = min(1.0, max(float(np.abs(scale.T @ gradient0[free]).max()), _UNIT))
     scale *= unit
 
@@ -125,17 +105,17 @@ def fit_gig(
         x = point(z)
         if np.abs(x).max() > _LARGEST_LOG:
             return math.inf, np.zeros(z.size)
-        value, gradient, _ = _value_gradient_curvature(x, target.tau)
+        value, gradient, _ = _value_gradient_curvature(x, tau)
         return (value - value0) / unit**2, scale.T @ gradient[free] / unit**2
 
     z, status = _run(objective, np.zeros(scale.shape[0]), method, unit)
     x = point(z)
     # One Newton step removes what the rounding of the objective hides from a line search.
-    _, gradient, curvature = _value_gradient_curvature(x, target.tau)
+    _, gradient, curvature = _value_gradient_curvature(x, tau)
     step = np.linalg.solve(_positive(curvature[free, free]), gradient[free])
     if status is GIGStatus.INTERIOR and np.abs(step).max() < _POLISH:
         x[free] -= step
-    return (float(x[0]), math.exp(x[1]) / target.s, math.exp(x[2]) * target.s), status
+    return (float(x[0]), math.exp(x[1]) / s, math.exp(x[2]) * s), status
 
 
 def _value_gradient_curvature(

@@ -1,4 +1,4 @@
-"""Entry points over arrays: the compiled functions that the CPU backend calls."""
+"""The compiled functions that Python calls, each cached on disk; arrays are filled in place."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ from typing import Any
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device, entry, loop
+from nvmix.backends.cpu.jit import entry, loop
 from nvmix.backends.cpu.kernels.bessel.bessel import (
     bessel_curvature,
     bessel_pair,
     log_bessel_peak,
 )
 from nvmix.backends.cpu.kernels.em.e_step import Model, add_rows, log_norms, posterior
-from nvmix.backends.cpu.kernels.em.loop import Task, fit
-from nvmix.backends.cpu.kernels.em.m_step import Law, fit_law
+from nvmix.backends.cpu.kernels.em.loop import LoopOptions, fit
+from nvmix.backends.cpu.kernels.em.m_step import Subordinator, fit_subordinator
 from nvmix.backends.cpu.kernels.em.missing_values import Patterns, add_patterns
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
 from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments
 from nvmix.backends.cpu.kernels.gig.solve import (
+    Solution,
+    Triple,
     gig_boundary,
     gig_derivatives,
     gig_objective,
 )
-from nvmix.backends.cpu.kernels.gig.table import covered_bessel, served, swings, tabulated
+from nvmix.backends.cpu.kernels.gig.table import (
+    bessel_covered,
+    covers,
+    is_steep,
+    tabulated,
+)
 from nvmix.backends.cpu.kernels.gig.variates import gig_variates
 from nvmix.foundation.typing import FloatArray
 
@@ -35,31 +42,25 @@ def bessel_pair_loop(v: FloatArray, z: FloatArray, log_k: FloatArray, ratio: Flo
         log_k[i], ratio[i] = bessel_pair(v[i], z[i])
 
 
-@device
-def _bessel_of_order(v: float, z: float, table: FloatArray) -> tuple[float, float]:
-    """What the table has of (log K, ratio), or the direct values where it does not reach."""
-    if served(table, z):
-        log_k, ratio, _, _ = tabulated(table, z)
-        return log_k, ratio
-    return bessel_pair(v, z)
-
-
 @loop
 def bessel_order_loop(
     v: float, z: FloatArray, table: FloatArray, log_k: FloatArray, ratio: FloatArray
 ) -> None:
-    """`bessel_pair_loop` at one order, with a table."""
+    """`bessel_pair_loop` at one order, by a table of `gig.table`; blocks of z stay in cache."""
     for first in range(0, z.size, BLOCK):
         block = z[first : first + BLOCK]
-        if covered_bessel(v, 1.0, 0.0, block, table):
+        if bessel_covered(v, 1.0, 0.0, block, table):
             for i in range(block.size):
                 log_k[first + i], ratio[first + i], _, _ = tabulated(table, block[i])
         else:
             for i in range(block.size):
-                log_k[first + i], ratio[first + i] = _bessel_of_order(v, block[i], table)
-        if swings(v):
+                if covers(table, block[i]):
+                    log_k[first + i], ratio[first + i], _, _ = tabulated(table, block[i])
+                else:
+                    log_k[first + i], ratio[first + i] = bessel_pair(v, block[i])
+        if is_steep(v):
             for i in range(block.size):
-                if served(table, block[i]):
+                if covers(table, block[i]):
                     log_k[first + i] += log_bessel_peak(v, block[i])
 
 
@@ -90,26 +91,22 @@ def gig_covariance_entry(p: float, a: float, b: float) -> tuple[float, ...]:
 
 
 @entry
-def fit_law_entry(
-    log_y: float, inv_y: float, y: float, law: Law, start: tuple[float, float, float]
-) -> tuple[float, float, float, int]:
-    """GIG eta -> theta by Newton, or in closed form."""
-    return fit_law(log_y, inv_y, y, law, start)
+def fit_subordinator_entry(
+    log_y: float, inv_y: float, y: float, family: Subordinator, start: Triple
+) -> Solution:
+    """GIG eta -> theta by Newton's method or in closed form."""
+    return fit_subordinator(log_y, inv_y, y, family, start)
 
 
 @entry
-def gig_boundary_entry(
-    log_y: float, inv_y: float, y: float, fixed_p: float
-) -> tuple[float, float, float, int]:
-    """Boundary law or status of a GIG eta."""
+def gig_boundary_entry(log_y: float, inv_y: float, y: float, fixed_p: float) -> Solution:
+    """GIG eta -> theta where a boundary law is optimal, else INTERIOR."""
     return gig_boundary(log_y, inv_y, y, fixed_p)
 
 
 @entry
-def gig_objective_entry(
-    p: float, a: float, b: float, tau: tuple[float, float, float]
-) -> tuple[float, ...]:
-    """k . tau - A(k), its gradient and the Hessian of A in the statistics of `_solve`."""
+def gig_objective_entry(p: float, a: float, b: float, tau: Triple) -> tuple[float, ...]:
+    """k . tau - A(k), its gradient and the Hessian of A, in the statistics of `gig.solve`."""
     return (gig_objective(p, a, b, tau), *gig_derivatives(p, a, b, tau))
 
 
@@ -122,9 +119,9 @@ def gig_variates_loop(p: float, a: float, b: float, out: FloatArray, rng: Any) -
 @loop
 def log_prob_loop(
     X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
-    theta: tuple[float, float, float], log_norm: float, table: FloatArray, out: FloatArray,
+    theta: Triple, log_norm: float, table: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Fill out[i] with log f(x_i) = constant + g . w + lnZ(p - d/2, a + g . g, b + w . w)."""
+    """Fill out[i] with log f(x_i), the density of `em.e_step`; inverse is L^-1."""
     n, d = X.shape
     x, w = np.empty((d, BLOCK)), np.empty((d, BLOCK))
     g, q, linear = np.empty(d), np.empty(BLOCK), np.empty(BLOCK)
@@ -144,7 +141,7 @@ def e_step_loop(
     X: FloatArray, weights: FloatArray, model: Model, inverse: FloatArray, log_norm: float,
     table: FloatArray, sums: FloatArray, scatter: FloatArray,
 ) -> None:  # fmt: skip
-    """Add the sums of one pass over complete rows; see `_e_step.add_rows`."""
+    """Add the sums of one pass over complete rows; see `add_rows`."""
     add_rows(X, weights, model, inverse, log_norm, table, sums, scatter)
 
 
@@ -153,14 +150,14 @@ def patterns_loop(
     patterns: Patterns, model: Model, log_norm: float, tables: FloatArray, sums: FloatArray,
     scatter: FloatArray,
 ) -> None:  # fmt: skip
-    """Add the sums of one pass over rows with missing values; see `_patterns.add_patterns`."""
+    """Add the sums of one pass over rows with missing values; see `add_patterns`."""
     add_patterns(patterns, model, log_norm, tables, sums, scatter)
 
 
 @loop
 def fit_loop(
-    X: FloatArray, weights: FloatArray, model: Model, task: Task, table: FloatArray,
+    X: FloatArray, weights: FloatArray, model: Model, options: LoopOptions, table: FloatArray,
     histories: FloatArray,
 ) -> tuple[float, int, int, int]:  # fmt: skip
-    """Fit by EM, the model in place; see `_em.fit`."""
-    return fit(X, weights, model, task, table, histories)
+    """Fit by EM, the model in place; see `fit`."""
+    return fit(X, weights, model, options, table, histories)

@@ -40,17 +40,6 @@ def _from_bits(_typing_context: Any, _bits: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _power_of_two(_typing_context: Any, _exponent: Any) -> Any:
-    """2^n for -1022 <= n <= 1023, written straight into the exponent bits of a double."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        biased = builder.add(arguments[0], ir.Constant(_INT64, 1023))
-        return builder.bitcast(builder.shl(biased, ir.Constant(_INT64, 52)), _DOUBLE)
-
-    return types.float64(types.int64), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def _fma(_typing_context: Any, _x: Any, _y: Any, _z: Any) -> Any:
     """x y + z, rounded once."""
 
@@ -62,9 +51,10 @@ def _fma(_typing_context: Any, _x: Any, _y: Any, _z: Any) -> Any:
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
 def _horner4(_context: Any, rows: Any, _row: Any, _first: Any, powers: Any, _t: Any) -> Any:
-    """Four polynomials in t, side by side in one register, with coefficients in rows[row, first:].
+    """Four polynomials in t, in one register, by Horner's rule with fused products.
 
-    Those of t^j lie from first + 4 j on; `powers`, their number, is a constant of the caller.
+    Coefficients of t^j are rows[row, first + 4 j : first + 4 j + 4]; `powers`, the number of powers
+    of t, is a literal in the calling code.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -95,7 +85,6 @@ def _horner4(_context: Any, rows: Any, _row: Any, _first: Any, powers: Any, _t: 
 
 to_bits = cast("Callable[[float], int]", _to_bits)
 from_bits = cast("Callable[[int], float]", _from_bits)
-power_of_two = cast("Callable[[int], float]", _power_of_two)
 fma = cast("Callable[[float, float, float], float]", _fma)
 horner4 = cast(
     "Callable[[FloatArray, int, int, int, float], tuple[float, float, float, float]]", _horner4

@@ -1,7 +1,8 @@
-"""Eight doubles side by side as one value of compiled code, so that sums have a fixed order.
+"""`Lanes`: a vector of eight doubles as one value of compiled code, for sums of a fixed order.
 
-Sums that the compiler may reorder have as many partial sums as suits the processor, and other last
-digits on each. These have eight everywhere: a register of AVX-512, two of AVX2 or four of SSE2.
+Where the compiler may reorder a sum, it makes as many partial sums as suit the processor, so that
+last digits differ between processors. Sums of lanes have eight partial sums on every processor: one
+register of AVX-512, two of AVX2 or four of SSE2.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nvmix.foundation.typing import FloatArray
 if TYPE_CHECKING:
 
     class Lanes:
-        """Eight doubles, of which an operation gives eight; a float stands for eight equal ones."""
+        """Eight doubles; operations are elementwise, and a float counts as eight equal ones."""
 
         def __add__(self, other: Lanes | float) -> Lanes: ...
         def __radd__(self, other: float) -> Lanes: ...
@@ -37,7 +38,7 @@ else:
     Lanes = Any
 
 
-# Kernels of this serve one number or eight.
+# Kernels with arguments of this type take one number or eight.
 Number = TypeVar("Number", float, "Lanes")
 
 LANES: Final = 8
@@ -47,7 +48,7 @@ _VECTOR: Final = ir.VectorType(_DOUBLE, LANES)
 
 
 class _Lanes(types.Type):  # type: ignore[misc]
-    """The type that compiled code knows `Lanes` by."""
+    """The numba type of `Lanes`."""
 
     def __init__(self) -> None:
         super().__init__(name="Lanes")
@@ -58,14 +59,14 @@ _LANES: Final = _Lanes()
 
 @register_model(_Lanes)
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
-    """A vector register, or several."""
+    """Its data model: one LLVM vector."""
 
     def __init__(self, manager: Any, numba_type: Any) -> None:
         super().__init__(manager, numba_type, _VECTOR)
 
 
-def _spread(builder: Any, value: Any) -> Any:
-    """Eight copies of a double; eight doubles as they are."""
+def _broadcast(builder: Any, value: Any) -> Any:
+    """Eight copies of a double; lanes as they are."""
     if value.type == _VECTOR:
         return value
     empty = ir.Constant(_VECTOR, ir.Undefined)
@@ -75,14 +76,14 @@ def _spread(builder: Any, value: Any) -> Any:
 
 
 def _define(operation: Any, instruction: str) -> None:
-    """Give an operator to lanes, by an instruction of LLVM."""
+    """Define a Python operator on lanes by an instruction of LLVM."""
     pairs = [(_LANES, _LANES), (_LANES, types.float64), (types.float64, _LANES)]
 
     class _Template(ConcreteTemplate):  # type: ignore[misc]
         cases = [signature(_LANES, *pair) for pair in pairs]  # noqa: RUF012
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return getattr(builder, instruction)(*(_spread(builder, x) for x in arguments))
+        return getattr(builder, instruction)(*(_broadcast(builder, x) for x in arguments))
 
     infer_global(operation)(_Template)
     for pair in pairs:
@@ -96,11 +97,11 @@ _define(operator.truediv, "fdiv")
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _spread_out(_typing_context: Any, _x: Any) -> Any:
+def _from_double(_typing_context: Any, _x: Any) -> Any:
     """Eight copies of a double."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _spread(builder, arguments[0])
+        return _broadcast(builder, arguments[0])
 
     return _LANES(types.float64), codegen
 
@@ -124,7 +125,7 @@ def _at_least(_typing_context: Any, _x: Any, _bound: Any) -> Any:
     """The larger of each lane and a bound; nan stays nan."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        x, bound = arguments[0], _spread(builder, arguments[1])
+        x, bound = arguments[0], _broadcast(builder, arguments[1])
         return builder.select(builder.fcmp_ordered("<", x, bound), bound, x)
 
     return _LANES(_LANES, types.float64), codegen
@@ -132,7 +133,7 @@ def _at_least(_typing_context: Any, _x: Any, _bound: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _total(_typing_context: Any, _x: Any) -> Any:
-    """Sum of the lanes, halves added to halves."""
+    """Sum of the lanes: halves are added to halves until one number is left."""
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         x, half = arguments[0], LANES // 2
@@ -167,7 +168,7 @@ def _power_in_last_bits(_typing_context: Any, x: Any) -> Any:
     return x(x), codegen
 
 
-spread = cast("Callable[[float], Lanes]", _spread_out)
+broadcast = cast("Callable[[float], Lanes]", _from_double)
 lanes_at = cast("Callable[[FloatArray, int, int], Lanes]", _lanes_at)
 at_least = cast("Callable[[Lanes, float], Lanes]", _at_least)
 total = cast("Callable[[Lanes], float]", _total)

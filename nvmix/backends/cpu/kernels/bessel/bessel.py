@@ -1,6 +1,9 @@
 """log K_v(z), its ratio to the next order, and its derivatives, by the trapezoidal rule.
 
-K_v(z) is half the integral of exp(v t - z cosh t) over all t (DLMF 10.32.9), summed about its peak.
+K_v(z) is half the integral of exp(v t - z cosh t) over all t (DLMF 10.32.9). With the peak at
+sinh t0 = v / z and t = t0 + u, the integrand is its largest value times the weight w(u) of
+`quadrature`, so that log K_v = (v t0 - z cosh t0) + log(integral of w) - log 2, and derivatives are
+means and covariances under w. Half-integer orders and very small z have closed forms.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from nvmix.backends.cpu.kernels.bessel.small_argument import (
     small_curvature,
 )
 
-# Bessel functions of half-integer orders up to this, at arguments from this, are polynomials that
-# do not overflow.
+# Half-integer orders up to the first, at z from the second on, have polynomials that do not
+# overflow.
 _MOST_HALF: Final = 20.5
 _LEAST_HALF: Final = 1e-5
 
@@ -53,7 +56,7 @@ def bessel_parts(v: float, z: float) -> tuple[float, float, float, float]:
 
 @device
 def log_bessel_peak(v: float, z: float) -> float:
-    """The peak of `bessel_parts` by itself."""
+    """The first part of `bessel_parts` alone."""
     w = abs(v)
     r, mode = _bessel_mode(w, z)
     return bessel_peak(w, z, r, math.log(mode))
@@ -103,7 +106,7 @@ def bessel_pair(v: float, z: float) -> tuple[float, float]:
 
 @device
 def _curvature_at_end(v: float, z: float) -> tuple[float, float, float, float]:
-    """`bessel_curvature` in the limits z = 0 and z = inf; nan elsewhere."""
+    """Limits of `bessel_curvature` at z = 0 and z = inf; nan for other arguments."""
     w = abs(v)
     if z == 0.0 and w < np.inf:
         if v == 0.0:
@@ -116,7 +119,10 @@ def _curvature_at_end(v: float, z: float) -> tuple[float, float, float, float]:
 
 @device
 def bessel_curvature(v: float, z: float) -> tuple[float, float, float, float]:
-    """d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z): moments of (t, cosh t) in DLMF 10.32.9."""
+    """d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z): moments of (t, cosh t) in DLMF 10.32.9.
+
+    Errors as promised in docs/accuracy.md: 5e-15, 3e-15, 4e-15 and 1e-14.
+    """
     w, sign = abs(v), math.copysign(1.0, v)
     if not (0.0 < z < np.inf and w < np.inf):
         return _curvature_at_end(v, z)

@@ -9,7 +9,7 @@ _LOG2_E = 1.4426950408889634
 # log 2 as a number of few bits, and the rest.
 LN2_HIGH = 6.93147180369123816490e-01
 LN2_LOW = 1.90821492927058770002e-10
-# 1.5 2^52, the last bit of which is worth 1: a number added to it is rounded to an integer.
+# 1.5 2^52, whose last bit has the value 1: a number added to it is rounded to an integer.
 _ROUNDER = 6755399441055744.0
 
 

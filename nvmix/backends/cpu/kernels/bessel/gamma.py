@@ -37,7 +37,7 @@ def trigamma(x: float) -> float:
 
 @device
 def log_minus_digamma(x: float) -> float:
-    """Log x - psi(x) > 0, decreasing; series where the two cancel; error 1e-14 relative."""
+    """Log x - psi(x), by a series at large x, where they cancel; x > 0, error 1e-14 relative."""
     if x < _ASYMPTOTIC:
         return math.log(x) - digamma(x)
     y = 1.0 / (x * x)

@@ -1,7 +1,7 @@
-"""Heights of the peaks of y^p exp(-(a y + b / y) / 2) and exp(v t - z cosh t), uncancelled.
+"""Logs of the largest values of y^p exp(-(a y + b / y) / 2) and exp(v t - z cosh t).
 
-A height is stationary in the place of its peak: the place may be rounded, if only the terms of the
-height are then added at that very place without a further rounding.
+Their terms cancel, so that each is summed with compensation for rounding. A maximum is stationary:
+the mode itself may be rounded, if only the terms are then exact for that rounded mode.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from nvmix.backends.cpu.kernels.bessel.exp import LN2_HIGH, LN2_LOW
 from nvmix.backends.cpu.kernels.bessel.quadrature import node
 from nvmix.backends.cpu.kernels.intrinsics import fma
 
-# t tanh t = 1, where v t and z cosh t cancel; sinh t and cosh t, the former in two parts.
+# The root of t tanh t = 1, where v t = z cosh t; its sinh in two parts, and its cosh.
 _CROSSING: Final = 1.1996786402577337
 _SINH: Final = 1.50887956153832
 _SINH_LOW: Final = 4.4579725861636419e-18
 _COSH: Final = 1.8101705806989772
-# Elsewhere than this near to the crossing, cancellation is of no account.
+# Distance from that root beyond which v t and z cosh t do not cancel.
 _NEAR: Final = 0.3
 
 
@@ -41,11 +41,11 @@ def gig_peak(p: float, a: float, b: float, y: float) -> float:
 
 @device
 def bessel_peak(v: float, z: float, r: float, t: float) -> float:
-    """v t - z cosh t at t = arcsinh(v / z), v >= 0, r = hypot(v, z); 5e-15 relative."""
+    """v t - z cosh t at t = arcsinh(v / z), v >= 0, r = hypot(v, z); error 5e-15 relative."""
     delta = t - _CROSSING
     if not abs(delta) < _NEAR:
         return v * t - r
-    # v t - z cosh t vanishes with v - z sinh t at the crossing: expand about it.
+    # At the root v t - z cosh t = t (v - z sinh t), which fused products sum exactly.
     excess = fma(-z, _SINH, v) - z * _SINH_LOW
     if delta == 0.0:
         return _CROSSING * excess

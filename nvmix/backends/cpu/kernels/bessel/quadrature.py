@@ -4,13 +4,15 @@ Write Y = y0 e^u with y0 the mode of y^p exp(-(a y + b / y) / 2). Then u has the
 
     w(u) = exp(-alpha (cosh u - 1) - |p| (e^{su} - 1 - su)),   s = sign(p),
 
-up to its norm, with r = sqrt(p^2 + a b) and alpha = r - |p| = a b / (r + |p|). Loops take p >= 0,
-where the mass leans to the right; p < 0 is its mirror image. w is entire and
-falls double exponentially, so equidistant sums converge exponentially in 1/h (Trefethen and
-Weideman, SIAM Review 56, 2014, 385-458), every term is positive, and log K, its order derivative
-(the mean of u) and its ratios (the means of e^u and e^-u) come from the same weights.
+up to a constant, with r = sqrt(p^2 + a b) and alpha = r - |p| = a b / (r + |p|). Sums are for
+s = 1; p < 0 is the mirror image. w is entire and falls double exponentially, so that the
+trapezoidal rule of step h converges exponentially in 1/h (Trefethen and Weideman, SIAM Review 56,
+2014, 385-458). Every term is positive. log K, its order derivative (the mean of u) and its ratios
+(the means of e^u and e^-u) come from the same weights.
 
-Each level k of the tables holds cosh u - 1, e^u - 1 - u and e^-u - 1 + u at u = (j + 1) h_k.
+The peak has a width of about r^-1/2, so that h falls with r. h is one of few levels h_k: tables
+have cosh u - 1, e^u - 1 - u and e^-u - 1 + u at the first nodes u = (j + 1) h_k of each, which
+saves their exponentials.
 """
 
 from __future__ import annotations
@@ -23,25 +25,34 @@ import numpy as np
 from nvmix.backends.cpu.jit import contracting_device, device
 from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
 from nvmix.backends.cpu.kernels.intrinsics import to_bits
-from nvmix.backends.cpu.kernels.lanes import LANES, Lanes, Number, at_least, lanes_at, spread, total
+from nvmix.backends.cpu.kernels.lanes import (
+    LANES,
+    Lanes,
+    Number,
+    at_least,
+    broadcast,
+    lanes_at,
+    total,
+)
 from nvmix.foundation.typing import FloatArray
 
-# Levels k have 1 + 0.13 r at most 1, 1.5, 2, 3, 4, 6, ...
+# Level k serves 1 + 0.13 r up to 1, 1.5, 2, 3, 4, 6, ..., and tables have its first nodes.
 _LEVELS: Final = 32
 _NODES: Final = 64
 # h^-2 = 17 (1 + 0.13 r) keeps the discretisation error below 1e-16 for every p and a b.
 _BASE: Final = 17.0
 _GROWTH: Final = 0.13
-# Terms below e^-38 of the largest, those of e^|u| or of its square included, are left out.
+# Terms below e^-38 of the largest, factors e^|u| or e^2|u| included, are left out.
 _CUT: Final = -38.0
-# Logarithms of weights are kept above this, where 2^n is still a double.
+# Logarithms of weights are raised to this, where 2^n is still a normal double.
 _LEAST: Final = -700.0
-# Least and first unknown binary exponents of alpha and |p| in the table of reaches; what is below
-# counts as 0.
+# Binary exponents of alpha and |p| in the tables of reaches, the last excluded; smaller numbers
+# count as 0.
 _ALPHA_EXPONENTS: Final = (-96, 20)
 _ORDER_EXPONENTS: Final = (-30, 20)
+# Exponent and top bit of the mantissa of the largest double below 1.
 _BEFORE_ONE: Final = (1023 << 1) - 1
-# Nodes on each side of a law so narrow that it is Gaussian.
+# Nodes on each side beyond the last level, where w is Gaussian to rounding.
 _NARROW: Final = 24
 
 
@@ -63,9 +74,10 @@ _DOWN: Final = _exp_minus_linear(-_U)
 
 
 def _reaches(growth: int) -> FloatArray:
-    """u where log w + growth u falls below the cut, by side and the exponents of alpha and |p|.
+    """u where log w + growth u falls below the cut: (side, exponent of alpha, exponent of |p|).
 
-    A power of two is the least number of its exponent, so nothing is cut short.
+    Found by bisection at powers of two, the least numbers of their exponents, so that larger alpha
+    and |p| of the same exponents have their cut before it.
     """
     alpha, v = (2.0 ** np.arange(*limits) for limits in (_ALPHA_EXPONENTS, _ORDER_EXPONENTS))
     alpha[0], v[0] = 0.0, 0.0
@@ -109,10 +121,10 @@ def node(u: float) -> tuple[float, float, float]:
 
 @device
 def _step(r: float) -> tuple[int, float]:
-    """Level k of the tables and step h_k that serve r = sqrt(p^2 + a b); nan where r is."""
+    """Level k of the tables and step h for r = sqrt(p^2 + a b); k = _LEVELS beyond the tables."""
     if not r < np.inf:
         return _LEVELS, np.nan
-    # Exponent and top bit of the mantissa of the double before 1 + 0.13 r, less those before 1.
+    # By exponent and top bit of the mantissa of the largest double below 1 + 0.13 r.
     bound = 1.0 + _GROWTH * r
     k = ((to_bits(bound) - 1) >> 51) - _BEFORE_ONE
     return k, _STEPS[k] if k < _LEVELS else math.sqrt(1.0 / _BASE / bound)
@@ -120,13 +132,13 @@ def _step(r: float) -> tuple[int, float]:
 
 @device
 def _exponent(x: float, limits: tuple[int, int]) -> int:
-    """Binary exponent of x >= 0 counted from the least of the limits, within them."""
+    """Binary exponent of x >= 0, clipped to the limits and counted from the first."""
     return min(max((to_bits(x) >> 52) - 1023, limits[0]), limits[1] - 1) - limits[0]
 
 
 @device
 def _counts(k: int, h: float, alpha: float, v: float, reaches: FloatArray) -> tuple[int, int]:
-    """Numbers of nodes that matter right and left of the mode, in whole lanes."""
+    """Numbers of nodes within reach, right and left of the mode, rounded up to multiples of 8."""
     if k >= _LEVELS:
         return _NARROW, _NARROW
     i, j = _exponent(alpha, _ALPHA_EXPONENTS), _exponent(v, _ORDER_EXPONENTS)
@@ -153,7 +165,7 @@ def _eight_nodes(k: int, h: float, j: int) -> tuple[Lanes, Lanes, Lanes, Lanes]:
 
 @contracting_device
 def _weights(alpha: float, v: float, c: Lanes, slope: Lanes) -> Lanes:
-    """w at eight nodes."""
+    """w at eight nodes, of which c is cosh u - 1 and slope e^u - 1 - u on the side of u."""
     return simd_exp(at_least(-alpha * c - v * slope, _LEAST))
 
 
@@ -161,8 +173,8 @@ def _weights(alpha: float, v: float, c: Lanes, slope: Lanes) -> Lanes:
 def _side_sums(
     k: int, h: float, alpha: float, v: float, right: bool, count: int
 ) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """Sums over u > 0 of w (1, e^u - 1, e^-u - 1, u), right of the mode or mirrored."""
-    s0 = s_rise = s_fall = s_u = spread(0.0)
+    """Sums over u > 0 of w (1, e^u - 1, e^-u - 1, u); those left of the mode by w(-u)."""
+    s0 = s_rise = s_fall = s_u = broadcast(0.0)
     for j in range(0, count, LANES):
         u, c, up, down = _eight_nodes(k, h, j)
         w = _weights(alpha, v, c, up if right else down)
@@ -175,7 +187,10 @@ def _side_sums(
 
 @device
 def means(alpha: float, p: float) -> tuple[float, float, float, float]:
-    """Log of the integral of w, and the means of e^u - 1, e^-u - 1 and u; error 4e-15 relative."""
+    """Log of the integral of w, and the means of e^u - 1, e^-u - 1 and u; error 4e-15 relative.
+
+    The node u = 0, of weight 1, adds to the integral alone.
+    """
     v = abs(p)
     k, h = _step(alpha + v)
     right, left = _counts(k, h, alpha, v, _MEAN_REACHES)
@@ -193,9 +208,9 @@ def means(alpha: float, p: float) -> tuple[float, float, float, float]:
 def _side_products(
     k: int, h: float, alpha: float, v: float, right: bool, count: int
 ) -> tuple[Lanes, ...]:
-    """Sums over u = j h > 0 of w (1, x, x x') for x = (u, e^u - 1 - u, e^-u - 1 + u)."""
-    s0 = s1 = s2 = s3 = spread(0.0)
-    s11 = s12 = s13 = s22 = s23 = s33 = spread(0.0)
+    """Sums as of `_side_sums` of w (1, x, x x'), x = (u, e^u - 1 - u, e^-u - 1 + u)."""
+    s0 = s1 = s2 = s3 = broadcast(0.0)
+    s11 = s12 = s13 = s22 = s23 = s33 = broadcast(0.0)
     for j in range(0, count, LANES):
         u, c, up, down = _eight_nodes(k, h, j)
         w = _weights(alpha, v, c, up if right else down)
@@ -217,9 +232,9 @@ def _side_products(
 def covariances(alpha: float, p: float) -> tuple[float, ...]:
     """Log of the integral of w, means and covariances of x = (u, e^u - 1 - u, e^-u - 1 + u).
 
-    Returned as (log, m1, m2, m3, c11, c12, c13, c22, c23, c33); error 1e-13 relative. The law is
-    unimodal at u = 0, so means are never large beside the spreads and raw products keep their
-    digits.
+    Returned as (log, m1, m2, m3, c11, c12, c13, c22, c23, c33); error 1e-13 relative. w has its
+    only mode at u = 0, so that means are at most of the size of standard deviations, and mean
+    products minus products of means keep their digits.
     """
     v = abs(p)
     k, h = _step(alpha + v)

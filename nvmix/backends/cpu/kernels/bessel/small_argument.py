@@ -1,4 +1,4 @@
-"""Bessel functions and GIG moments at vanishing z = sqrt(a b), where two terms suffice.
+"""Bessel functions and GIG moments at very small z = sqrt(a b), where two terms suffice.
 
 With x = log(2 / z), t = (z / 2)^2, e = d / v and y = v (x + e),
 
@@ -6,11 +6,11 @@ With x = log(2 / z), t = (z / 2)^2, e = d / v and y = v (x + e),
     K_v(z) = Gamma(v) (2 / z)^v (1 + c) / 2,                  v > 3/4,
     c = t (Gamma(2 - v) / Gamma(1 + v) t^(v-1) - 1) / (v - 1),  0 for v > 7/4,
 
-d and g being the odd and even parts of log Gamma(1 + v): DLMF 10.27.4 and 10.25.2. They serve any
-order up to z = SMALL, where c is nothing, and orders up to 3/4, with the orders 1 away from those,
-up to z = 2^-27. What is left out of K_v and its ratios is then below 1e-16 of them, out of second
-derivatives 1e-15 (t / (1 - v) of K_v for v <= 3/4, of which 2 t / (1 - v)^3 is in d2/dv2).
-GIG functions take p >= 0 and a, b > 0.
+d and g being the odd and even parts of log Gamma(1 + v): DLMF 10.27.4 and 10.25.2. They are used
+up to z = 1e-11 at any order, and up to z = 2^-27 at orders up to 3/4 and their neighbours. The
+terms that are left out are then below 1e-16 of K_v and its ratios, and below 1e-15 of second
+derivatives (t / (1 - v) of K_v for v <= 3/4, which adds 2 t / (1 - v)^3 to d2/dv2). Differences
+that cancel, as at v = 0 and v = 1, are taken by series. GIG functions take p >= 0 and a, b > 0.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from scipy.special import zeta
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.bessel.gamma import digamma, trigamma
 
+# Largest z of the closed form at any order, and at orders up to _ONE_TERM.
 SMALL: Final = 1e-11
-# z up to which orders below the next constant have the closed form too.
 _SMALL_TWO: Final = 2.0**-27
-# Order beyond which the second term is a correction, and that beyond which it is none.
+# Order above which the second term is the correction c, and that above which c is 0.
 _ONE_TERM: Final = 0.75
 _CORRECTED: Final = 1.0 + _ONE_TERM
-# Difference from order 1 below which corrections do not change.
+# c is taken at least this far from order 1, where its formula is 0 / 0.
 _AT_ONE: Final = 1e-6
+# Order below which d and g are summed as series, and the number of terms of all series.
 _SERIES: Final = 0.25
 _TERMS: Final = 18
 _ODD: Final = zeta(np.arange(3, 2 * _TERMS + 3, 2))
@@ -47,7 +48,7 @@ def is_small(v: float, z: float) -> bool:
 
 @device
 def _odd_part(v: float) -> tuple[float, float, float, float]:
-    """(e, e' / v, d', d'') at 0 <= v <= 3/4; series DLMF 5.7.3 where differences cancel."""
+    """(e, e' / v, d', d''), e = d / v, at 0 <= v <= 3/4; by DLMF 5.7.3 where differences cancel."""
     if v >= _SERIES:
         d = 0.5 * (math.lgamma(1.0 + v) - math.lgamma(1.0 - v))
         d1 = 0.5 * (digamma(1.0 + v) + digamma(1.0 - v))
@@ -134,10 +135,10 @@ def _ratio_down(v: float, z: float, x: float) -> float:
     """K_{v-1} / K_v."""
     if v >= 1.0:
         return 0.5 * z / _scaled_ratio(v - 1.0, x)
-    # Away from 1 each factor is of the order of 1: no digit is lost to large logarithms.
+    # Both logarithms are of the order of 1, so that their difference loses no digit.
     factors = math.exp(_scaled_log(1.0 - v, x) - _scaled_log(v, x))
     half = 0.5 * z
-    # (z / 2)^(2 v - 1) by an exponent that is not rounded.
+    # (z / 2)^(2 v - 1), written so that the exponent is not rounded.
     return factors * (math.pow(half, 2.0 * v - 1.0) if v > 0.5 else math.pow(half, 2.0 * v) / half)
 
 
@@ -159,7 +160,7 @@ def _slopes(v: float, x: float) -> tuple[float, float]:
 
 @device
 def _slope_beyond(v: float, x: float) -> float:
-    """d log K_v / dv less x, without their cancellation where K_v is nearly its first term."""
+    """d log K_v / dv - x, without cancellation where K_v is nearly its first term."""
     if v > _ONE_TERM:
         return digamma(v) + _correction(v, x)[1]
     e, e1, d1, _ = _odd_part(v)
@@ -219,7 +220,7 @@ def _inverse_mean(p: float, a: float, z: float, x: float) -> float:
 
 @device
 def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
-    """(lnZ, E log Y, E 1/Y, E Y)."""
+    """(lnZ, E log Y, E 1/Y, E Y); errors as of `gig_moments`."""
     z = math.sqrt(a) * math.sqrt(b)
     x = math.log(2.0) - math.log(z)
     log_scale = math.log(2.0) - math.log(a)
@@ -233,7 +234,7 @@ def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, fl
 
 @device
 def small_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
-    """Covariances (log log, log inv, log id, inv inv, inv id, id id) of log Y, 1/Y and Y."""
+    """Upper triangle of the covariance of (log Y, 1/Y, Y), row by row."""
     z = math.sqrt(a) * math.sqrt(b)
     x = math.log(2.0) - math.log(z)
     rate = 0.5 * a

@@ -1,7 +1,8 @@
-"""Extrapolation of a fixed-point iteration u -> g(u), u the statistics that the M-step inverts.
+"""Extrapolation of the EM iteration u <- g(u), u the statistics that the M-step inverts.
 
-Statistics add with weights that sum to 1, so that what is extrapolated depends neither on the
-units and axes of the data nor on the family.
+g(u), the image of u, are the statistics of the E-step at the model that the M-step makes of u. They
+are combined with weights that sum to 1, so that what is extrapolated depends neither on the units
+and axes of the data nor on the family. `nvmix.fitting.engine.acceleration` has the references.
 """
 
 from __future__ import annotations
@@ -12,29 +13,25 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.matrices import cholesky
+from nvmix.backends.cpu.kernels.em.matrices import cholesky, solve_factored
 from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
 from nvmix.backends.types import ACCELERATIONS
 from nvmix.foundation.typing import FloatArray
 
 _NONE: Final = ACCELERATIONS.index("none")
 _SQUAREM: Final = ACCELERATIONS.index("squarem")
+# Places in the state of a history: images so far, the ridge of Anderson's least squares, whether
+# the last proposal was extrapolated, the longest stride of SQUAREM, and how many more iterations of
+# Anderson's method go by SQUAREM.
+_N_IMAGES, _DAMPING, _EXTRAPOLATED, _LONGEST, _CAUTIOUS = range(5)
 
 
 class History(NamedTuple):
-    """What is kept of the iterations so far.
+    """Residuals g(u) - u and images g(u), (k,), of the iterations so far.
 
-    Attributes
-    ----------
-    metric : (k,) array
-        Factor that gives each statistic its weight in norms.
-    residual, image : (k,) array
-        g(u) - u and g(u) of the last iteration.
-    residuals, images : (MEMORY, k) array
-        Differences of these between consecutive iterations, in a ring.
-    state : (5,) array
-        Iterations seen, damping, whether the last step was extrapolated, the longest stride, and
-        iterations left to go by strides.
+    residual and image are the last ones; residuals and images, (MEMORY, k), are the differences
+    between consecutive ones, the newest of which overwrites the oldest. metric are the factors that
+    give each statistic its weight in norms; state are the numbers named above.
     """
 
     metric: FloatArray
@@ -49,18 +46,22 @@ class History(NamedTuple):
 def new_history(metric: FloatArray) -> History:
     """Return an empty history."""
     k = metric.size
-    rings = np.zeros((MEMORY, k)), np.zeros((MEMORY, k))
+    residuals, images = np.zeros((MEMORY, k)), np.zeros((MEMORY, k))
     state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE, 0.0])
-    return History(metric, np.zeros(k), np.zeros(k), rings[0], rings[1], state)
+    return History(metric, np.zeros(k), np.zeros(k), residuals, images, state)
 
 
 @device
 def reject(history: History) -> None:
-    """Note that the extrapolation just proposed lowered the likelihood, or has no model."""
-    history.state[1] = max(100.0 * history.state[1], DAMPED)
-    history.state[2] = 0.0
-    history.state[3] = max(history.state[3] / STRIDES, FIRST_STRIDE)
-    history.state[4] = CAUTIOUS
+    """Damp what follows a proposal that lowered the likelihood, or of which there is no model.
+
+    Anderson's least squares gets a larger ridge, SQUAREM a shorter longest stride, and the next
+    `CAUTIOUS` iterations go by SQUAREM. The caller goes on by plain EM from the last image.
+    """
+    history.state[_DAMPING] = max(100.0 * history.state[_DAMPING], DAMPED)
+    history.state[_EXTRAPOLATED] = 0.0
+    history.state[_LONGEST] = max(history.state[_LONGEST] / STRIDES, FIRST_STRIDE)
+    history.state[_CAUTIOUS] = CAUTIOUS
 
 
 @device
@@ -73,8 +74,12 @@ def _dot(x: FloatArray, y: FloatArray, metric: FloatArray) -> float:
 
 
 @device
-def _combination(history: History, m: int, damping: float, c: FloatArray) -> bool:
-    """Fill c with the least-squares coefficients of the residual in its differences."""
+def _anderson(history: History, m: int, proposal: FloatArray) -> bool:
+    """Fill g - sum of c_i (g_i+1 - g_i), with the c that make the linearised residual least.
+
+    The m differences of residuals are scaled to unit length before the ridge is added, so that
+    damping means the same whatever their size. False if they are no basis.
+    """
     A, L, b, size = np.empty((m, m)), np.empty((m, m)), np.empty(m), np.empty(m)
     for i in range(m):
         size[i] = math.sqrt(_dot(history.residuals[i], history.residuals[i], history.metric))
@@ -85,38 +90,25 @@ def _combination(history: History, m: int, damping: float, c: FloatArray) -> boo
         for j in range(i + 1):
             product = _dot(history.residuals[i], history.residuals[j], history.metric)
             A[i, j] = product / (size[i] * size[j])
-        A[i, i] += damping
+        A[i, i] += history.state[_DAMPING]
     if not cholesky(A, L):
         return False
+    solve_factored(L, b)
     for i in range(m):
-        for j in range(i):
-            b[i] -= L[i, j] * b[j]
-        b[i] /= L[i, i]
-    for i in range(m - 1, -1, -1):
-        for j in range(i + 1, m):
-            b[i] -= L[j, i] * b[j]
-        b[i] /= L[i, i]
-    for i in range(m):
-        c[i] = b[i] / size[i]
-    return True
-
-
-@device
-def _anderson(history: History, m: int, proposal: FloatArray) -> bool:
-    """g - sum of c_i (g_i+1 - g_i), which makes the linear model of g - u least."""
-    c = np.empty(m)
-    if not _combination(history, m, history.state[1], c):
-        return False
+        b[i] /= size[i]
     for k in range(proposal.size):
         proposal[k] = history.image[k]
         for i in range(m):
-            proposal[k] -= c[i] * history.images[i, k]
+            proposal[k] -= b[i] * history.images[i, k]
     return True
 
 
 @device
 def _squarem(history: History, last: int, proposal: FloatArray) -> bool:
-    """u0 + 2 t r + t^2 v of two plain steps r and r + v from u0, t = |r| / |v| or the longest."""
+    """Fill u + 2 t r + t^2 v of two plain steps r and r + v from u, t = |r| / |v| or the longest.
+
+    last is the place of v among the differences of residuals.
+    """
     v = history.residuals[last]
     curvature = _dot(v, v, history.metric)
     square = 0.0
@@ -125,9 +117,9 @@ def _squarem(history: History, last: int, proposal: FloatArray) -> bool:
     if not square > curvature > 0.0:
         return False
     t = math.sqrt(square / curvature)
-    if t > history.state[3]:
-        t = history.state[3]
-        history.state[3] *= STRIDES
+    if t > history.state[_LONGEST]:
+        t = history.state[_LONGEST]
+        history.state[_LONGEST] *= STRIDES
     for k in range(proposal.size):
         r = history.residual[k] - v[k]
         start = history.image[k] - history.residual[k] - r
@@ -139,29 +131,38 @@ def _squarem(history: History, last: int, proposal: FloatArray) -> bool:
 def propose(
     history: History, method: int, u: FloatArray, image: FloatArray, proposal: FloatArray
 ) -> bool:
-    """Fill proposal with where to go from u -> image; whether that is more than the image.
+    """Fill proposal with the next statistics to invert; whether they are extrapolated.
 
-    Of the start, the first image, there is no u.
+    u is the last proposal and image is g(u), the statistics of the E-step at its model; u and
+    proposal may be one array. The order of things is: store the residual g(u) - u and, from the
+    third image on, its difference from the one before; let damping decay by a factor of 10; then
+    combine. The first image has no u, for no M-step led to the start, so that a combination, which
+    needs two residuals, is possible from the third image on. SQUAREM makes a stride after every
+    second plain step. Anderson's method combines up to `MEMORY` differences in every iteration, but
+    for `CAUTIOUS` ones after a rejection, which go by SQUAREM. Where there is no combination the
+    proposal is the image: a plain step.
     """
-    seen, extrapolated, done = int(history.state[0]), history.state[2] > 0.0, False
+    n, extrapolated = int(history.state[_N_IMAGES]), history.state[_EXTRAPOLATED] > 0.0
+    combined, last = False, (n - 2) % MEMORY
     if method != _NONE:
-        for k in range(u.size if seen > 0 else 0):
+        for k in range(u.size if n > 0 else 0):
             residual = image[k] - u[k]
-            if seen > 1:
-                history.residuals[(seen - 2) % MEMORY, k] = residual - history.residual[k]
-                history.images[(seen - 2) % MEMORY, k] = image[k] - history.image[k]
+            if n > 1:
+                history.residuals[last, k] = residual - history.residual[k]
+                history.images[last, k] = image[k] - history.image[k]
             history.residual[k] = residual
         for k in range(u.size):
             history.image[k] = image[k]
-        history.state[0] = seen + 1.0
-        history.state[1] = max(UNDAMPED, 0.1 * history.state[1])
-        by_strides = method == _SQUAREM or history.state[4] > 0.0
-        if seen > 1 and by_strides:
-            done = not extrapolated and _squarem(history, (seen - 2) % MEMORY, proposal)
-            history.state[4] -= 1.0
-        elif seen > 1:
-            done = _anderson(history, min(seen - 1, MEMORY), proposal)
-    for k in range(0 if done else u.size):
+        history.state[_N_IMAGES] = n + 1.0
+        history.state[_DAMPING] = max(UNDAMPED, 0.1 * history.state[_DAMPING])
+        by_strides = method == _SQUAREM or history.state[_CAUTIOUS] > 0.0
+        if n > 1 and by_strides:
+            # A stride needs two plain steps: never two strides in a row.
+            combined = not extrapolated and _squarem(history, last, proposal)
+            history.state[_CAUTIOUS] -= 1.0
+        elif n > 1:
+            combined = _anderson(history, min(n - 1, MEMORY), proposal)
+    for k in range(0 if combined else u.size):
         proposal[k] = image[k]
-    history.state[2] = 1.0 if done else 0.0
-    return done
+    history.state[_EXTRAPOLATED] = 1.0 if combined else 0.0
+    return combined

@@ -1,4 +1,9 @@
-"""The E-step: one pass over the rows, in blocks that stay in cache."""
+"""The E-step: one pass over the rows, in blocks that stay in cache.
+
+With w = L^-1 (x - mu), g = L^-1 gamma and q = |w|^2, Y | x ~ GIG(p - d/2, a + |g|^2, b + q). Only
+b + q differs between rows, so that its moments come from a table of one variable. The density is
+log f(x) = -d/2 log 2 pi - log|L| + g . w + lnZ(p - d/2, a + |g|^2, b + q) - lnZ(p, a, b).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +14,17 @@ import numpy as np
 
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.em.products import BLOCK, add_products, whiten
-from nvmix.backends.cpu.kernels.gig.table import covered_moments, scaled_moments, tabulated
+from nvmix.backends.cpu.kernels.gig.table import moments_covered, scaled_moments, tabulated
 from nvmix.foundation.typing import FloatArray
 
 # log(2 pi) / 2
 _HALF_LOG_2PI: Final = 0.9189385332046728
-# Scalars at the head of the sums: weight, log-likelihood, E log Y, E 1/Y and E Y.
+# The first entries of the sums: weight, log-likelihood, E log Y, E 1/Y and E Y.
 SCALARS: Final = 5
 
 
 class Model(NamedTuple):
-    """mu, gamma, L and theta = (p, a, b) as arrays."""
+    """mu (d,), gamma (d,), lower-triangular L (d, d) and theta = (p, a, b)."""
 
     mu: FloatArray
     gamma: FloatArray
@@ -31,9 +36,9 @@ class Model(NamedTuple):
 def log_norms(
     q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, out: FloatArray
 ) -> None:
-    """Add lnZ(p, a, b + q_r) to a block of out."""
+    """Add lnZ(p, a, b + q_r) to out, of one block of rows; posterior is (p, a, b)."""
     p, a, b = posterior
-    if covered_moments(p, a, b, q, table):
+    if moments_covered(p, a, b, q, table):
         shift = p * math.log(a)
         for r in range(q.size):
             out[r] += tabulated(table, a * (b + q[r]))[0] - shift
@@ -44,14 +49,17 @@ def log_norms(
 
 @device
 def _moment_sums(
-    q: FloatArray, law: tuple[float, float, float], table: FloatArray, weights: FloatArray,
+    q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, weights: FloatArray,
     inv_y: FloatArray,
 ) -> tuple[float, float, float, float]:  # fmt: skip
-    """Fill inv_y with weighted E[1/Y] of GIG(p, a, b + q_r); sums of lnZ, E log Y, E 1/Y, E Y."""
-    p, a, b = law
+    """Weighted sums of lnZ, E log Y, E 1/Y and E Y of GIG(p, a, b + q_r) over one block of rows.
+
+    Fills inv_y with the weighted E[1/Y] of each row.
+    """
+    p, a, b = posterior
     sum_log_z, sum_log_y, sum_inv_y, sum_y = 0.0, 0.0, 0.0, 0.0
-    # The two loops differ in that the first calls nothing, so that rows overlap in the processor.
-    if covered_moments(p, a, b, q, table):
+    # With every interval built the loop calls no function, so that the processor overlaps rows.
+    if moments_covered(p, a, b, q, table):
         total = 0.0
         for r in range(q.size):
             log_z, log_t, inv_t, t = tabulated(table, a * (b + q[r]))
@@ -83,9 +91,9 @@ def posterior(
     theta: tuple[float, float, float], log_norm: float, inverse: FloatArray, gamma: FloatArray,
     g: FloatArray,
 ) -> tuple[float, float, float, float]:  # fmt: skip
-    """(p, a) of every posterior, b of the prior and the constant of log f; fill g = L^-1 gamma.
+    """(p - d/2, a + |g|^2, b, the terms of log f without x); fill g = L^-1 gamma.
 
-    log_norm is lnZ(p, a, b) of the prior.
+    log_norm is lnZ(p, a, b); inverse is L^-1.
     """
     p, a, b = theta
     log_constant, square = -log_norm, 0.0
@@ -103,10 +111,10 @@ def add_rows(
     X: FloatArray, weights: FloatArray, model: Model, inverse: FloatArray, log_norm: float,
     table: FloatArray, sums: FloatArray, scatter: FloatArray,
 ) -> None:  # fmt: skip
-    """Add sums over complete rows in the frame w = L^-1 (x - mu), of which L^-1 is given.
+    """Add weighted sums over complete rows X (n, d) in the frame w = L^-1 (x - mu).
 
-    To sums: scalars as in `SCALARS`, then those of w and of w E[1/Y]; to scatter: w w' E[1/Y].
-    Empty weights are 1; log_norm is lnZ(p, a, b).
+    Sums (5 + 2 d,) are those of `SCALARS`, of w and of w E[1/Y]; scatter (d, d) is that of
+    w w' E[1/Y]. Where weights are empty, all are 1. log_norm is lnZ(p, a, b), inverse is L^-1.
     """
     n, d = X.shape
     x, w, weighted = np.empty((d, BLOCK)), np.empty((d, BLOCK)), np.empty((2, BLOCK))

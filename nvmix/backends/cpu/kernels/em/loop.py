@@ -1,4 +1,7 @@
-"""The whole EM loop over one sample, without a word of Python in it."""
+"""The EM loop over complete rows in memory, as one compiled call.
+
+It takes the steps of `nvmix.fitting.engine.loop` in the same order.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from nvmix.backends.cpu.kernels.em.acceleration import new_history, propose, rej
 from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model, add_rows
 from nvmix.backends.cpu.kernels.em.m_step import (
     Frame,
-    Held,
-    Law,
+    Subordinator,
     m_step,
     parameter_change,
     to_frame,
@@ -28,23 +30,32 @@ from nvmix.foundation.typing import FloatArray
 
 _CONVERGED: Final = int(Status.CONVERGED)
 _MAX_ITER: Final = int(Status.MAX_ITER)
-_DEGENERATE_END: Final = int(Status.DEGENERATE)
+_DEGENERATE: Final = int(Status.DEGENERATE)
 _NON_FINITE: Final = int(Status.NON_FINITE)
 _UNBOUNDED: Final = int(Status.UNBOUNDED)
 _NO_SOLUTION: Final = int(Status.NO_SOLUTION)
-# No ending.
+# The status of a fit that goes on.
 _RUNNING: Final = -1
-_INTERIOR: Final = int(GIGStatus.INTERIOR)
-_DEGENERATE: Final = int(GIGStatus.DEGENERATE)
+_SOLVED: Final = int(GIGStatus.INTERIOR)
+_NO_SUBORDINATOR: Final = int(GIGStatus.DEGENERATE)
 _NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
 _LIKELIHOOD: Final = CRITERIA.index("likelihood")
 
+# Places in the counters of a fit: mean log-likelihood of the last accepted model, its gain over the
+# model before, plain steps in a row, and iterations in a row whose predicted gain is below tol.
+_VALUE, _GAIN, _N_PLAIN, _N_BELOW_TOL = range(4)
 
-class Task(NamedTuple):
-    """`EMOptions` as numbers, with e^E[log Y] and the variances of log Y, 1/Y, Y at the start."""
 
-    law: Law
-    held: Held
+class LoopOptions(NamedTuple):
+    """`EMOptions` as numbers, and s = e^E[log Y] and the variances of (log Y, 1/Y, Y) at the start.
+
+    mu is empty where it is free; acceleration and criterion are places in `ACCELERATIONS` and
+    `CRITERIA`. s and variances are for the frame and the metric of extrapolation.
+    """
+
+    subordinator: Subordinator
+    mu: FloatArray
+    symmetric: bool
     s: float
     variances: tuple[float, float, float]
     acceleration: int
@@ -66,25 +77,15 @@ def _copy(source: Model, target: Model) -> None:
 
 
 @device
-def _new(d: int) -> Model:
-    """A model of d columns to be filled."""
-    return Model(np.empty(d), np.empty(d), np.empty((d, d)), np.empty(3))
-
-
-@device
 def _e_step(
     X: FloatArray, weights: FloatArray, model: Model, log_norm: float, table: FloatArray,
     sums: FloatArray, scatter: FloatArray,
 ) -> float:  # fmt: skip
-    """Fill the sums; the mean log-likelihood."""
-    d = model.mu.size
-    inverse = np.empty((d, d))
+    """Fill sums and scatter by `add_rows`, and return the mean log-likelihood."""
+    inverse = np.empty(model.L.shape)
     invert_lower(model.L, inverse)
-    for i in range(sums.size):
-        sums[i] = 0.0
-    for i in range(d):
-        for j in range(d):
-            scatter[i, j] = 0.0
+    sums[:] = 0.0
+    scatter[:] = 0.0
     add_rows(X, weights, model, inverse, log_norm, table, sums, scatter)
     value: float = sums[1] / sums[0]
     return value
@@ -92,17 +93,18 @@ def _e_step(
 
 @device
 def _frame_of(model: Model, s: float) -> Frame:
-    """The frame in which a model has mu = 0 and L = I, and Y / s for Y."""
-    origin = _new(model.mu.size)
-    _copy(model, origin)
-    inverse = np.empty((model.mu.size, model.mu.size))
+    """The frame of extrapolation: origin mu, scale sqrt(s) L, and Y / s in the place of Y."""
+    inverse = np.empty(model.L.shape)
     invert_lower(model.L, inverse)
-    return Frame(origin.mu, origin.L, inverse, s)
+    return Frame(model.mu.copy(), model.L.copy(), inverse, s)
 
 
 @device
 def _metric_of(variances: tuple[float, float, float], s: float, d: int) -> FloatArray:
-    """Weights of the statistics: those of Y by their standard deviations, where they have one."""
+    """(k,) factors of the statistics in norms: 1 / standard deviation for those of Y, else 1.
+
+    The statistics of X are in units of the frame, those of Y have their own.
+    """
     metric = np.ones(3 + 2 * d + d * d)
     for i, scale in enumerate((1.0, s, 1.0 / s)):
         if 0.0 < variances[i] < math.inf:
@@ -111,106 +113,122 @@ def _metric_of(variances: tuple[float, float, float], s: float, d: int) -> Float
 
 
 @device
-def _left(gain: float, previous: float, size: float) -> float:
-    """What a geometric series still gains after two of its terms (Aitken)."""
+def _aitken(gain: float, previous: float, size: float) -> float:
+    """What a geometric series still gains after its last two terms; inf where they do not fall.
+
+    A gain that may be rounding of a number of this size leaves none.
+    """
     if gain <= NO_GAIN * size:
         return 0.0
     return gain * gain / (previous - gain) if gain < previous < math.inf else math.inf
 
 
 @device
-def _arrives(
-    pace: FloatArray,
+def _has_converged(
+    counters: FloatArray,
     value: float,
     change: float,
     predicted_gain: float,
     extrapolated: bool,
-    task: Task,
+    options: LoopOptions,
 ) -> bool:
-    """Note the likelihood after a step in pace, and return whether the fit has converged.
+    """Update the counters after an accepted step, and return whether the fit has converged.
 
-    pace is (mean log-likelihood, its last gain, plain steps in a row, iterations in a row whose
-    predicted gain is below tol). An extrapolated step predicts by its size, plain steps by Aitken's
-    extrapolation of the last two gains, of which the second of two in a row has the first.
+    By parameters, it has when the parameter change is below tol. By likelihood, it has after
+    `N_BELOW_TOL` iterations in a row whose predicted gain is below tol. An extrapolated step
+    predicts its gain by its size (`parameter_change`). Gains of plain steps fall geometrically, so
+    that two in a row predict what is left by Aitken's extrapolation; the first of them predicts
+    nothing, and leaves the count as it is.
     """
-    previous, pace[1] = pace[1], value - pace[0]
-    pace[0] = value
-    pace[2] = 0.0 if extrapolated else pace[2] + 1.0
-    if extrapolated or pace[2] > 1.0:
-        left = predicted_gain if extrapolated else _left(pace[1], previous, abs(value))
-        pace[3] = pace[3] + 1.0 if left < task.tol else 0.0
-    return pace[3] >= N_BELOW_TOL if task.criterion == _LIKELIHOOD else change < task.tol
+    previous, counters[_GAIN] = counters[_GAIN], value - counters[_VALUE]
+    counters[_VALUE] = value
+    counters[_N_PLAIN] = 0.0 if extrapolated else counters[_N_PLAIN] + 1.0
+    if extrapolated or counters[_N_PLAIN] > 1.0:
+        aitken = _aitken(counters[_GAIN], previous, abs(value))
+        left = predicted_gain if extrapolated else aitken
+        counters[_N_BELOW_TOL] = counters[_N_BELOW_TOL] + 1.0 if left < options.tol else 0.0
+    if options.criterion == _LIKELIHOOD:
+        enough: bool = counters[_N_BELOW_TOL] >= N_BELOW_TOL
+        return enough
+    return change < options.tol
 
 
 @device
-def _end_of(status: int) -> int:
-    """The ending where an M-step has no result."""
-    return _NO_SOLUTION if status == _NOT_CONVERGED else _DEGENERATE_END
+def _status_of(proper: bool, solution: int, value: float, accepted: float) -> int:
+    """The status after a candidate that is not rejected: the fit goes on if it is proper and good.
 
-
-@device
-def _end_at(value: float, accepted: float) -> int:
-    """The ending where EM's own step leads to a likelihood, or that there is none."""
+    Its mean log-likelihood has to be finite, and as high as the last accepted one: EM never lowers
+    the likelihood but by rounding, and a fall by more says that rounding dominates the M-step.
+    """
+    if not proper:
+        return _NO_SOLUTION if solution == _NOT_CONVERGED else _DEGENERATE
     if not math.isfinite(value):
         return _UNBOUNDED if value == math.inf else _NON_FINITE
-    return _DEGENERATE_END if value < accepted - FALL * abs(accepted) else _RUNNING
+    return _DEGENERATE if value < accepted - FALL * abs(accepted) else _RUNNING
 
 
 @device
 def fit(
-    X: FloatArray, weights: FloatArray, model: Model, task: Task, table: FloatArray,
+    X: FloatArray, weights: FloatArray, model: Model, options: LoopOptions, table: FloatArray,
     histories: FloatArray,
 ) -> tuple[float, int, int, int]:  # fmt: skip
     """Fit the model in place; mean log-likelihood, iterations, passes and `Status`.
 
-    An extrapolated step is kept if its own E-step finds the likelihood no lower; else the plain
-    step from the same statistics takes its place.
+    A turn of the loop starts from a candidate, the model of the last M-step (at first the start).
+    It does the E-step of it, accepts or rejects it, and does the M-step of the next candidate.
+    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
+    candidate is better, and if so its statistics make the next M-step. An extrapolated candidate
+    is rejected if its likelihood is lower than that of the last accepted model by more than
+    rounding, or if it is no model at all. Then the M-step repeats from the statistics of the last
+    accepted model, without extrapolation; such a plain step cannot be rejected, and ends the fit
+    where it is improper. So a rejection costs one pass. Row 0 of histories gets the mean
+    log-likelihood before each iteration, row 1 its parameter change.
     """
     d = model.mu.size
     sums, scatter = np.empty(SCALARS + 2 * d), np.empty((d, d))
     image, means = np.empty(3 + 2 * d + d * d), np.empty(3 + 2 * d + d * d)
-    last, frame = _new(d), _frame_of(model, task.s)
-    _copy(model, last)
-    history = new_history(_metric_of(task.variances, task.s, d))
-    pace = np.array([-math.inf, math.inf, 0.0, 0.0])
-    new_law = law = (0.0, 0.0, 0.0, 0.0)
+    last = Model(model.mu.copy(), model.gamma.copy(), model.L.copy(), model.theta.copy())
+    frame = _frame_of(model, options.s)
+    history = new_history(_metric_of(options.variances, options.s, d))
+    counters = np.array([-math.inf, math.inf, 0.0, 0.0])
+    new_moments = moments = (0.0, 0.0, 0.0, 0.0)
     change, predicted_gain, order = math.inf, math.inf, model.theta[0]
-    steps, passes, status, extrapolated = 0, 0, _INTERIOR, False
+    n_iter, n_passes, solution, extrapolated = 0, 0, _SOLVED, False
     while True:
-        proper, value = status < _DEGENERATE, math.nan
+        proper, value, accepted = solution < _NO_SUBORDINATOR, math.nan, counters[_VALUE]
         if proper:
-            new_law = gig_moments(model.theta[0], model.theta[1], model.theta[2])
-        if passes > 0 and proper:
-            change, predicted_gain = parameter_change(last, law, model, new_law)
+            new_moments = gig_moments(model.theta[0], model.theta[1], model.theta[2])
+        if n_passes > 0 and proper:
+            change, predicted_gain = parameter_change(last, moments, model, new_moments)
             proper = not math.isnan(change)
         if proper:
             if model.theta[0] != order:
                 clear(table)
                 order = model.theta[0]
-            value = _e_step(X, weights, model, new_law[0], table, sums, scatter)
-            passes += 1
-        if extrapolated and not value >= pace[0] - ROUNDING * abs(pace[0]):
+            value = _e_step(X, weights, model, new_moments[0], table, sums, scatter)
+            n_passes += 1
+        if extrapolated and not value >= accepted - ROUNDING * abs(accepted):
             reject(history)
-            extrapolated, pace[3] = False, 0.0
+            extrapolated, counters[_N_BELOW_TOL] = False, 0.0
             means = image.copy()
             _copy(last, model)
         else:
-            ending = _end_at(value, pace[0]) if proper else _end_of(status)
-            if ending != _RUNNING:
+            status = _status_of(proper, solution, value, accepted)
+            if status != _RUNNING:
                 _copy(last, model)
-                return pace[0], steps, passes, ending
-            if passes == 1:
-                pace[0] = value
+                return accepted, n_iter, n_passes, status
+            if n_passes == 1:
+                counters[_VALUE] = value
             else:
-                histories[1, steps] = change
-                steps += 1
-                if _arrives(pace, value, change, predicted_gain, extrapolated, task):
-                    return value, steps, passes, _CONVERGED
-                if steps == task.max_iter:
-                    return value, steps, passes, _MAX_ITER
-            histories[0, steps] = value
+                histories[1, n_iter] = change
+                n_iter += 1
+                if _has_converged(counters, value, change, predicted_gain, extrapolated, options):
+                    return value, n_iter, n_passes, _CONVERGED
+                if n_iter == options.max_iter:
+                    return value, n_iter, n_passes, _MAX_ITER
+            histories[0, n_iter] = value
             _copy(model, last)
-            law = new_law
+            moments = new_moments
             to_frame(sums, scatter, model, frame, image)
-            extrapolated = propose(history, task.acceleration, means, image, means)
-        status = m_step(means, frame, task.held, task.law, model)
+            extrapolated = propose(history, options.acceleration, means, image, means)
+        solution = m_step(means, frame, options.mu, options.symmetric, options.subordinator, model)

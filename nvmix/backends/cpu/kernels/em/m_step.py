@@ -1,4 +1,4 @@
-"""The M-step: mu, gamma, Sigma and the law of Y from the means of the statistics."""
+"""The M-step: mu, gamma, Sigma and the subordinator from the means of the statistics."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nvmix.backends.cpu.kernels.em.matrices import (
     multiply,
     multiply_transposed,
 )
-from nvmix.backends.cpu.kernels.gig.solve import gamma_shape, gig_solve
+from nvmix.backends.cpu.kernels.gig.solve import Solution, Triple, gamma_shape, gig_solve
 from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, NO_VARIANCE
 from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.typing import FloatArray
 
-# Laws of Y by how eta -> theta is solved.
+# Kinds of subordinator, by how eta -> theta is solved.
 _GIG: Final = 0
 _GAMMA: Final = 1
 _INVERSE_GAMMA: Final = 2
@@ -32,23 +32,16 @@ _DEGENERATE: Final = int(GIGStatus.DEGENERATE)
 _INFEASIBLE: Final = int(GIGStatus.INFEASIBLE)
 
 
-class Law(NamedTuple):
-    """Which law of Y to solve for, its p where that is held (else nan), and a bound of p."""
+class Subordinator(NamedTuple):
+    """Kind of subordinator to solve for, its p where that is fixed, else nan, and a bound of p."""
 
     kind: int
     p: float
     least_p: float
 
 
-class Held(NamedTuple):
-    """mu in the coordinates of the data where it is held, else empty, and whether gamma is 0."""
-
-    mu: FloatArray
-    symmetric: bool
-
-
 class Frame(NamedTuple):
-    """Coordinates in which statistics are extrapolated: (x - origin) / (sqrt(s) L) and Y / s."""
+    """Coordinates of extrapolation: L^-1 (x - origin) / sqrt(s) and Y / s; inverse is L^-1."""
 
     origin: FloatArray
     L: FloatArray
@@ -56,49 +49,54 @@ class Frame(NamedTuple):
     s: float
 
 
-def law_of(fixed: Fixed, least_p: float) -> Law:
-    """The law of Y that holds those coordinates."""
+def subordinator_of(fixed: Fixed, least_p: float) -> Subordinator:
+    """The subordinator with those coordinates fixed and p >= least_p."""
     p = math.nan if fixed.p is None else float(fixed.p)
     if fixed.b == 0.0:
-        return Law(_GAMMA, p, least_p)
+        return Subordinator(_GAMMA, p, least_p)
     if fixed.a == 0.0:
-        return Law(_INVERSE_GAMMA, p, least_p)
-    return Law(_INVERSE_GAUSSIAN if p == -0.5 else _GIG, p, least_p)
+        return Subordinator(_INVERSE_GAMMA, p, least_p)
+    return Subordinator(_INVERSE_GAUSSIAN if p == -0.5 else _GIG, p, least_p)
 
 
 @device
 def _gamma_order(c: float, p: float, least_p: float) -> tuple[float, int]:
-    """Order of a gamma law with log E[Y] - E[log Y] = c, unless it is held or bounded."""
+    """Order of a gamma law with log E[Y] - E[log Y] = c, at least least_p; p unless that is nan."""
     if not c > 0.0:
         return math.nan, _DEGENERATE if c == 0.0 else _INFEASIBLE
     return (max(gamma_shape(c), least_p) if math.isnan(p) else p), _INTERIOR
 
 
 @device
-def fit_law(
-    log_y: float, inv_y: float, y: float, law: Law, start: tuple[float, float, float]
-) -> tuple[float, float, float, int]:
-    """(p, a, b, status) that maximises theta . eta - A(theta); start may be nan."""
-    if law.kind == _GAMMA:
+def fit_subordinator(
+    log_y: float, inv_y: float, y: float, family: Subordinator, start: Triple
+) -> Solution:
+    """The theta that maximises theta . eta - A(theta); start may be nan.
+
+    Gamma and inverse gamma need one equation for the order, inverse Gaussian none, GIG `gig_solve`.
+    The objective is concave: where its maximum has p < least_p, that over p >= least_p has
+    p = least_p, and a second solve finds the other coordinates.
+    """
+    if family.kind == _GAMMA:
         c = math.log(y) - log_y if y > 0.0 else math.nan
-        p, status = _gamma_order(c, law.p, law.least_p)
+        p, status = _gamma_order(c, family.p, family.least_p)
         return p, 2.0 * p / y, 0.0, status
-    if law.kind == _INVERSE_GAMMA:
+    if family.kind == _INVERSE_GAMMA:
         c = math.log(inv_y) + log_y if inv_y > 0.0 else math.nan
-        p, status = _gamma_order(c, -law.p, -math.inf)
+        p, status = _gamma_order(c, -family.p, -math.inf)
         return -p, 0.0, 2.0 * p / inv_y, status
-    if law.kind == _INVERSE_GAUSSIAN:
-        spread = y * inv_y - 1.0 if y > 0.0 and inv_y > 0.0 else math.nan
-        if NO_VARIANCE < spread < math.inf:
-            return -0.5, 1.0 / (y * spread), y / spread, _INTERIOR
-        status = _DEGENERATE if abs(spread) <= NO_VARIANCE else _INFEASIBLE
+    if family.kind == _INVERSE_GAUSSIAN:
+        D = y * inv_y - 1.0 if y > 0.0 and inv_y > 0.0 else math.nan
+        if NO_VARIANCE < D < math.inf:
+            return -0.5, 1.0 / (y * D), y / D, _INTERIOR
+        status = _DEGENERATE if abs(D) <= NO_VARIANCE else _INFEASIBLE
         return math.nan, math.nan, math.nan, status
-    held = law.p
+    fixed_p = family.p
     while True:
-        p, a, b, status = gig_solve(log_y, inv_y, y, held, start)
-        if not (p < law.least_p and math.isnan(held)):
+        p, a, b, status = gig_solve(log_y, inv_y, y, fixed_p, start)
+        if not (p < family.least_p and math.isnan(fixed_p)):
             return p, a, b, status
-        held = law.least_p
+        fixed_p = family.least_p
 
 
 @device
@@ -112,7 +110,10 @@ def _subtract(x: FloatArray, y: FloatArray, out: FloatArray) -> None:
 def to_frame(
     sums: FloatArray, scatter: FloatArray, model: Model, frame: Frame, means: FloatArray
 ) -> None:
-    """Means of the statistics in the frame, from sums in w = L^-1 (x - mu) of the model."""
+    """Fill means, (k,), in the frame from sums over w = L^-1 (x - mu) of the model.
+
+    Their order is E log Y, E 1/Y, E Y, E X, E X/Y and the rows of E XX'/Y.
+    """
     d = model.mu.size
     n, s = sums[0], frame.s
     root = math.sqrt(s)
@@ -123,7 +124,7 @@ def to_frame(
     apply(frame.inverse, shift, c)
     multiply(T, scatter, half)
     multiply_transposed(half, T, full)
-    # Infinite where mu is held at a row of the data and b = 0, where nothing asks for it.
+    # Infinite where mu is held at a row of the data and b = 0; the M-step does not use it there.
     inv_y = sums[3] / n * s if sums[3] < math.inf else 0.0
     means[0], means[1], means[2] = sums[2] / n - math.log(s), inv_y, sums[4] / n / s
     for i in range(d):
@@ -143,25 +144,29 @@ def to_frame(
 
 
 @device
-def _normal_parameters(means: FloatArray, held: Held, frame: Frame, out: Model) -> bool:
+def _normal_parameters(
+    means: FloatArray, held_mu: FloatArray, symmetric: bool, frame: Frame, out: Model
+) -> bool:
     """Fill mu, gamma and L in the frame; whether they exist, with a Sigma that is not rounding.
 
-    Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is not held.
+    Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is free. With D = E[Y] E[1/Y] - 1,
+    mu = (E[Y] E[X/Y] - E[X]) / D and gamma = (E[1/Y] E[X] - E[X/Y]) / D where both are. Sigma is
+    the mean of (x - mu - gamma Y)(x - mu - gamma Y)' / Y.
     """
     d = out.mu.size
     inv_y, y = means[1], means[2]
     x, x_inv_y = means[3 : 3 + d], means[3 + d : 3 + 2 * d]
     mu, gamma = out.mu, out.gamma
     D = y * inv_y - 1.0
-    if held.mu.size == 0 and not NO_MIXING < D < math.inf:
+    if held_mu.size == 0 and not NO_MIXING < D < math.inf:
         return False
-    if held.mu.size > 0:
-        _subtract(held.mu, frame.origin, gamma)
+    if held_mu.size > 0:
+        _subtract(held_mu, frame.origin, gamma)
         apply(frame.inverse, gamma, mu)
         for i in range(d):
             mu[i] /= math.sqrt(frame.s)
-            gamma[i] = 0.0 if held.symmetric else (x[i] - mu[i]) / y
-    elif held.symmetric:
+            gamma[i] = 0.0 if symmetric else (x[i] - mu[i]) / y
+    elif symmetric:
         for i in range(d):
             mu[i], gamma[i] = x_inv_y[i] / inv_y, 0.0
     else:
@@ -190,14 +195,22 @@ def _normal_parameters(means: FloatArray, held: Held, frame: Frame, out: Model) 
 
 
 @device
-def m_step(means: FloatArray, frame: Frame, held: Held, law: Law, model: Model) -> int:
-    """Replace the model by the maximiser for means in the frame; how the solve for Y ended."""
+def m_step(
+    means: FloatArray, frame: Frame, held_mu: FloatArray, symmetric: bool, family: Subordinator,
+    model: Model,
+) -> int:  # fmt: skip
+    """Replace the model by the maximiser for means in the frame, and return a `GIGStatus`.
+
+    DEGENERATE if mu, gamma and Sigma do not exist or some parameter is no finite, proper number.
+    held_mu is mu in the coordinates of the data where it is held fixed, else empty; symmetric holds
+    gamma at 0. The subordinator's solve starts from that of the model.
+    """
     d = model.mu.size
     s = frame.s
     p, a, b = model.theta
-    if not _normal_parameters(means, held, frame, model):
+    if not _normal_parameters(means, held_mu, symmetric, frame, model):
         return _DEGENERATE
-    p, a, b, status = fit_law(means[0], means[1], means[2], law, (p, a * s, b / s))
+    p, a, b, status = fit_subordinator(means[0], means[1], means[2], family, (p, a * s, b / s))
     if status >= _DEGENERATE:
         return status
     model.theta[0], model.theta[1], model.theta[2] = p, a / s, b * s
@@ -211,8 +224,8 @@ def m_step(means: FloatArray, frame: Frame, held: Held, law: Law, model: Model) 
     multiply(frame.L, model.L, L)
     total = p + model.theta[1] + model.theta[2]
     for i in range(d):
-        if held.mu.size > 0:
-            model.mu[i] = held.mu[i]
+        if held_mu.size > 0:
+            model.mu[i] = held_mu[i]
         total += model.mu[i] + model.gamma[i]
         for j in range(i + 1):
             model.L[i, j] = L[i, j]
@@ -223,14 +236,17 @@ def m_step(means: FloatArray, frame: Frame, held: Held, law: Law, model: Model) 
 
 @device
 def parameter_change(
-    old: Model, old_law: tuple[float, ...], new: Model, new_law: tuple[float, ...]
+    old: Model, old_moments: tuple[float, ...], new: Model, new_moments: tuple[float, ...]
 ) -> tuple[float, float]:
-    """Largest relative change of mu, gamma, Sigma and the law of Y, and the gain it predicts.
+    """Largest relative change of mu, gamma, Sigma and the subordinator, and the predicted gain.
 
-    The second is half the Jeffreys divergence between the complete-data laws, to second order.
+    mu, gamma and Sigma change relative to the old Sigma, the subordinator by its Jeffreys
+    divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y), to
+    second order: an upper bound of what the step gains in mean log-likelihood. With e^E[log Y] as
+    the unit of Y neither depends on the gauge. Moments are (lnZ, E log Y, E 1/Y, E Y).
     """
     d = old.mu.size
-    s, t = math.exp(old_law[1]), math.exp(new_law[1])
+    s, t = math.exp(old_moments[1]), math.exp(new_moments[1])
     inverse, w = np.empty((d, d)), np.empty((d, d))
     invert_lower(old.L, inverse)
     mu, gamma, shift = np.empty(d), np.empty(d), np.empty(d)
@@ -252,13 +268,13 @@ def parameter_change(
             sigma_square += product * product
     a, b = old.theta[1] * s, old.theta[2] / s
     a1, b1 = new.theta[1] * t, new.theta[2] / t
-    # (theta - theta') . (eta - eta') of GIG(p, a s, b / s), the law of Y / s; E[log] cancels.
-    law = 0.0
+    # (theta - theta') . (eta - eta') of Y / s ~ GIG(p, a s, b / s); E[log] is 0 for both.
+    divergence = 0.0
     if a != a1:
-        law -= 0.5 * (a - a1) * (old_law[3] / s - new_law[3] / t)
+        divergence -= 0.5 * (a - a1) * (old_moments[3] / s - new_moments[3] / t)
     if b != b1:
-        law -= 0.5 * (b - b1) * (old_law[2] * s - new_law[2] * t)
-    law = 0.0 if law < 0.0 else law
-    change = math.sqrt(max(mu_square, gamma_square, sigma_square / d, law))
-    total = law + 2.0 * mu_square + 2.0 * gamma_square + 0.5 * sigma_square
+        divergence -= 0.5 * (b - b1) * (old_moments[2] * s - new_moments[2] * t)
+    divergence = 0.0 if divergence < 0.0 else divergence
+    change = math.sqrt(max(mu_square, gamma_square, sigma_square / d, divergence))
+    total = divergence + 2.0 * mu_square + 2.0 * gamma_square + 0.5 * sigma_square
     return (math.nan if math.isnan(total) else change), 0.5 * total

@@ -1,4 +1,4 @@
-"""Small square matrices: what LAPACK does, without waking its threads."""
+"""Products and factors of small matrices in plain loops, which start no threads as LAPACK may."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def multiply_transposed(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
 
 @device
 def cholesky(A: FloatArray, L: FloatArray) -> bool:
-    """Lower Cholesky factor of A's lower triangle; whether A is positive definite."""
+    """Fill L with the Cholesky factor of A, of which the lower triangle is read.
+
+    False if A is not positive definite.
+    """
     d = A.shape[0]
     for j in range(d):
         pivot = A[j, j]
@@ -64,7 +67,7 @@ def cholesky(A: FloatArray, L: FloatArray) -> bool:
 
 @device
 def invert_lower(L: FloatArray, inverse: FloatArray) -> None:
-    """Inverse of a lower-triangular matrix."""
+    """inverse = L^-1 of a lower-triangular L."""
     d = L.shape[0]
     for j in range(d):
         for i in range(j):
@@ -75,3 +78,16 @@ def invert_lower(L: FloatArray, inverse: FloatArray) -> None:
             for k in range(j, i):
                 total -= L[i, k] * inverse[k, j]
             inverse[i, j] = total / L[i, i]
+
+
+@device
+def solve_factored(L: FloatArray, b: FloatArray) -> None:
+    """b = (L L')^-1 b."""
+    for i in range(b.size):
+        for j in range(i):
+            b[i] -= L[i, j] * b[j]
+        b[i] /= L[i, i]
+    for i in range(b.size - 1, -1, -1):
+        for j in range(i + 1, b.size):
+            b[i] -= L[j, i] * b[j]
+        b[i] /= L[i, i]

@@ -1,8 +1,10 @@
 """The E-step over rows with missing values.
 
-Rows are grouped by the columns that they have. In the rotated frame u of a group, whose first
-coordinates are those columns' own whitened ones, what is missing is Y g + sqrt(Y) N(0, I): its
-expectations are those of Y.
+Rows are grouped by pattern: which m of the d columns have values. Put those columns first, and let
+C be the Cholesky factor of Sigma in that order. The whitened coordinates u = C^-1 (x - mu) of a row
+begin with those of its m values alone, which give the posterior of Y. Given Y, the other d - m are
+Y g + sqrt(Y) N(0, I) with g = C^-1 gamma, whatever the values: their expectations follow from those
+of Y. An orthogonal Q turns u into the frame w = L^-1 (x - mu) of all rows.
 """
 
 from __future__ import annotations
@@ -24,39 +26,33 @@ from nvmix.foundation.typing import FloatArray, IntArray
 
 
 class Patterns(NamedTuple):
-    """Rows by pattern of missing values, of each row the columns it has, one after the other.
+    """Rows sorted by pattern, without the missing values.
 
     Attributes
     ----------
     values : (k,) array
-        Rows of the first pattern, then those of the next.
+        Values of the first row, then those of the next.
     weights : (n,) array
         Weights of the rows in that order; empty where all are 1.
     columns : (patterns, d) array
-        Columns of each pattern: those its rows have, then those they miss.
-    observed, rows : (patterns,) array
-        How many columns each pattern's rows have, and how many rows it has.
+        Columns of each pattern: those with values, then the missing ones.
+    n_present, n_rows : (patterns,) array
+        Number of columns with values, and of rows, of each pattern.
     """
 
     values: FloatArray
     weights: FloatArray
     columns: IntArray
-    observed: IntArray
-    rows: IntArray
+    n_present: IntArray
+    n_rows: IntArray
 
 
 @device
 def _permuted(columns: IntArray, model: Model) -> tuple[Model, FloatArray]:
-    """The model of the columns in that order, and its L^-1."""
+    """The model of the columns in that order, and the inverse of its Cholesky factor."""
     d = columns.size
-    mu, gamma = np.empty(d), np.empty(d)
-    rows, sigma, L, inverse = (
-        np.empty((d, d)), np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
-    )  # fmt: skip
-    for i in range(d):
-        mu[i], gamma[i] = model.mu[columns[i]], model.gamma[columns[i]]
-        for j in range(d):
-            rows[i, j] = model.L[columns[i], j]
+    mu, gamma, rows = model.mu[columns], model.gamma[columns], model.L[columns]
+    sigma, L, inverse = np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
     multiply_transposed(rows, rows, sigma)
     cholesky(sigma, L)
     invert_lower(L, inverse)
@@ -64,20 +60,15 @@ def _permuted(columns: IntArray, model: Model) -> tuple[Model, FloatArray]:
 
 
 @device
-def _first(m: int, model: Model, inverse: FloatArray) -> tuple[Model, FloatArray]:
-    """The model of the first m columns, and its L^-1."""
-    mu, gamma = np.empty(m), np.empty(m)
-    L, own = np.zeros((m, m)), np.zeros((m, m))
-    for i in range(m):
-        mu[i], gamma[i] = model.mu[i], model.gamma[i]
-        for j in range(i + 1):
-            L[i, j], own[i, j] = model.L[i, j], inverse[i, j]
-    return Model(mu, gamma, L, model.theta), own
+def _marginal(m: int, model: Model, inverse: FloatArray) -> tuple[Model, FloatArray]:
+    """The marginal model of the first m columns, and the inverse of its Cholesky factor."""
+    mu, gamma, L = model.mu[:m].copy(), model.gamma[:m].copy(), model.L[:m, :m].copy()
+    return Model(mu, gamma, L, model.theta), inverse[:m, :m].copy()
 
 
 @device
 def _rotation(columns: IntArray, model: Model, inverse: FloatArray) -> FloatArray:
-    """Orthogonal Q = L^-1 P' C, of which L^-1 and the permuted model with its C are given."""
+    """Orthogonal Q = L^-1 P' C with w = Q u; inverse is L^-1, C the L of the permuted model."""
     d = columns.size
     rows, Q = np.empty((d, d)), np.empty((d, d))
     for i in range(d):
@@ -89,19 +80,23 @@ def _rotation(columns: IntArray, model: Model, inverse: FloatArray) -> FloatArra
 
 @device
 def _completed(
-    own: FloatArray, inner: FloatArray, g: FloatArray, u: FloatArray, scatter: FloatArray
+    partial: FloatArray, inner: FloatArray, g: FloatArray, u: FloatArray, scatter: FloatArray
 ) -> None:
-    """Fill (u, u / Y) and u u' / Y from those of the first m; the rest are Y g and noise."""
+    """Fill the sums of (u, u / Y), (d, 2), and of u u' / Y from those of the first m coordinates.
+
+    A missing coordinate is g_i Y plus noise of variance Y, so that its sum is g_i times that of Y,
+    its sum over Y is g_i times the weight, and the noise adds the weight to its square over Y.
+    """
     d, m = g.size, len(inner)
-    n, y = own[0], own[4]
+    n, y = partial[0], partial[4]
     for i in range(d):
-        u[i, 0] = own[SCALARS + i] if i < m else g[i] * y
-        u[i, 1] = own[SCALARS + m + i] if i < m else g[i] * n
+        u[i, 0] = partial[SCALARS + i] if i < m else g[i] * y
+        u[i, 1] = partial[SCALARS + m + i] if i < m else g[i] * n
         for j in range(i + 1):
             if i < m:
                 scatter[i, j] = inner[i, j]
             elif j < m:
-                scatter[i, j] = g[i] * own[SCALARS + j]
+                scatter[i, j] = g[i] * partial[SCALARS + j]
             else:
                 scatter[i, j] = g[i] * g[j] * y + (n if i == j else 0.0)
             scatter[j, i] = scatter[i, j]
@@ -109,18 +104,18 @@ def _completed(
 
 @device
 def _add_rotated(
-    own: FloatArray, inner: FloatArray, g: FloatArray, Q: FloatArray, sums: FloatArray,
+    partial: FloatArray, inner: FloatArray, g: FloatArray, Q: FloatArray, sums: FloatArray,
     scatter: FloatArray,
 ) -> None:  # fmt: skip
-    """Add the sums over rows that have the first few columns, in the frame that Q rotates u to."""
+    """Add sums over the rows of a pattern in the frame Q u, from those of their m values."""
     d = g.size
     u, full, half, w = np.empty((d, 2)), np.empty((d, d)), np.empty((d, d)), np.empty((d, 2))
-    _completed(own, inner, g, u, full)
+    _completed(partial, inner, g, u, full)
     multiply(Q, u, w)
     multiply(Q, full, half)
     multiply_transposed(half, Q, full)
     for i in range(SCALARS):
-        sums[i] += own[i]
+        sums[i] += partial[i]
     for i in range(d):
         sums[SCALARS + i] += w[i, 0]
         sums[SCALARS + d + i] += w[i, 1]
@@ -133,20 +128,23 @@ def add_patterns(
     patterns: Patterns, model: Model, log_norm: float, tables: FloatArray, sums: FloatArray,
     scatter: FloatArray,
 ) -> None:  # fmt: skip
-    """`add_rows` over rows with missing values; a table for each number of columns a row has."""
+    """`add_rows` over rows with missing values; tables has one for each number of values a row has.
+
+    log_norm is lnZ(p, a, b). The posterior order p - m/2 depends on that number m.
+    """
     d = model.mu.size
     inverse, g = np.empty((d, d)), np.empty(d)
     invert_lower(model.L, inverse)
     first, row = 0, 0
-    for k in range(patterns.rows.size):
-        n, m, columns = patterns.rows[k], patterns.observed[k], patterns.columns[k]
+    for k in range(patterns.n_rows.size):
+        n, m, columns = patterns.n_rows[k], patterns.n_present[k], patterns.columns[k]
         permuted, permuted_inverse = _permuted(columns, model)
         apply(permuted_inverse, permuted.gamma, g)
-        observed, observed_inverse = _first(m, permuted, permuted_inverse)
-        own, inner = np.zeros(SCALARS + 2 * m), np.zeros((m, m))
+        marginal, marginal_inverse = _marginal(m, permuted, permuted_inverse)
+        partial, inner = np.zeros(SCALARS + 2 * m), np.zeros((m, m))
         X = patterns.values[first : first + n * m].reshape(n, m)
         weights = patterns.weights[row : row + n] if patterns.weights.size > 0 else patterns.weights
-        add_rows(X, weights, observed, observed_inverse, log_norm, tables[m - 1], own, inner)
-        _add_rotated(own, inner, g, _rotation(columns, permuted, inverse), sums, scatter)
+        add_rows(X, weights, marginal, marginal_inverse, log_norm, tables[m - 1], partial, inner)
+        _add_rotated(partial, inner, g, _rotation(columns, permuted, inverse), sums, scatter)
         first += n * m
         row += n

@@ -1,7 +1,7 @@
-"""Products over a block of rows laid out by columns, half of each square matrix left out.
+"""Products of small square matrices with blocks of rows, stored as (d, rows) arrays.
 
-Two rows by four columns of a product are summed at once: eight fused multiply-adds for every six
-loads, where a single dot product has one for every two.
+Triangular and symmetric halves are left out. Tiles of two rows by four columns of a product are
+summed at once: eight fused multiply-adds for every six loads, where a dot product has one for two.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Final
 from nvmix.backends.cpu.jit import reducing_device
 from nvmix.foundation.typing import FloatArray
 
-# Rows of a block: its columns stay in cache, and its sums are short before they join the total.
+# Rows of a block: few enough that its columns stay in cache, and that its sums round little before
+# they are added to the total.
 BLOCK: Final = 256
 
 
 @reducing_device
 def _add_tile(w: FloatArray, x: FloatArray, A: FloatArray, i: int, j: int, n: int) -> None:
-    """Add columns j to j + 3 of A, times the same rows of x, to rows i and i + 1 of w."""
+    """Add A[i : i + 2, j : j + 4] x[j : j + 4] to w[i : i + 2], for n rows of data."""
     a0, a1, a2, a3 = A[i, j], A[i, j + 1], A[i, j + 2], A[i, j + 3]
     b0, b1, b2, b3 = A[i + 1, j], A[i + 1, j + 1], A[i + 1, j + 2], A[i + 1, j + 3]
     for r in range(n):
@@ -31,7 +32,10 @@ def whiten(
     X: FloatArray, mu: FloatArray, inverse: FloatArray, g: FloatArray,
     x: FloatArray, w: FloatArray, q: FloatArray, linear: FloatArray,
 ) -> None:  # fmt: skip
-    """w = L^-1 (x - mu), |w|^2 and g . w for a block of rows, laid out by columns."""
+    """Fill w = L^-1 (x - mu), (d, n), q = |w|^2 and linear = g . w for a block X of n rows.
+
+    inverse is L^-1; x (d, n) is room for x - mu.
+    """
     n, d = X.shape
     for j in range(d):
         for r in range(n):
@@ -40,7 +44,7 @@ def whiten(
     linear[:n] = 0.0
     for i in range(d):
         pair = i - i % 2
-        # Columns that the pair's tiles cover, the zeros above its diagonal included.
+        # Columns that the tiles of this pair of rows cover, zeros above the diagonal included.
         tiled = min((pair + 5) // 4, d // 4) * 4 if pair < d - 1 else 0
         if tiled == 0:
             for r in range(n):
@@ -61,7 +65,7 @@ def whiten(
 def _add_tile_product(
     u: FloatArray, w: FloatArray, i: int, j: int, n: int, scatter: FloatArray
 ) -> None:
-    """Add the products of both rows of u with rows j to j + 3 of w to rows i, i + 1 of scatter."""
+    """Add u[0 : 2] w[j : j + 4]' to scatter[i : i + 2, j : j + 4]."""
     a0, a1, a2, a3, b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for r in range(n):
         u0, u1 = u[0, r], u[1, r]
@@ -84,9 +88,9 @@ def add_products(
     w: FloatArray, weights: FloatArray, inv_y: FloatArray, n: int,
     x: FloatArray, x_inv_y: FloatArray, scatter: FloatArray, weighted: FloatArray,
 ) -> None:  # fmt: skip
-    """Add the weighted sums over a block of w, w / Y and w w' / Y (lower triangle).
+    """Add the weighted sums over a block of w, w E[1/Y] and w w' E[1/Y] (lower triangle).
 
-    E[1/Y] comes weighted.
+    inv_y are weights times E[1/Y]; weighted (2, n) is room for two rows of w times inv_y.
     """
     d = x.size
     for i in range(d):
@@ -99,7 +103,7 @@ def add_products(
         x[i] += total
         x_inv_y[i] += total_inv_y
         pair = i - i % 2
-        # Columns that the pair's tiles cover; they are done when its second row is weighted.
+        # Columns that the tiles of this pair of rows cover, summed once its second row is weighted.
         tiled = min((pair + 2) // 4, d // 4) * 4 if pair < d - 1 else 0
         if i % 2 == 1:
             for j in range(0, tiled, 4):

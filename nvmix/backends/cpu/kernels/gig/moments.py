@@ -1,6 +1,8 @@
 """Log-norm, moments and covariances of GIG(p, a, b), limits a = 0 and b = 0 included.
 
-The density is proportional to y^(p-1) exp(-(a y + b / y) / 2).
+The density is y^(p-1) exp(-(a y + b / y) / 2) / Z(p, a, b). Moments are sums over u = log Y - log
+of the mode (`bessel.quadrature`), closed forms at very small a b (`bessel.small_argument`), and
+those of gamma laws at a b = 0. 1 / Y ~ GIG(-p, b, a), so that limits are written for p >= 0 alone.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from nvmix.backends.cpu.kernels.bessel.small_argument import (
 
 @device
 def log_mode_terms(p: float, a: float, b: float) -> tuple[float, float, float]:
-    """r = sqrt(p^2 + a b), r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
+    """r = sqrt(p^2 + a b), r - |p|, and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
     root = math.sqrt(a) * math.sqrt(b)
     r = math.hypot(p, root)
     alpha = root * (root / (r + abs(p)))
@@ -45,15 +47,15 @@ def _gamma_limit(p: float, a: float) -> tuple[float, float, float, float]:
 
 @device
 def _limit_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
-    """`gig_moments` at vanishing a b, p >= 0."""
+    """`gig_moments` at very small a b, p >= 0."""
     return _gamma_limit(p, a) if b == 0.0 or a == 0.0 else small_moments(p, a, b)
 
 
 @device
 def gig_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
-    """(lnZ, E log Y, E 1/Y, E Y); a, b >= 0, |p| <= 1e3.
+    """(lnZ, E log Y, E 1/Y, E Y) for a, b >= 0 and |p| <= 1e3; inf or nan where they do not exist.
 
-    Error 1e-14 relative to max(1, |value|) for the logarithms, to the value for the means.
+    Error 1e-14, relative to max(1, |value|) for lnZ and E log Y and to the value for the means.
     """
     if not (a >= 0.0 and b >= 0.0):
         return np.nan, np.nan, np.nan, np.nan
@@ -71,16 +73,13 @@ def gig_moments(p: float, a: float, b: float) -> tuple[float, float, float, floa
 
 @device
 def _limit_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
-    """`gig_covariance` at vanishing a b, p >= 0."""
+    """`gig_covariance` at very small a b, p >= 0."""
     return _gamma_covariance(p, a) if b == 0.0 or a == 0.0 else small_covariance(p, a, b)
 
 
 @device
 def gig_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
-    """Covariances (log log, log inv, log id, inv inv, inv id, id id) of log Y, 1/Y and Y.
-
-    Error 3e-14 relative.
-    """
+    """Upper triangle of the covariance of (log Y, 1/Y, Y), row by row; error 3e-14 relative."""
     if not (a >= 0.0 and b >= 0.0):
         return np.nan, np.nan, np.nan, np.nan, np.nan, np.nan
     if is_small(p, math.sqrt(a) * math.sqrt(b)):
@@ -91,7 +90,7 @@ def gig_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
     _, alpha, log_mode = log_mode_terms(p, a, b)
     _, _, _, _, c11, c12, c13, c22, c23, c33 = covariances(alpha, p)
     y = math.exp(log_mode)
-    # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y for the basis (u, up, down).
+    # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y, up = e^u - 1 - u and down = e^-u - 1 + u.
     li = (c13 - c11) / y
     ly = (c12 + c11) * y
     ii = (c33 - 2.0 * c13 + c11) / (y * y)
@@ -102,7 +101,7 @@ def gig_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
 
 @device
 def _gamma_covariance(p: float, a: float) -> tuple[float, ...]:
-    """Covariances of (log Y, 1/Y, Y) under Gamma(p, a / 2); infinite where no moment exists."""
+    """`gig_covariance` of Gamma(p, a / 2); infinite where a moment does not exist."""
     if not (p > 0.0 and a > 0.0):
         return np.nan, np.nan, np.nan, np.nan, np.nan, np.nan
     rate = 0.5 * a

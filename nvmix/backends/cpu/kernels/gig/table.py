@@ -1,11 +1,14 @@
-"""Functions of one argument at one order, by polynomials on intervals of the binades.
+"""Functions of one argument at one order, by polynomials on pieces of binades.
 
-Two kinds of table: the moments of GIG(p, 1, s), which serve every a by T = a Y, and log K_v(z) with
-its ratio. Each binade is cut into 4 intervals, numbered by the exponent and the top 2 mantissa
-bits, and each interval that is asked for gets a polynomial of degree 11 for each function. The
-error is that of Chebyshev interpolation with the nearest singularity, 0, at 9 half-widths:
-18^-12 = 1e-15 of the variation over the interval. A value depends on the order and the argument
-alone, not on what was asked before.
+Two kinds of table: the moments of GIG(p, 1, s), which give those of GIG(p, a, x) by T = a Y and
+s = a x, and log K_v(z) with its ratio. They exist because E-steps need those moments at one order
+and many s. Each binade is cut into 4 intervals of equal length, so that exponent and top 2 mantissa
+bits of s are the number of its interval. An interval that is needed gets, for each function, the
+polynomial of degree 11 that interpolates it at the 12 Chebyshev nodes. The functions are analytic
+but at 0. From an interval in the first quarter of its binade 0 is 9 half-widths away, which makes
+Chebyshev coefficients fall like 18^-k: those left out are at most 18^-12 = 1e-15 of the variation
+over the interval. Wider intervals would need a higher degree, narrower ones more building. A value
+depends on order and argument alone, not on earlier calls.
 """
 
 from __future__ import annotations
@@ -25,19 +28,21 @@ from nvmix.foundation.typing import FloatArray
 
 Functions: TypeAlias = tuple[float, float, float, float]
 
+# Coefficients of a polynomial.
 _POWERS: Final = 12
+# Mantissa bits of a double below the top 2.
 _SHIFT: Final = 50
-# Intervals cover 2^-32 <= s < 2^32; s beyond is computed directly.
+# Intervals cover 2^-32 <= s < 2^32; other s are computed directly.
 _INTERVALS: Final = 256
 _FIRST: Final = (1023 - 32) << 2
-# Order up to which a table of log K is good to 1e-14.
-_MOST_STEADY: Final = 10.0
-# Rows below which building intervals costs more than it saves.
+# Order up to which interpolating log K itself, rather than without its peak, leaves 1e-14.
+_LARGEST_FLAT: Final = 10.0
+# Number of rows below which building intervals costs more than it saves.
 LEAST_ROWS: Final = 200
 _ANGLES: Final = np.pi * (np.arange(_POWERS) + 0.5) / _POWERS
 _NODES: Final = np.cos(_ANGLES)
-# Values at the nodes to coefficients of T_k, and those, which fall like 18^-k, to powers: one
-# matrix for both would spread the rounding of the first over the second.
+# Values at the nodes to coefficients of T_k, and those to coefficients of powers. The product of
+# both matrices would not do: it would add the rounding of large T_k coefficients to small powers.
 _TO_CHEBYSHEV: Final = np.cos(np.outer(np.arange(_POWERS), _ANGLES)) * 2.0 / _POWERS
 _TO_CHEBYSHEV[0] /= 2.0
 _TO_POWERS: Final = np.array(
@@ -46,7 +51,10 @@ _TO_POWERS: Final = np.array(
 
 
 def new_table() -> FloatArray:
-    """An empty table: a row of (centre, 1 / half-width, powers of 4 polynomials) an interval."""
+    """An empty table (intervals, 50): centre, 1 / half-width, and 4 coefficients of each power.
+
+    1 / half-width is 0 where the interval is not built yet.
+    """
     return np.zeros((_INTERVALS, 2 + 4 * _POWERS))
 
 
@@ -55,27 +63,27 @@ NO_TABLE: Final = new_table()[:0]
 
 @device
 def clear(table: FloatArray) -> None:
-    """Empty a table, for another order."""
+    """Empty a table, to use it for another order."""
     for i in range(len(table)):
         table[i, 1] = 0.0
 
 
 @inlined_device
 def _interval(s: float) -> int:
-    """Number of the interval in which s lies, counted from the table's first."""
+    """Number of the interval that contains s, counted from the table's first."""
     return (to_bits(s) >> _SHIFT) - _FIRST
 
 
 @inlined_device
 def tabulated(table: FloatArray, x: float) -> tuple[float, float, float, float]:
-    """The four functions at x, in an interval that has been built; 1e-13 relative to direct."""
+    """The four functions at x, whose interval is built; within 1e-13 relative of direct values."""
     i = _interval(x)
     return horner4(table, i, 2, _POWERS, (x - table[i, 0]) * table[i, 1])
 
 
 @device
 def _fill(centre: float, half: float, middle: Functions, c: FloatArray, row: FloatArray) -> None:
-    """Fill an interval's row from the values at its centre and Chebyshev coefficients about it."""
+    """Fill an interval's row; c are Chebyshev coefficients of functions less `middle`."""
     row[:] = 0.0
     for k in range(_POWERS):
         for j in range(k + 1):
@@ -86,8 +94,8 @@ def _fill(centre: float, half: float, middle: Functions, c: FloatArray, row: Flo
     row[0], row[1] = centre, 1.0 / half
 
 
-def _builder(functions: Callable[[float, float], Functions]) -> Callable[..., None]:
-    """Make the kernel that fills one interval's row for four functions of (order, x)."""
+def _coverer(functions: Callable[[float, float], Functions]) -> Callable[..., bool]:
+    """Make the kernel that builds what intervals arguments need, for functions of (order, x)."""
 
     @device
     def build(order: float, interval: int, row: FloatArray) -> None:
@@ -100,19 +108,13 @@ def _builder(functions: Callable[[float, float], Functions]) -> Callable[..., No
             values = functions(order, centre + half * _NODES[i])
             for k in range(_POWERS):
                 for m in range(4):
-                    # Differences from the centre keep the values' own rounding out of the sums.
+                    # Differences from the centre are small, and so is their rounding in the sums.
                     c[k, m] += _TO_CHEBYSHEV[k, i] * (values[m] - middle[m])
         _fill(centre, half, middle, c, row)
 
-    return build
-
-
-def _coverer(build: Callable[..., None]) -> Callable[..., bool]:
-    """Make the kernel that fills the rows of a table that arguments ask for."""
-
     @device
     def covered(order: float, a: float, b: float, q: FloatArray, table: FloatArray) -> bool:
-        """Whether the table serves every a (b + q_r); intervals that are missing are built."""
+        """Whether the table covers every a (b + q_r); builds their intervals where missing."""
         inside = len(table) > 0
         for r in range(q.size):
             i = _interval(a * (b + q[r]))
@@ -133,26 +135,26 @@ def _standard_moments(p: float, s: float) -> Functions:
 
 @device
 def _bessel(v: float, z: float) -> Functions:
-    """(log K_v or, where its peak `swings`, the rest of it, K_{v+1} / K_v, d log K_v / dv, 0)."""
-    if not swings(v):
+    """(log K_v, or without its peak where that `is_steep`, K_{v+1} / K_v, d log K_v / dv, 0)."""
+    if not is_steep(v):
         return (*log_bessel(v, z), 0.0)
     _, rest, ratio, log_k_dv = bessel_parts(v, z)
     return rest, ratio, log_k_dv, 0.0
 
 
 @device
-def swings(v: float) -> bool:
-    """Whether log K_v moves too far over an interval for a table to be good to 1e-14."""
-    return abs(v) > _MOST_STEADY
+def is_steep(v: float) -> bool:
+    """Whether log K_v changes so much over an interval that interpolation errs by over 1e-14."""
+    return abs(v) > _LARGEST_FLAT
 
 
-covered_moments: Final = _coverer(_builder(_standard_moments))
-covered_bessel: Final = _coverer(_builder(_bessel))
+moments_covered: Final = _coverer(_standard_moments)
+bessel_covered: Final = _coverer(_bessel)
 
 
 @device
-def served(table: FloatArray, x: float) -> bool:
-    """Whether x lies in an interval of the table."""
+def covers(table: FloatArray, x: float) -> bool:
+    """Whether x lies in an interval of the table, built or not."""
     return 0 <= _interval(x) < len(table)
 
 
@@ -160,8 +162,8 @@ def served(table: FloatArray, x: float) -> bool:
 def scaled_moments(
     p: float, a: float, x: float, table: FloatArray
 ) -> tuple[float, float, float, float]:
-    """(lnZ, E log Y, E 1/Y, E Y) of GIG(p, a, x) for T = a Y, by the table where it reaches."""
-    if not served(table, a * x):
+    """(lnZ, E log Y, E 1/Y, E Y) of GIG(p, a, x), by the table of T = a Y where it covers a x."""
+    if not covers(table, a * x):
         return gig_moments(p, a, x)
     log_z, log_t, inv_t, t = tabulated(table, a * x)
     log_a = math.log(a)

@@ -1,9 +1,10 @@
 """Exact GIG variates by table-driven rejection in u = log Y - log mode.
 
-The density f = exp(psi) of u, 1 at its mode, is covered outwards from there by strips of one area,
-as high as f at their inner ends, and by the exponentials of tangents to psi, which is concave,
-beyond. A point below f at the outer end of its strip is taken without evaluating f (J. H. Ahrens,
-Sampling from general distributions by suboptimal division of domains, 1993).
+The density f = exp(psi) of u is 1 at its mode, and psi is concave. On either side f is covered by
+vertical strips of equal area, as high as f at their ends next to the mode, and beyond the last
+strip by the exponential of a tangent to psi. A proposal below the height of f at the far end of its
+strip is accepted without evaluating f (J. H. Ahrens, Sampling from general distributions by
+suboptimal division of domains, 1993).
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from nvmix.backends.cpu.kernels.bessel.small_argument import SMALL
 from nvmix.backends.cpu.kernels.gig.moments import gig_moments, log_mode_terms
 from nvmix.foundation.typing import FloatArray
 
-# Strips that the whole area would make, and the most that are made.
+# The area of f over that of a strip, and the most strips on a side.
 _STRIPS: Final = 256
 _MOST_STRIPS: Final = 2 * _STRIPS
-# A side's tail begins where f falls by more than this from one end of a strip to the other.
+# The tail begins where f would fall below this share of its value from one end of a strip to the
+# other.
 _LEAST_SHARE: Final = 0.25
+# Largest |log Y| at which `simd_exp` is used.
 _WIDEST: Final = 690.0
-# Two or three proposals are many; parameters near the ends of the doubles could ask for ever more.
+# Most proposals for a variate: two or three are many, but parameters near the limits of doubles
+# could need ever more.
 _MOST_PROPOSALS: Final = 1000
 
 
@@ -47,9 +51,10 @@ def _slope(alpha: float, v: float, u: float) -> float:
 def _cover(
     alpha: float, v: float, side: float, area: float, first: int, strips: FloatArray
 ) -> tuple[int, float, float]:
-    """Strips (inner end, width, share of f left at the outer end) of a side, counted from first.
+    """Fill strips[first:] with (inner end, width, f at the outer end over f at the inner end).
 
-    Returns the number of the first strip not made, the end of the last and psi there.
+    side is 1 right of the mode and -1 left of it. Returns the number after the last strip, the
+    outer end of that strip, and psi there.
     """
     u, height, k = 0.0, 1.0, first
     while k < first + _MOST_STRIPS:
@@ -66,7 +71,7 @@ def _cover(
 def _from_strip(
     alpha: float, v: float, strip: tuple[float, float, float], share: float, rng: Any
 ) -> float:
-    """A variate from a strip given a uniform share of its area, or nan when it is rejected."""
+    """A variate from a strip, or nan where it is rejected; share is uniform on (0, 1)."""
     inner, width, squeeze = strip
     if share < squeeze:
         return inner + width * (share / squeeze)
@@ -77,7 +82,7 @@ def _from_strip(
 
 @device
 def _from_tail(alpha: float, v: float, end: float, scale: float, rng: Any) -> float:
-    """A variate beyond the end of the strips, or nan when it is rejected."""
+    """A variate beyond the last strip, which ends at `end`, or nan where it is rejected."""
     tail = rng.standard_exponential()
     u = end + scale * tail
     height = _log_density(alpha, v, end) - tail - rng.standard_exponential()
@@ -86,7 +91,7 @@ def _from_tail(alpha: float, v: float, end: float, scale: float, rng: Any) -> fl
 
 @device
 def _log_variates(alpha: float, v: float, log_integral: float, out: FloatArray, rng: Any) -> None:
-    """Fill out with draws of u, given the log of the integral of f; nan where it is not finite."""
+    """Fill out with variates of u; nan where areas overflow. log_integral is that of f."""
     strips = np.empty((2 * _MOST_STRIPS, 3))
     area = math.exp(log_integral) / _STRIPS
     half, right, log_right = _cover(alpha, v, 1.0, area, 0, strips)
@@ -134,7 +139,7 @@ def gig_variates(p: float, a: float, b: float, out: FloatArray, rng: Any) -> Non
     """Fill out with independent variates of GIG(p, a, b), a, b > 0."""
     r, alpha, log_mode = log_mode_terms(p, a, b)
     if alpha <= SMALL and abs(p) < 1.0:
-        # The quadrature's reach is limited; what cancels here moves the strips, not the law.
+        # Beyond the quadrature. Cancellation here changes strips, but not what is sampled.
         log_integral = gig_moments(p, a, b)[0] - (p * log_mode - r)
     else:
         log_integral = means(alpha, p)[0]
