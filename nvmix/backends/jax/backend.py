@@ -1,4 +1,4 @@
-"""The JAX backend: jitted functions behind the Backend protocol, in float64 by scope."""
+"""The JAX backend: jitted functions behind the Backend protocol, in float64."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nvmix.foundation.arrays import traced
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.typing import FloatArray
 
-# Least room for the histories of a fit: other limits of iterations compile nothing new.
+# Least room for the histories of a fit: smaller max_iter compile nothing new.
 _CAPACITY = 256
 
 _moments = jax.jit(moments.gig_moments)
@@ -55,17 +55,19 @@ def _run(
     tol: Any, *, fixed: Fixed, method: str, rule: Any, acceleration: str, blocks: int,
     capacity: int,
 ) -> tuple[loop.State, FitTrace, Any]:  # fmt: skip
-    """The whole loop: its last state, its trace, and whether that has to be judged."""
-    task = loop.Task(fixed, method, rule, acceleration, blocks, by_likelihood, max_iter, tol)
-    last = loop.run(rows, normal, theta, task, capacity)
-    return last, loop.trace_of(last), loop.may_be_at_pole(last.last)
+    """The last state, its trace, and whether that may end at a singularity (`trace_at_end`)."""
+    options = loop.LoopOptions(
+        fixed, method, rule, acceleration, blocks, by_likelihood, max_iter, tol
+    )
+    last = loop.run(rows, normal, theta, options, capacity)
+    return last, loop.trace_of(last), loop.may_be_singular(last.last)
 
 
-_judged = jax.jit(loop.judged)
+_trace_at_end = jax.jit(loop.trace_at_end)
 
 
 class JAXBackend:
-    """JAX, where the data are."""
+    """JAX functions, run on the device of the data."""
 
     name = "jax"
 
@@ -142,10 +144,10 @@ class JAXBackend:
     def fit(
         self, X: Placed, normal: NormalParameters, theta: GIGParameters, options: EMOptions
     ) -> FitTrace:
-        """Run the whole loop where the data are; under a trace the trace stays there."""
+        """Run the loop on the device of the data; results are JAX arrays under a JAX trace."""
         normal, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (normal, jnp.stack(theta)))
         rows, normal, theta = _constant((X.rows, normal, theta))
-        last, trace, doubtful = _run(
+        last, trace, may_be_singular = _run(
             rows,
             normal,
             theta,
@@ -159,21 +161,21 @@ class JAXBackend:
             blocks=X.blocks,
             capacity=max(_CAPACITY, 1 << (options.max_iter - 1).bit_length()),
         )
-        if traced(doubtful):
-            return _judged(rows, last)
-        trace, doubtful = jax.device_get((trace, doubtful))
-        return jax.device_get(_judged(rows, last)) if doubtful else trace
+        if traced(may_be_singular):
+            return _trace_at_end(rows, last)
+        trace, may_be_singular = jax.device_get((trace, may_be_singular))
+        return jax.device_get(_trace_at_end(rows, last)) if may_be_singular else trace
 
 
 @jax.custom_jvp
 def _constant(inputs: Any) -> Any:
-    """Inputs as they are, which refuse to be differentiated."""
+    """The inputs; differentiation by them raises a TypeError."""
     return inputs
 
 
 @_constant.defjvp
 def _constant_jvp(primals: Any, tangents: Any) -> Any:  # noqa: ARG001
-    """Name what is asked for, before a loop of unknown length fails to transpose."""
+    """Raise an error with advice, in the place of JAX's about loops of unknown length."""
     msg = (
         "a fit cannot be differentiated: differentiate one EM step, "
         "type(model).from_expectation(model.e_step(X)), at the fitted model"
@@ -182,5 +184,5 @@ def _constant_jvp(primals: Any, tangents: Any) -> Any:  # noqa: ARG001
 
 
 def _needed(method: str, fixed: Fixed) -> str:
-    """The method, where there is something to solve: closed forms are compiled once."""
+    """The method, or "newton" for closed forms, which need none: one program serves all methods."""
     return "newton" if fixed.p == solve.INVERSE_GAUSSIAN else method

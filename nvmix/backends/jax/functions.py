@@ -1,4 +1,4 @@
-"""Model functions on JAX arrays and tracers: jit, grad, vmap and jacfwd go through them."""
+"""Functions of models on JAX arrays and tracers, to which jit, grad, vmap and jacfwd apply."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from nvmix.backends.jax.precision import of_the_caller
 from nvmix.backends.types import Fixed, GIGStatus, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
-
-@of_the_caller
-@jax.jit
-def log_prob(x: Any, normal: NormalParameters, theta: Any) -> Any:
-    """(n,) log-densities of (n, d) points."""
-    return rows_e_step.log_prob(x, normal, theta)
+log_prob = of_the_caller(jax.jit(rows_e_step.log_prob))
+log_kv = of_the_caller(jax.jit(bessel.log_kv))
+kv_ratio = of_the_caller(jax.jit(bessel.kv_ratio))
+log_kv_derivatives = of_the_caller(jax.jit(bessel.log_bessel_derivatives))
 
 
 @of_the_caller
@@ -49,7 +47,7 @@ def gig_covariance(theta: Any) -> Any:
 @of_the_caller
 @partial(jax.jit, static_argnames=("fixed", "method"))
 def gig_fit(eta: Any, start: Any, *, fixed: Fixed, method: str) -> Any:
-    """(p, a, b) of these expectations, nan where no law has them."""
+    """(p, a, b) of these expectations, nan where no law has them; see `Backend.gig_fit`."""
     theta, status = solve.gig_fit(jnp.stack(eta), jnp.stack(start), fixed, method)
     return tuple(jnp.where(status <= GIGStatus.INVERSE_GAMMA, theta, jnp.nan))
 
@@ -64,27 +62,6 @@ def normal_parameters(eta: SufficientStatistics) -> NormalParameters:
 
 @of_the_caller
 @jax.jit
-def log_kv(v: Any, z: Any) -> Any:
-    """log K_v(z), elementwise on equal shapes."""
-    return bessel.log_kv(v, z)
-
-
-@of_the_caller
-@jax.jit
-def kv_ratio(v: Any, z: Any) -> Any:
-    """K_{v+1}(z) / K_v(z), elementwise on equal shapes."""
-    return bessel.kv_ratio(v, z)
-
-
-@of_the_caller
-@jax.jit
 def log_kv_dz(v: Any, z: Any) -> Any:
     """d/dz of log K_v(z), elementwise on equal shapes."""
     return bessel.slopes(v, z)[1]
-
-
-@of_the_caller
-@jax.jit
-def log_kv_derivatives(v: Any, z: Any) -> Any:
-    """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z), elementwise on equal shapes."""
-    return bessel.log_bessel_derivatives(v, z)

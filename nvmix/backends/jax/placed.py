@@ -1,4 +1,4 @@
-"""Where rows live: padded to few sizes, cut into blocks on a CPU, sharded as they came."""
+"""Rows on a device: padded to few sizes, cut into blocks on a CPU, or sharded as they are."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nvmix.backends.jax.em.e_step import Rows
 from nvmix.backends.jax.precision import doubles
 from nvmix.foundation.arrays import on_jax, traced, with_auto_axes
 
-# Row counts are rounded up to this many sizes an octave.
+# Sizes between one power of 2 and the next that numbers of rows are rounded up to.
 _SIZES: Final = 8
-# Doubles in a block of rows on a CPU, which bounds what a block needs.
+# Doubles in a block of rows on a CPU, which bounds the memory of an E-step.
 _BLOCK: Final = 1 << 20
 
 
 class Placed(NamedTuple):
-    """Rows on a device: n of them count, in so many equal blocks."""
+    """Rows on a device, the first n of which are data, in so many equal blocks."""
 
     rows: Rows
     n: int
@@ -27,13 +27,13 @@ class Placed(NamedTuple):
 
 
 def _rounded(count: int) -> int:
-    """Count, rounded up to one of a few sizes an octave."""
+    """Count, rounded up to one of `_SIZES` sizes between powers of 2."""
     unit = 1 << max(0, (count - 1).bit_length() - _SIZES.bit_length())
     return -(-count // unit) * unit
 
 
 def _cut(n: int, d: int) -> tuple[int, int]:
-    """Rows to pad to, and blocks of them."""
+    """The number of rows to pad to, and the number of blocks."""
     block = 1 << max(0, (_BLOCK // d).bit_length() - 1)
     if n <= block:
         return _rounded(n), 1
@@ -41,15 +41,15 @@ def _cut(n: int, d: int) -> tuple[int, int]:
     return blocks * block, blocks
 
 
-def _shards(device: Any) -> int:
-    """How many devices a device or sharding is."""
-    return len(getattr(device, "device_set", (device,)))
+def _devices(device: Any) -> Any:
+    """The devices of a device or sharding."""
+    return getattr(device, "device_set", (device,))
 
 
 @jax.jit
 def _weights(X: Any, n: Any, weights: Any) -> Any:
-    """Weights of the first n rows, 0 on those that fill up; sharded as the rows are."""
-    # XLA shards what depends on the rows as it shards the rows.
+    """Weights of the first n rows, 0 on rows of padding; sharded as the rows are."""
+    # XLA gives what depends on the rows the sharding of the rows.
     return jnp.where(jnp.arange(len(X)) < n, weights, 0.0) + 0.0 * X[:, 0]
 
 
@@ -57,8 +57,8 @@ def _weights(X: Any, n: Any, weights: Any) -> Any:
 def place(X: Any, device: Any = None, weights: Any = None) -> Placed:
     """Put (n, d) rows on a device or a sharding in float64, or leave a JAX array where it is.
 
-    Row counts are padded with copies of the first row, of weight 0, so that similar counts share
-    their compiled programs. Arrays that are sharded, and those under a trace, stay as they are.
+    Rows are padded with copies of the first one, of weight 0, so that similar numbers of rows share
+    a compiled program. Sharded arrays and traced ones are not padded.
     """
     n, d = X.shape
     if traced(X, weights):
@@ -70,14 +70,14 @@ def place(X: Any, device: Any = None, weights: Any = None) -> Placed:
         raise TypeError(msg)
     target = device if device is not None else getattr(X, "sharding", None)
     target = with_auto_axes(target)
-    sharded = on_jax(X) and _shards(X.sharding) > 1
-    shards = 1 if target is None else _shards(target)
-    platform = jax.default_backend() if target is None else _platform(target)
+    sharded = on_jax(X) and len(_devices(X.sharding)) > 1
+    shards = 1 if target is None else len(_devices(target))
+    platform = jax.default_backend() if target is None else next(iter(_devices(target))).platform
     size, blocks = _cut(n, d) if platform == "cpu" and shards == 1 else (_rounded(n), 1)
     size = n if sharded else -(-size // shards) * shards
     values = _padded(X, size)
     if device is not None or not on_jax(X) or sharded:
-        # One device's rows, put where they are, would be bound to it and compile anew.
+        # Not for rows of one device, which would be committed to it and compile again.
         values = jax.device_put(values, target)
     values = values.astype(float)
     given = 1.0 if weights is None else _filled(weights, size)
@@ -85,7 +85,7 @@ def place(X: Any, device: Any = None, weights: Any = None) -> Placed:
 
 
 def _filled(weights: Any, size: int) -> Any:
-    """Weights with zeros up to a size, on the host, whence they go where the rows are."""
+    """Weights with zeros up to a size, on the host; `_weights` puts them where the rows are."""
     values = np.zeros(size)
     values[: len(weights)] = weights
     return values
@@ -101,10 +101,3 @@ def _padded(X: Any, size: int) -> Any:
     values = np.empty((size, d))
     values[:n], values[n:] = X, X[0]
     return values
-
-
-def _platform(device: Any) -> str:
-    """The platform of a device or sharding."""
-    devices = getattr(device, "device_set", (device,))
-    platform: str = next(iter(devices)).platform
-    return platform

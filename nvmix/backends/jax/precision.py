@@ -1,4 +1,7 @@
-"""The precision functions run in, whatever `jax_enable_x64` is, which is never changed."""
+"""Decorators that set the precision of a call, whatever the global `jax_enable_x64` is.
+
+That flag belongs to the user and is never changed: precision is set in scopes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def doubles(function: F) -> F:
-    """Run in float64, and return that."""
+    """Run in float64; results are float64."""
 
     @wraps(function)
     def wrapped(*arguments: Any, **keywords: Any) -> Any:
@@ -30,18 +33,18 @@ def for_the_caller(function: F) -> F:
 
     @wraps(function)
     def wrapped(*arguments: Any, **static: Any) -> Any:
-        keep = jax.config.jax_enable_x64
+        is_double = jax.config.jax_enable_x64
         with jax.enable_x64(True):
             result = function(*arguments, **static)
-            return result if keep else jax.tree.map(_single, result)
+            return result if is_double else jax.tree.map(_single, result)
 
     return wrapped  # type: ignore[return-value]
 
 
 def of_the_caller(function: F) -> F:
-    """As `for_the_caller`, but what is traced runs in the caller's default all through.
+    """As `for_the_caller`, but functions of traced arguments run in the caller's precision.
 
-    Derivatives are transposed outside of any scope, where only that precision exists.
+    JAX transposes derivatives after the scope of float64 has ended, where doubles do not exist.
     """
 
     def with_defaults(*arguments: Any, **static: Any) -> Any:
@@ -59,7 +62,7 @@ def of_the_caller(function: F) -> F:
 
 
 def _defaults(arguments: tuple[Any, ...]) -> Any:
-    """Arguments as floats of the precision that holds here."""
+    """Arguments as floats of the current default precision."""
     return jax.tree.map(lambda x: jnp.asarray(x, float), arguments)
 
 

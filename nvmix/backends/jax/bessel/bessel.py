@@ -1,7 +1,8 @@
 """log K_v(z) on JAX arrays, differentiable twice in the order and the argument.
 
-K_v(z) is half the integral of exp(v t - z cosh t) over all t (DLMF 10.32.9): one sum about the
-peak serves every order and argument, and derivatives are moments of (t, cosh t).
+K_v(z) is half the integral of exp(v t - z cosh t) over all t (DLMF 10.32.9), which one sum about
+the peak gives at every order and argument: under `vmap` every branch is computed, so that there is
+one method. Derivatives are moments of (t, cosh t). docs/accuracy.md has the errors.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from jax.scipy.special import polygamma
 from nvmix.backends.jax.bessel.quadrature import basis, cumulants, means
 from nvmix.backends.jax.gig.moments import times
 
-# t tanh t = 1, where v t and z cosh t cancel; sinh t in three parts of few digits.
+# The root of t tanh t = 1, where v t = z cosh t; its sinh in three parts, the first of few digits.
 _CROSSING: Final = 1.1996786402577337
 _SINH: Final = (1.5088795721530914, -1.061477150621215e-08, 4.457972586163642e-18)
 _COSH: Final = 1.8101705806989772
-# Elsewhere than this near to the crossing, cancellation is of no account.
+# Distance from that root beyond which v t and z cosh t do not cancel.
 _NEAR: Final = 0.3
-# (exponent, mantissa) bits of the upper half of a number's digits.
+# (exponent, mantissa) bits of a number's upper half, whose products with _SINH[0] are exact.
 _HALF: Final = {"float64": (11, 25), "float32": (8, 11)}
 
 
 def _peak(v: Any, z: Any, r: Any, t: Any) -> Any:
-    """v t - z cosh t at t = arcsinh(v / z), v >= 0, r = hypot(v, z), uncancelled."""
+    """v t - z cosh t at t = arcsinh(v / z), v >= 0, r = hypot(v, z), without cancellation."""
     delta = t - _CROSSING
     near = jnp.abs(delta) < _NEAR
-    # v t - z cosh t vanishes with v - z sinh t at the crossing: expand about it.
+    # At the root v t - z cosh t = t (v - z sinh t), summed here in exact parts.
     z1, v1 = jnp.where(near, z, 1.0), jnp.where(near, v, 1.0)
     high = jax.lax.reduce_precision(z1, *_HALF[str(z1.dtype)])
     low = z1 - high
@@ -43,14 +44,14 @@ def _peak(v: Any, z: Any, r: Any, t: Any) -> Any:
 
 
 def _lanes(v: Any, z: Any) -> tuple[Any, Any, Any, Any]:
-    """Lanes with 0 < z < inf, and |v|, z and hypot(v, z) there; the others run on v = z = 1."""
+    """Whether 0 < z < inf and v is finite; |v|, z and hypot(v, z), with v = z = 1 elsewhere."""
     inside = (z > 0.0) & (z < jnp.inf) & (jnp.abs(v) < jnp.inf)
     w, z1 = jnp.where(inside, jnp.abs(v), 1.0), jnp.where(inside, z, 1.0)
     return inside, w, z1, jnp.hypot(w, z1)
 
 
 def log_bessel(v: Any, z: Any) -> tuple[Any, Any]:
-    """(log K_v(z), K_{v+1}(z) / K_v(z)) on equal shapes. Not to be differentiated."""
+    """(log K_v(z), K_{v+1}(z) / K_v(z)) on equal shapes; `log_kv`, `kv_ratio` differentiate."""
     finite = jnp.abs(v) < jnp.inf
     inside, w, z1, r = _lanes(v, z)
     log_integral, up, down, _ = means(z1 * (z1 / (r + w)), w)
@@ -66,7 +67,7 @@ def log_bessel(v: Any, z: Any) -> tuple[Any, Any]:
 
 
 def log_bessel_derivatives(v: Any, z: Any) -> Any:
-    """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z): moments of (t, cosh t)."""
+    """(4, ...) d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z), elementwise on equal shapes."""
     finite = jnp.abs(v) < jnp.inf
     inside, w, z1, r = _lanes(v, z)
     _, sizes, (mean, c) = cumulants(z1 * (z1 / (r + w)), w, 2)
@@ -89,12 +90,12 @@ def log_bessel_derivatives(v: Any, z: Any) -> Any:
 
 @jax.custom_jvp
 def log_kv(v: Any, z: Any) -> Any:
-    """log K_v(z) on equal shapes."""
+    """log K_v(z), elementwise on equal shapes; differentiable twice."""
     return log_bessel(v, z)[0]
 
 
 def _log_kv_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the first derivatives."""
+    """Derivatives by `slopes`."""
     (v, z), (dv, dz) = primals, tangents
     by_v, by_z = slopes(v, z)
     value = log_kv(v, z)
@@ -106,12 +107,12 @@ log_kv.defjvp(_log_kv_jvp, symbolic_zeros=True)
 
 @jax.custom_jvp
 def kv_ratio(v: Any, z: Any) -> Any:
-    """K_{v+1}(z) / K_v(z) on equal shapes, v / z - d log K_v / dz; differentiable once."""
+    """K_{v+1}(z) / K_v(z), elementwise on equal shapes; differentiable once."""
     return log_bessel(v, z)[1]
 
 
 def _kv_ratio_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the second derivatives of log K_v."""
+    """Derivatives by the second ones of log K_v."""
     (v, z), (dv, dz) = primals, tangents
     _, _, vz, zz = log_bessel_derivatives(v, z)
     value = kv_ratio(v, z)
@@ -124,7 +125,7 @@ kv_ratio.defjvp(_kv_ratio_jvp, symbolic_zeros=True)
 
 @jax.custom_jvp
 def slopes(v: Any, z: Any) -> tuple[Any, Any]:
-    """d/dv and d/dz of log K_v(z), differentiable once."""
+    """d/dv and d/dz of log K_v(z), elementwise on equal shapes; differentiable once."""
     by_v = log_bessel_derivatives(v, z)[0]
     ratio = log_bessel(jnp.abs(v), z)[1]
     # DLMF 10.29.2
@@ -134,7 +135,7 @@ def slopes(v: Any, z: Any) -> tuple[Any, Any]:
 
 
 def _slopes_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the second derivatives."""
+    """Derivatives by the second ones of log K_v."""
     (v, z), (dv, dz) = primals, tangents
     values = slopes(v, z)
     _, vv, vz, zz = log_bessel_derivatives(v, z)

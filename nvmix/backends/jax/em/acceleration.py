@@ -1,7 +1,8 @@
-"""Extrapolation of EM in the statistics that the M-step inverts.
+"""Extrapolation of the EM iteration u <- g(u), u the statistics that the M-step inverts.
 
-It does what `nvmix.fitting.engine.acceleration` explains, without branches, so that each lane of a
-batch goes its own way.
+g(u), the image of u, are the statistics of the E-step at the model that the M-step makes of u.
+`nvmix.fitting.engine.acceleration` has the references. Here there are no branches, so that each fit
+of a batch under `vmap` does its own steps.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from nvmix.foundation.statistics import SufficientStatistics
 
 
 class Frame(NamedTuple):
-    """Where statistics are compared: coordinates of X, their inverse, the scale of Y, weights."""
+    """Coordinates of extrapolation: scale^-1 (x - origin) and Y / s; inverse is scale^-1.
+
+    metric (k,) are the factors that give each statistic its weight in norms.
+    """
 
     origin: Any
     scale: Any
@@ -29,19 +33,12 @@ class Frame(NamedTuple):
 
 
 class History(NamedTuple):
-    """What is kept of the iterations so far.
+    """Residuals g(u) - u and images g(u), (k,), of the iterations so far.
 
-    Attributes
-    ----------
-    used : (k,) array
-        u, which made the model that the last statistics are of.
-    image, residual : (k,) array
-        g(u) and g(u) - u of the last iteration.
-    images, residuals : (MEMORY, k) array
-        Differences of these between consecutive iterations, the newest last.
-    seen, damping, stride, cautious, extrapolated : () array
-        Iterations so far, damping, the longest stride, iterations left to go by strides, and
-        whether the last step was extrapolated.
+    used is u, the last proposal. residual and image are the last ones; residuals and images,
+    (MEMORY, k), are the differences between consecutive ones, the newest last. damping is the ridge
+    of Anderson's least squares, longest the longest stride of SQUAREM, and cautious the number of
+    iterations of Anderson's method that still go by SQUAREM.
     """
 
     used: Any
@@ -49,31 +46,34 @@ class History(NamedTuple):
     residual: Any
     images: Any
     residuals: Any
-    seen: Any
+    n_images: Any
     damping: Any
-    stride: Any
+    longest: Any
     cautious: Any
     extrapolated: Any
 
 
 def frame_of(normal: NormalParameters, s: Any, covariance: Any) -> Frame:
-    """The frame where mu = 0, Sigma = I and Y / s stands for Y, of that covariance."""
+    """The frame with mu as origin and scale sqrt(s) L, and Y / s in the place of Y.
+
+    Statistics of Y have their inverse standard deviations as metric; covariance is theirs.
+    """
     mu, _, L = normal
     scale = L * jnp.sqrt(s)
     variances = jnp.diag(covariance) * jnp.stack([jnp.ones_like(s), s * s, 1.0 / (s * s)])
-    known = (variances > 0.0) & (variances < jnp.inf)
-    of_y = jnp.where(known, 1.0 / jnp.sqrt(jnp.where(known, variances, 1.0)), 1.0)
+    exists = (variances > 0.0) & (variances < jnp.inf)
+    of_y = jnp.where(exists, 1.0 / jnp.sqrt(jnp.where(exists, variances, 1.0)), 1.0)
     metric = jnp.concatenate([of_y, jnp.ones(mu.size * (2 + mu.size), mu.dtype)])
     return Frame(mu, scale, inverse_lower(scale), s, metric)
 
 
 def new_history(frame: Frame) -> History:
-    """A history with nothing on it."""
-    nothing = jnp.zeros_like(frame.metric)
-    ring = jnp.zeros((MEMORY, nothing.size), nothing.dtype)
-    damping, stride = (jnp.full_like(frame.s, x) for x in (UNDAMPED, FIRST_STRIDE))
-    none, extrapolated = jnp.int32(0), jnp.array(False)
-    return History(nothing, nothing, nothing, ring, ring, none, damping, stride, none, extrapolated)
+    """An empty history."""
+    u = jnp.zeros_like(frame.metric)
+    rows = jnp.zeros((MEMORY, u.size), u.dtype)
+    damping, longest = (jnp.full_like(frame.s, x) for x in (UNDAMPED, FIRST_STRIDE))
+    zero, extrapolated = jnp.int32(0), jnp.array(False)
+    return History(u, u, u, rows, rows, zero, damping, longest, zero, extrapolated)
 
 
 def means_of(eta: SufficientStatistics, frame: Frame) -> Any:
@@ -108,52 +108,68 @@ def statistics_of(means: Any, frame: Frame) -> SufficientStatistics:
 
 
 def propose(history: History, image: Any, metric: Any, method: str) -> History:
-    """The history with u -> image added, and with what is to be used next."""
-    residual, seen = image - history.used, history.seen
+    """The history with an image, g(u) of the u used last, and with the next u.
 
-    def added(ring: Any, difference: Any) -> Any:
-        # Of the start only the image is known.
-        return jnp.concatenate([ring[1:], jnp.where(seen > 1, difference, 0.0)[None]])
+    The order of things is: store the residual g(u) - u and, from the third image on, its difference
+    from the one before; let damping decay by a factor of 10; then combine. The first image has no
+    u, for no M-step led to the start, so that a combination, which needs two residuals, is possible
+    from the third image on. SQUAREM makes a stride after every second plain step. Anderson's method
+    combines up to `MEMORY` differences in every iteration, but for `CAUTIOUS` ones after a
+    rejection, which go by SQUAREM. Where there is no combination the next u is the image: a plain
+    step.
+    """
+    residual, n = image - history.used, history.n_images
+
+    def with_newest(rows: Any, difference: Any) -> Any:
+        return jnp.concatenate([rows[1:], jnp.where(n > 1, difference, 0.0)[None]])
 
     history = history._replace(
         image=image,
         residual=residual,
-        images=added(history.images, image - history.image),
-        residuals=added(history.residuals, residual - history.residual),
-        seen=seen + 1,
+        images=with_newest(history.images, image - history.image),
+        residuals=with_newest(history.residuals, residual - history.residual),
+        n_images=n + 1,
         damping=jnp.maximum(UNDAMPED, 0.1 * history.damping),
     )
     by_strides = (history.cautious > 0) | (method == "squarem")
-    found, stride, exists = _squarem(history, metric)
+    combined, longest, exists = _squarem(history, metric)
     if method == "anderson":
-        combined, possible = _anderson(history, metric)
-        found = jnp.where(by_strides, found, combined)
+        by_anderson, possible = _anderson(history, metric)
+        combined = jnp.where(by_strides, combined, by_anderson)
         exists = jnp.where(by_strides, exists, possible)
-    exists &= seen > 1
+    exists &= n > 1
     return history._replace(
-        used=jnp.where(exists, found, image),
-        stride=jnp.where(exists & by_strides, stride, history.stride),
-        cautious=history.cautious - (by_strides & (seen > 1)).astype(jnp.int32),
+        used=jnp.where(exists, combined, image),
+        longest=jnp.where(exists & by_strides, longest, history.longest),
+        cautious=history.cautious - (by_strides & (n > 1)).astype(jnp.int32),
         extrapolated=exists,
     )
 
 
 def reject(history: History) -> History:
-    """The history after a proposal that lowered the likelihood, or has no model."""
+    """The history after a proposal that lowered the likelihood, or of which there is no model.
+
+    Plain EM goes on from the last image. Anderson's least squares gets a larger ridge, SQUAREM a
+    shorter longest stride, and the next `CAUTIOUS` iterations go by SQUAREM.
+    """
     return history._replace(
         used=history.image,
         damping=jnp.maximum(100.0 * history.damping, DAMPED),
-        stride=jnp.maximum(history.stride / STRIDES, FIRST_STRIDE),
+        longest=jnp.maximum(history.longest / STRIDES, FIRST_STRIDE),
         cautious=jnp.full_like(history.cautious, CAUTIOUS),
         extrapolated=jnp.array(False),
     )
 
 
 def _anderson(history: History, metric: Any) -> tuple[Any, Any]:
-    """g - sum of c_i (g_i+1 - g_i), which makes the linear model of g - u least."""
+    """g - sum of c_i (g_i+1 - g_i), with the c that make the linearised residual least.
+
+    Also whether these exist. The differences are scaled to unit length before the ridge is added,
+    so that damping means the same whatever their size.
+    """
     differences = history.residuals * metric
     size = jnp.sqrt(jnp.sum(differences * differences, axis=1))
-    filled = jnp.arange(MEMORY) > MEMORY - history.seen + 1
+    filled = jnp.arange(MEMORY) > MEMORY - history.n_images + 1
     proper = jnp.all((size > 0.0) & (size < jnp.inf) | ~filled)
     size = jnp.where(size > 0.0, size, 1.0)
     directions = differences / size[:, None]
@@ -164,13 +180,17 @@ def _anderson(history: History, metric: Any) -> tuple[Any, Any]:
 
 
 def _squarem(history: History, metric: Any) -> tuple[Any, Any, Any]:
-    """u0 + 2 t r + t^2 v of two plain steps r and r + v from u0, t = |r| / |v| or the longest."""
+    """u + 2 t r + t^2 v of two plain steps r and r + v from u, t = |r| / |v| or the longest stride.
+
+    Also the longest stride from then on, which grows when it is used, and whether a stride exists.
+    """
     v = history.residuals[-1]
     r = history.residual - v
     square, curvature = jnp.sum((r * metric) ** 2), jnp.sum((v * metric) ** 2)
+    # A stride needs two plain steps: never two strides in a row.
     exists = ~history.extrapolated & (square > curvature) & (curvature > 0.0)
-    t, longest = jnp.sqrt(square / curvature), history.stride
-    stride = jnp.where(t > longest, STRIDES * longest, longest)
+    t, longest = jnp.sqrt(square / curvature), history.longest
+    next_longest = jnp.where(t > longest, STRIDES * longest, longest)
     t = jnp.minimum(t, longest)
     start = history.image - history.residual - r
-    return start + 2.0 * t * r + t * t * v, stride, exists
+    return start + 2.0 * t * r + t * t * v, next_longest, exists

@@ -1,8 +1,13 @@
-"""Log-densities of rows and the E-step: sums over rows, a block of them at a time."""
+"""Log-densities of rows, and the E-step: sums over rows, a block of them at a time.
+
+With w = L^-1 (x - mu), g = L^-1 gamma and q = |w|^2, Y | x ~ GIG(p - d/2, a + |g|^2, b + q), and
+log f(x) = -d/2 log 2 pi - log|L| + g . w + lnZ(p - d/2, a + |g|^2, b + q) - lnZ(p, a, b). Only q
+differs between rows, so that moments come from series in b + q (`gig.series`).
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -13,25 +18,15 @@ from nvmix.backends.jax.gig.series import log_norm_along, moments_along
 from nvmix.backends.types import NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
+# Weighted sums in the order of `SufficientStatistics`, in the frame of mu and L.
+Sums: TypeAlias = tuple[Any, Any, Any, Any, Any, Any, Any, Any]
+
 
 class Rows(NamedTuple):
-    """Observations (n, d) and their weights (n,), which are 0 on rows that only fill up."""
+    """Observations (n, d) and their weights (n,), which are 0 on rows of padding."""
 
     values: Any
     weights: Any
-
-
-class Sums(NamedTuple):
-    """Weighted sums over rows, as `SufficientStatistics` holds them, in the frame of mu and L."""
-
-    weight: Any
-    log_likelihood: Any
-    log_y: Any
-    inv_y: Any
-    y: Any
-    x: Any
-    x_inv_y: Any
-    xx_inv_y: Any
 
 
 def inverse_lower(L: Any) -> Any:
@@ -55,7 +50,7 @@ def whitened(X: Any, normal: NormalParameters) -> Any:
 
 
 def _posterior(X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any) -> tuple[Any, ...]:
-    """Whitened rows, the posterior's p, a and (n,) b, and log f less the posterior's lnZ."""
+    """w, the posterior's p, a and (n,) b, and log f less the posterior's lnZ."""
     d = normal.mu.size
     w = whitened(X, normal)
     g = solve_triangular(normal.L, normal.gamma, lower=True)
@@ -77,11 +72,11 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
     log_z, log_y, inv_y, y = moments_along(p, a, s)
 
     def weighted(x: Any) -> Any:
-        # A row of weight 0 counts for nothing, infinite though its moments be.
+        # A row of weight 0 adds nothing, even if its moments are infinite.
         return jnp.where(weights > 0.0, weights * x, 0.0)
 
     by_inv_y = weighted(inv_y)
-    return Sums(
+    return (
         jnp.sum(weights),
         jnp.sum(weighted(rest + log_z)),
         jnp.sum(weighted(log_y)),
@@ -96,22 +91,22 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
 def e_step(
     rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any, blocks: int
 ) -> SufficientStatistics:
-    """Posterior expectations summed over the rows, which are cut into equal blocks."""
-    sums = _sums(rows, normal, theta, log_norm_y, blocks)
-    return SufficientStatistics(*sums, origin=normal.mu, scale=normal.L)
+    """Posterior expectations summed over the rows, one of so many equal blocks after the other.
 
+    log_norm_y is lnZ(p, a, b).
+    """
 
-def _sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any, blocks: int) -> Sums:
-    """Sums over blocks of rows, one after the other."""
+    def block_sums(block: Rows) -> Sums:
+        return _block_sums(block, normal, theta, log_norm_y)
+
     if blocks == 1:
-        return _block_sums(rows, normal, theta, log_norm_y)
+        return SufficientStatistics(*block_sums(rows), origin=normal.mu, scale=normal.L)
     cut = jax.tree.map(lambda x: x.reshape(blocks, -1, *x.shape[1:]), rows)
-    first = jax.tree.map(lambda x: x[0], cut)
-    shapes = jax.eval_shape(lambda r: _block_sums(r, normal, theta, log_norm_y), first)
+    shapes = jax.eval_shape(block_sums, jax.tree.map(lambda x: x[0], cut))
     zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
-    def add(total: Sums, some: Rows) -> tuple[Sums, None]:
-        part = _block_sums(some, normal, theta, log_norm_y)
-        return jax.tree.map(jnp.add, total, part), None
+    def add(total: Sums, block: Rows) -> tuple[Sums, None]:
+        return jax.tree.map(jnp.add, total, block_sums(block)), None
 
-    return jax.lax.scan(add, zero, cut)[0]
+    sums: Sums = jax.lax.scan(add, zero, cut)[0]
+    return SufficientStatistics(*sums, origin=normal.mu, scale=normal.L)

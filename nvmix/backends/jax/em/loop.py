@@ -1,4 +1,8 @@
-"""The EM loop as one JAX program: data stays on the device, one transfer ends it."""
+"""The EM loop as one JAX program, so that data stay on the device until the fit has ended.
+
+It takes the steps of `nvmix.fitting.engine.loop` in the same order, but without branches: each fit
+of a batch under `vmap` does its own.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from nvmix.backends.jax.em.acceleration import (
 )
 from nvmix.backends.jax.em.e_step import Rows, e_step, inverse_lower, whitened
 from nvmix.backends.jax.em.m_step import RUNNING, Model, m_step, parameter_change
-from nvmix.backends.jax.gig.moments import law_and_covariance
+from nvmix.backends.jax.gig.moments import moments_and_covariance
 from nvmix.backends.jax.gig.series import moments_along
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import (
@@ -36,8 +40,8 @@ from nvmix.backends.types import FitTrace, Fixed, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
 
-class Task(NamedTuple):
-    """A `EMOptions` for rows in so many blocks; the last three may be traced."""
+class LoopOptions(NamedTuple):
+    """`EMOptions` for rows in a number of blocks; the last three members may be traced."""
 
     fixed: Fixed
     method: str
@@ -49,8 +53,12 @@ class Task(NamedTuple):
     tol: Any
 
 
-class Step(NamedTuple):
-    """A step not yet accepted: its model, size and predicted gain, and how the M-step failed."""
+class Candidate(NamedTuple):
+    """The model of an M-step, not yet accepted, and its `parameter_change` from the accepted one.
+
+    failure is RUNNING, or the `Status` of an M-step that has no result, where model is the accepted
+    one.
+    """
 
     model: Model
     change: Any
@@ -58,33 +66,31 @@ class Step(NamedTuple):
     failure: Any
 
 
-class Pace(NamedTuple):
-    """How far a fit has come.
+class Counters(NamedTuple):
+    """Numbers that the convergence test and the limit of iterations use.
 
-    Attributes
-    ----------
-    log_likelihood, gain : () array
-        Mean log-likelihood of the last model accepted, and what that gained.
-    plain, n_below_tol : () array
-        Plain steps in a row, and iterations in a row that foretell a gain below tol.
-    steps, passes : () array
-        Iterations, and passes over the data.
+    value is the mean log-likelihood of the last accepted model, gain that over the model before.
+    n_plain counts plain steps in a row, n_below_tol iterations in a row whose predicted gain is
+    below tol.
     """
 
-    log_likelihood: Any
+    value: Any
     gain: Any
-    plain: Any
+    n_plain: Any
     n_below_tol: Any
-    steps: Any
-    passes: Any
+    n_iter: Any
+    n_passes: Any
 
 
 class State(NamedTuple):
-    """A fit under way: the last model accepted, a step from it, and what makes the next one."""
+    """A fit between two turns of the loop; last is the last accepted model, status may be RUNNING.
+
+    eta is what the rule has made of all statistics so far, () where there is no rule.
+    """
 
     last: Model
-    step: Step
-    pace: Pace
+    candidate: Candidate
+    counters: Counters
     history: History | None
     eta: Any
     log_likelihoods: Any
@@ -93,127 +99,152 @@ class State(NamedTuple):
 
     @property
     def extrapolated(self) -> Any:
-        """Whether the step is not EM's own."""
+        """Whether the candidate is of extrapolated statistics."""
         return jnp.array(False) if self.history is None else self.history.extrapolated
 
 
 def _select(condition: Any, yes: Any, no: Any) -> Any:
-    """One of two equal structures."""
+    """One of two pytrees of equal structure."""
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), yes, no)
 
 
-def _combined(task: Task, before: Any, batch: SufficientStatistics, steps: Any) -> Any:
-    """The statistics that the rule makes of a batch and of those before, if there are any."""
-    if task.rule is None:
+def _combined(options: LoopOptions, before: Any, batch: SufficientStatistics, n_iter: Any) -> Any:
+    """The statistics that the rule makes of a batch and of those before, if there is a rule."""
+    if options.rule is None:
         return batch
-    return _select(steps == 0, task.rule(None, batch, 0), task.rule(before, batch, steps))
+    later = options.rule(before, batch, n_iter)
+    return _select(n_iter == 0, options.rule(None, batch, 0), later)
 
 
 def _next_statistics(
-    task: Task,
+    options: LoopOptions,
     frame: Frame | None,
     history: History | None,
     eta: SufficientStatistics,
     rejected: Any,
 ) -> tuple[SufficientStatistics, History | None]:
-    """What the M-step is to invert: extrapolated from eta, or EM's own where that was rejected."""
+    """What the M-step is to invert: extrapolated from eta, or plain after a rejection."""
     if frame is None or history is None:
         return eta, None
-    onward = propose(history, means_of(eta, frame), frame.metric, task.acceleration)
-    history = _select(rejected, reject(history), onward)
+    proposed = propose(history, means_of(eta, frame), frame.metric, options.acceleration)
+    history = _select(rejected, reject(history), proposed)
     return statistics_of(history.used, frame), history
 
 
-def _step(task: Task, eta: SufficientStatistics, last: Model) -> Step:
-    """The step from a model to the maximiser for eta; none where there is no such law."""
-    new, failure = m_step(eta, last.theta, task.fixed, task.method)
+def _candidate(options: LoopOptions, eta: SufficientStatistics, last: Model) -> Candidate:
+    """The M-step: the maximiser for eta, as a step from the last accepted model."""
+    new, failure = m_step(eta, last.theta, options.fixed, options.method)
     change, predicted_gain = parameter_change(last, new)
     failure = jnp.where((failure == RUNNING) & jnp.isnan(change), Status.DEGENERATE, failure)
     model = _select(failure == RUNNING, new, last)
-    return Step(model, change, predicted_gain, failure.astype(jnp.int32))
+    return Candidate(model, change, predicted_gain, failure.astype(jnp.int32))
 
 
-def _left(gain: Any, previous: Any, size: Any) -> Any:
-    """What a geometric series still gains after two of its terms (Aitken)."""
-    known = (gain < previous) & (previous < jnp.inf)
-    left = jnp.where(known, gain * gain / (previous - gain), jnp.inf)
+def _aitken(gain: Any, previous: Any, size: Any) -> Any:
+    """What a geometric series still gains after its last two terms; inf where they do not fall.
+
+    A gain that may be rounding of a number of this size leaves none.
+    """
+    falling = (gain < previous) & (previous < jnp.inf)
+    left = jnp.where(falling, gain * gain / (previous - gain), jnp.inf)
     return jnp.where(gain <= NO_GAIN * size, 0.0, left)
 
 
-def _at_rest(fixed: Fixed, theta: Any) -> Any:
-    """The status where the parameters have settled: on a boundary, or inside."""
-    _, a, b = theta
-    status = jnp.int32(Status.CONVERGED)
-    if fixed.a is None:
-        status = jnp.where(a == 0.0, Status.SKEW_T_LIMIT, status)
-    if fixed.b is None:
-        status = jnp.where(b == 0.0, Status.VARIANCE_GAMMA_LIMIT, status)
-    return status
+def _updated(options: LoopOptions, state: State, value: Any) -> Counters:
+    """The counters after the candidate is accepted, with its mean log-likelihood.
 
-
-def _accepted(task: Task, state: State, log_likelihood: Any) -> Pace:
-    """How far the fit has come once its step is accepted; the start is one that led nowhere."""
-    pace = state.pace
-    counted = (pace.passes > 0).astype(jnp.int32)
-    gain = log_likelihood - pace.log_likelihood
-    plain = jnp.where(state.extrapolated, 0, pace.plain + counted)
-    left = _left(gain, pace.gain, jnp.abs(log_likelihood))
-    left = jnp.where(state.extrapolated, state.step.predicted_gain, left)
-    n_below_tol = jnp.where(left < task.tol, pace.n_below_tol + 1, 0)
-    foretold = state.extrapolated | (plain > 1)
-    return Pace(
-        log_likelihood,
+    The start, which is the candidate before the first pass, is no iteration.
+    """
+    counters, candidate, extrapolated = state.counters, state.candidate, state.extrapolated
+    one = (counters.n_passes > 0).astype(jnp.int32)
+    gain = value - counters.value
+    n_plain = jnp.where(extrapolated, 0, counters.n_plain + one)
+    left = _aitken(gain, counters.gain, jnp.abs(value))
+    left = jnp.where(extrapolated, candidate.predicted_gain, left)
+    n_below_tol = jnp.where(left < options.tol, counters.n_below_tol + 1, 0)
+    predicts = extrapolated | (n_plain > 1)
+    return Counters(
+        value,
         gain,
-        plain,
-        jnp.where(foretold, n_below_tol, pace.n_below_tol),
-        pace.steps + counted,
-        pace.passes,
+        n_plain,
+        jnp.where(predicts, n_below_tol, counters.n_below_tol),
+        counters.n_iter + one,
+        counters.n_passes,
     )
 
 
-def _arrived(task: Task, step: Step, pace: Pace) -> Any:
-    """The status, if the step just accepted is the last."""
-    rest = jnp.where(task.by_likelihood, pace.n_below_tol >= N_BELOW_TOL, step.change < task.tol)
-    limit = jnp.where(pace.steps >= task.max_iter, Status.MAX_ITER, RUNNING)
-    return jnp.where(rest, _at_rest(task.fixed, step.model.theta), limit)
+def _has_converged(options: LoopOptions, candidate: Candidate, counters: Counters) -> Any:
+    """Whether the fit has converged with an accepted candidate, after which the counters are these.
+
+    By parameters, it has when the parameter change is below tol. By likelihood, it has after
+    `N_BELOW_TOL` iterations in a row whose predicted gain is below tol. An extrapolated step
+    predicts its gain by its size (`parameter_change`). Gains of plain steps fall geometrically, so
+    that two in a row predict what is left by Aitken's extrapolation; the first of them predicts
+    nothing, and leaves the count as it is.
+    """
+    by_likelihood = counters.n_below_tol >= N_BELOW_TOL
+    return jnp.where(options.by_likelihood, by_likelihood, candidate.change < options.tol)
 
 
-def _turn(task: Task, rows: Rows, frame: Frame | None, state: State) -> State:
-    """The E-step of a step, which accepts or rejects it, and the M-step of the next one."""
-    model, _, _, failure = state.step
-    batch = e_step(rows, model.normal, model.theta, model.law[0], task.blocks)
+def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Counters) -> Any:
+    """The status after an accepted candidate: converged inside or on a boundary, or running."""
+    _, a, b = candidate.model.theta
+    converged = jnp.int32(Status.CONVERGED)
+    if options.fixed.a is None:
+        converged = jnp.where(a == 0.0, Status.SKEW_T_LIMIT, converged)
+    if options.fixed.b is None:
+        converged = jnp.where(b == 0.0, Status.VARIANCE_GAMMA_LIMIT, converged)
+    running = jnp.where(counters.n_iter >= options.max_iter, Status.MAX_ITER, RUNNING)
+    return jnp.where(_has_converged(options, candidate, counters), converged, running)
+
+
+def _turn(options: LoopOptions, rows: Rows, frame: Frame | None, state: State) -> State:
+    """The E-step of the candidate, its acceptance or rejection, and the M-step of the next one.
+
+    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
+    candidate is better, and if so its statistics make the next M-step. An extrapolated candidate
+    is rejected if its likelihood is lower than that of the last accepted model by more than
+    rounding, or if it is no model at all. Then the M-step repeats from the statistics of the last
+    accepted model, without extrapolation; such a plain step cannot be rejected, and ends the fit
+    where it is improper, or lowers the likelihood by more than EM can. So a rejection costs one
+    pass. Everything is computed in every turn, and `where` selects.
+    """
+    model, _, _, failure = state.candidate
+    batch = e_step(rows, model.normal, model.theta, model.moments[0], options.blocks)
     proper = failure == RUNNING
     value = jnp.where(proper, batch.log_likelihood / batch.weight, jnp.nan)
-    best = state.pace.log_likelihood
+    best = state.counters.value
     rejected = state.extrapolated & ~(value >= best - ROUNDING * jnp.abs(best))
-    fell = value < best - FALL * jnp.abs(best) if task.rule is None else jnp.array(False)
+    fell = value < best - FALL * jnp.abs(best) if options.rule is None else jnp.array(False)
     accepted = ~rejected & ~fell & jnp.isfinite(value)
-    pace = _select(accepted, _accepted(task, state, value), state.pace._replace(n_below_tol=0))
+    unchanged = state.counters._replace(n_below_tol=0)
+    counters = _select(accepted, _updated(options, state, value), unchanged)
     infinite = jnp.where(value == jnp.inf, Status.UNBOUNDED, Status.NON_FINITE)
     status = jnp.where(proper, jnp.where(fell, Status.DEGENERATE, infinite), failure)
-    status = jnp.where(accepted, _arrived(task, state.step, pace), status)
+    status_of_accepted = _status_of_accepted(options, state.candidate, counters)
+    status = jnp.where(accepted, status_of_accepted, status)
     last = _select(accepted, model, state.last)
-    eta = _combined(task, state.eta, batch, pace.steps)
-    used, history = _next_statistics(task, frame, state.history, eta, rejected)
-    counted = pace.steps > state.pace.steps
+    eta = _combined(options, state.eta, batch, counters.n_iter)
+    used, history = _next_statistics(options, frame, state.history, eta, rejected)
+    is_iteration = counters.n_iter > state.counters.n_iter
 
-    def noted(history: Any, entry: Any) -> Any:
-        return history.at[state.pace.steps].set(jnp.where(counted, entry, jnp.nan))
+    def with_entry(history: Any, entry: Any) -> Any:
+        return history.at[state.counters.n_iter].set(jnp.where(is_iteration, entry, jnp.nan))
 
     return State(
         last,
-        _step(task, used, last),
-        pace._replace(passes=pace.passes + proper.astype(jnp.int32)),
+        _candidate(options, used, last),
+        counters._replace(n_passes=counters.n_passes + proper.astype(jnp.int32)),
         history,
-        eta if task.rule else (),
-        noted(state.log_likelihoods, best),
-        noted(state.changes, state.step.change),
+        eta if options.rule else (),
+        with_entry(state.log_likelihoods, best),
+        with_entry(state.changes, state.candidate.change),
         jnp.where(rejected, RUNNING, status).astype(jnp.int32),
     )
 
 
-def rows_rule(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
-    """Whether b is negligible and the rows nearest to mu carry half of all E[1/Y]."""
+def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
+    """Whether rows are at mu: b is negligible, and the nearest rows have half of all E[1/Y]."""
     p, a, b = theta
     w, counted = whitened(rows.values, normal), rows.weights > 0.0
     q = jnp.sum(w * w, axis=1)
@@ -228,59 +259,61 @@ def rows_rule(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     return (b <= NEGLIGIBLE * mean) & ~shared
 
 
-def may_be_at_pole(model: Model) -> Any:
-    """Whether `judged` has to look at the rows: b is small beside E[Y] and the order is."""
+def may_be_singular(model: Model) -> Any:
+    """Whether rows may be at mu, so that `trace_at_end` is needed: b and the order are small."""
     p, _, b = model.theta
     d = model.normal.mu.size
-    return (p - 0.5 * d < 1.0) & ~(b > 100.0 * NEGLIGIBLE * d * model.law[3])
+    return (p - 0.5 * d < 1.0) & ~(b > 100.0 * NEGLIGIBLE * d * model.moments[3])
 
 
-def judged(rows: Rows, last: State) -> FitTrace:
-    """The trace of a fit that has run, its status seen in the light of rows that mu may have met.
+def trace_at_end(rows: Rows, state: State) -> FitTrace:
+    """`trace_of` a fit, with the status of a singularity where rows at mu dominate the fit.
 
     At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] is for p <= d/2 + 1.
     """
-    normal, theta, _ = last.last
+    normal, theta, _ = state.last
     order = theta[0] - 0.5 * normal.mu.size
-    pole = jnp.where(last.status <= Status.CUSP, Status.CUSP, last.status)
-    pole = jnp.where(last.status == Status.DEGENERATE, Status.SINGULAR, pole)
-    pole = jnp.where(order <= 0.0, Status.UNBOUNDED, pole)
-    met = (order < 1.0) & rows_rule(rows, normal, theta)
-    return trace_of(last._replace(status=jnp.where(met, pole, last.status)))
+    at_mu = jnp.where(state.status <= Status.CUSP, Status.CUSP, state.status)
+    at_mu = jnp.where(state.status == Status.DEGENERATE, Status.SINGULAR, at_mu)
+    at_mu = jnp.where(order <= 0.0, Status.UNBOUNDED, at_mu)
+    singular = (order < 1.0) & _rows_dominate(rows, normal, theta)
+    return trace_of(state._replace(status=jnp.where(singular, at_mu, state.status)))
 
 
-def trace_of(last: State) -> FitTrace:
-    """The trace of a fit that has run."""
-    (normal, theta, _), pace = last.last, last.pace
-    histories = last.log_likelihoods, last.changes
-    counts = pace.steps, pace.passes
-    return FitTrace(normal, theta, *histories, *counts, pace.log_likelihood, last.status)
+def trace_of(state: State) -> FitTrace:
+    """The trace of a fit that has ended."""
+    (normal, theta, _), counters = state.last, state.counters
+    histories = state.log_likelihoods, state.changes
+    counts = counters.n_iter, counters.n_passes
+    return FitTrace(normal, theta, *histories, *counts, counters.value, state.status)
 
 
-def run(rows: Rows, normal: NormalParameters, theta: Any, task: Task, capacity: int) -> State:
-    """Fit by EM; histories have room for `capacity` iterations, at least task.max_iter."""
-    law, covariance = law_and_covariance(*theta)
-    start = Model(normal, theta, law)
-    plain = task.acceleration == "none"
-    frame = None if plain else frame_of(normal, jnp.exp(law[1]), covariance)
-    nothing, zero = jnp.full(capacity, jnp.nan, theta.dtype), jnp.int32(0)
-    far = jnp.full_like(theta[0], jnp.inf)
+def run(
+    rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions, capacity: int
+) -> State:
+    """Fit by EM; histories have room for `capacity` iterations, at least options.max_iter."""
+    moments, covariance = moments_and_covariance(*theta)
+    start = Model(normal, theta, moments)
+    plain = options.acceleration == "none"
+    frame = None if plain else frame_of(normal, jnp.exp(moments[1]), covariance)
+    no_history, zero = jnp.full(capacity, jnp.nan, theta.dtype), jnp.int32(0)
+    inf = jnp.full_like(theta[0], jnp.inf)
     eta = ()
-    if task.rule:
-        shapes = jax.eval_shape(lambda: e_step(rows, normal, theta, start.law[0], task.blocks))
+    if options.rule:
+        shapes = jax.eval_shape(lambda: e_step(rows, normal, theta, moments[0], options.blocks))
         eta = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), shapes)
     state = State(
         last=start,
-        step=Step(start, far, far, jnp.int32(RUNNING)),
-        pace=Pace(-far, far, zero, zero, zero, zero),
+        candidate=Candidate(start, inf, inf, jnp.int32(RUNNING)),
+        counters=Counters(-inf, inf, zero, zero, zero, zero),
         history=None if frame is None else new_history(frame),
         eta=eta,
-        log_likelihoods=nothing,
-        changes=nothing,
+        log_likelihoods=no_history,
+        changes=no_history,
         status=jnp.int32(RUNNING),
     )
     return jax.lax.while_loop(
         lambda state: state.status == RUNNING,
-        lambda state: _turn(task, rows, frame, state),
+        lambda state: _turn(options, rows, frame, state),
         state,
     )

@@ -1,7 +1,9 @@
 """Log-norm, expectations and covariance of GIG(p, a, b), limits included, differentiable.
 
-The statistics (log Y, 1/Y, Y) have natural parameters (p, -b / 2, -a / 2): by these, expectations
-are the gradient of lnZ, the covariance is its Hessian and third cumulants are the next derivative.
+The density is y^(p-1) exp(-(a y + b / y) / 2) / Z(p, a, b). Its statistics (log Y, 1/Y, Y) have
+natural parameters (p, -b / 2, -a / 2): by these, expectations are the gradient of lnZ, the
+covariance is its Hessian, and third cumulants are its third derivatives. All are sums over
+u = log Y - log of the mode (`bessel.quadrature`), or closed forms of gamma laws where a b is 0.
 """
 
 from __future__ import annotations
@@ -16,17 +18,18 @@ from jax.scipy.special import digamma, gammaln, polygamma
 
 from nvmix.backends.jax.bessel.quadrature import cumulants, means
 
-# e^u could overflow below this many times the least normal number: such products are taken for 0.
+# Products a b below this multiple of the least normal number, at which e^u could overflow, count
+# as 0.
 _VANISHING: Final = 1e8
 
 
 def vanishing(x: Any) -> Any:
-    """Whether a product a b is so small that the law is one of its limits."""
+    """Whether a product x = a b counts as 0, so that the law is one of the gamma limits."""
     return ~(x >= _VANISHING * jnp.finfo(x.dtype).tiny)
 
 
 def mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
-    """r = sqrt(p^2 + a b), r - |p| and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
+    """r = sqrt(p^2 + a b), r - |p|, and the log of the mode of y^p exp(-(a y + b / y) / 2)."""
     root = jnp.sqrt(a) * jnp.sqrt(b)
     r = jnp.hypot(p, root)
     larger = r + jnp.abs(p)
@@ -38,7 +41,7 @@ def mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
 def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     """(lnZ, E log Y, E 1/Y, E Y) where a b = 0: a gamma law for p > 0, else its reciprocal.
 
-    lnZ is inf where the law is improper, as is a mean that does not exist.
+    lnZ is inf where the law is improper, and so is a mean that does not exist.
     """
     positive, exists = p > 0.0, p != 0.0
     v = jnp.where(exists, jnp.abs(p), 1.0)
@@ -59,11 +62,12 @@ def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     return tuple(jnp.where(valid, moment, jnp.nan) for moment in moments)
 
 
-def _moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
-    """(lnZ, E log Y, E 1/Y, E Y) by quadrature, on equal shapes."""
+@jax.custom_jvp
+def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """(lnZ, E log Y, E 1/Y, E Y), elementwise; a, b >= 0."""
     p, a, b = jnp.broadcast_arrays(p, a, b)
     limit = vanishing(a * b)
-    # Lanes of the limits run the quadrature on a harmless law, and are overwritten.
+    # In place of limits the quadrature is of GIG(1, 1, 1), and its results are not used.
     p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
     r, alpha, log_mode = mode_terms(p1, a1, b1)
     log_integral, up, down, u = means(alpha, p1)
@@ -73,18 +77,12 @@ def _moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
 
 
 def times(x: Any, tangent: Any) -> Any:
-    """The product of a derivative, which may be infinite, and a tangent known to be 0 or not."""
+    """x times a tangent; 0 where that is known to be 0, even if x is infinite."""
     return 0.0 if isinstance(tangent, SymbolicZero) else x * tangent
 
 
-@jax.custom_jvp
-def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
-    """(lnZ, E log Y, E 1/Y, E Y) on equal shapes; a, b >= 0."""
-    return _moments(p, a, b)
-
-
 def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the expectations and the covariance."""
+    """Derivatives by the expectations and the covariance."""
     values, c = gig_moments(*primals), gig_covariance(*primals)
     return values, moment_tangents(values, c, tangents)
 
@@ -92,12 +90,12 @@ def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 gig_moments.defjvp(_moments_jvp, symbolic_zeros=True)
 
 
-def log_norm_of(quadrature: Callable[..., Any], moments: Callable[..., Any]) -> Any:
-    """lnZ alone, of a quadrature for (lnZ, ...): its gradient needs no covariance."""
+def log_norm_of(moments: Callable[..., Any]) -> Any:
+    """Make the function lnZ of a function for (lnZ, ...), whose derivative needs no covariance."""
 
     @jax.custom_jvp
     def log_norm(p: Any, a: Any, b: Any) -> Any:
-        return quadrature(p, a, b)[0]
+        return moments(p, a, b)[0]
 
     def by_expectations(primals: Any, tangents: Any) -> tuple[Any, Any]:
         value = log_norm(*primals)
@@ -108,7 +106,7 @@ def log_norm_of(quadrature: Callable[..., Any], moments: Callable[..., Any]) -> 
 
 
 # lnZ(p, a, b) on equal shapes, differentiable three times.
-log_norm: Final = log_norm_of(_moments, gig_moments)
+log_norm: Final = log_norm_of(gig_moments)
 
 
 def moment_tangents(values: Any, covariance: Any, tangents: Any) -> tuple[Any, ...]:
@@ -122,12 +120,12 @@ def moment_tangents(values: Any, covariance: Any, tangents: Any) -> tuple[Any, .
 
 @jax.custom_jvp
 def gig_covariance(p: Any, a: Any, b: Any) -> Any:
-    """(3, 3, ...) covariance of (log Y, 1/Y, Y); differentiable once more."""
+    """(3, 3, ...) covariance of (log Y, 1/Y, Y); differentiable once."""
     return _statistics_cumulants(p, a, b, 2)
 
 
 def _covariance_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the third cumulants."""
+    """Derivatives by the third cumulants."""
     c = gig_covariance(*primals)
     p, a, b = primals
     third = jnp.moveaxis(_statistics_cumulants(p, a, b, 3), 2, 0)
@@ -138,9 +136,9 @@ gig_covariance.defjvp(_covariance_jvp, symbolic_zeros=True)
 
 
 def by_tangents(slopes: Any, tangents: Any) -> Any:
-    """Derivatives by (p, -b/2, -a/2) along tangents of (p, a, b), infinite ones left out."""
+    """Sum of slopes by (p, -b/2, -a/2) times tangents of (p, a, b); infinite slopes count as 0."""
     dp, da, db = tangents
-    # An infinite slope, as by b at b = 0, would make nan of what others are multiplied by 0.
+    # An infinite slope, as by b at b = 0, times a tangent of 0 would be nan.
     by_p, by_b, by_a = (jnp.where(jnp.isinf(slope), 0.0, slope) for slope in slopes)
     return times(by_p, dp) - 0.5 * (times(by_b, db) + times(by_a, da))
 
@@ -150,27 +148,27 @@ def tangent_of(slope: Any, value: Any) -> Any:
     return jnp.broadcast_to(slope, value.shape).astype(value.dtype)
 
 
-def law_and_covariance(p: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    """(4,) moments and (3, 3) covariance of one law, by one quadrature to compile."""
-    limit, law, covariance = _inside(p, a, b, 2)
-    law = jnp.where(limit, jnp.stack(limit_moments(p, a, b)), law)
-    return law, jnp.where(limit, _limit_cumulants(p, a, b, 2), covariance)
+def moments_and_covariance(p: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """(4,) moments (lnZ, E log Y, E 1/Y, E Y) and (3, 3) covariance, by one quadrature."""
+    limit, moments, covariance = _inside(p, a, b, 2)
+    moments = jnp.where(limit, jnp.stack(limit_moments(p, a, b)), moments)
+    return moments, jnp.where(limit, _limit_cumulants(p, a, b, 2), covariance)
 
 
 def _statistics_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
-    """Joint cumulants of that order, 2 or 3, of (log Y, 1/Y, Y): that many leading axes."""
+    """Joint cumulants of order 2 or 3 of (log Y, 1/Y, Y), with as many leading axes of length 3."""
     p, a, b = jnp.broadcast_arrays(p, a, b)
     limit, _, inner = _inside(p, a, b, order)
     return jnp.where(limit, _limit_cumulants(p, a, b, order), inner)
 
 
 def _inside(p: Any, a: Any, b: Any, order: int) -> tuple[Any, Any, Any]:
-    """Whether a b = 0; where not, (lnZ, E log Y, E 1/Y, E Y) and the joint cumulants."""
+    """Whether a b counts as 0, and, where not, the moments with lnZ and the joint cumulants."""
     limit = vanishing(a * b)
     p1, a1, b1 = (jnp.where(limit, 1.0, x) for x in (p, a, b))
     r, alpha, log_mode = mode_terms(p1, a1, b1)
     log_integral, sizes, (mean, *_, inner) = cumulants(alpha, p1, order)
-    # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y for the basis (u, up, down).
+    # Y = y (1 + u + up) and 1/Y = (1 - u + down) / y, up = e^u - 1 - u and down = e^-u - 1 + u.
     y, zero = jnp.exp(log_mode), jnp.zeros_like(log_mode)
     one, up, down = sizes
     image = jnp.array(
@@ -183,7 +181,7 @@ def _inside(p: Any, a: Any, b: Any, order: int) -> tuple[Any, Any, Any]:
 
 
 def _mapped(image: Any, tensor: Any, axis: int) -> Any:
-    """The tensor with one axis mapped by the matrices image (3, 3, ...)."""
+    """The tensor with one axis multiplied by the matrices image (3, 3, ...)."""
     tensor = jnp.moveaxis(tensor, axis, 0)
     axes = (None,) * (tensor.ndim - image.ndim + 1)
     total = sum(image[(slice(None), j, *axes)] * tensor[None, j] for j in range(3))
@@ -204,7 +202,7 @@ def _limit_cumulants(p: Any, a: Any, b: Any, order: int) -> Any:
 
 
 def _gamma_covariance(p: Any, rate: Any) -> Any:
-    """(3, 3, ...) covariance of (log Y, 1/Y, Y) under Gamma(p, rate); inf where there is none."""
+    """(3, 3, ...) covariance of (log Y, 1/Y, Y) under Gamma(p, rate); inf where none exists."""
     proper = (p > 0.0) & (rate > 0.0)
     p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
     p1, p2 = jnp.where(p > 1.0, p - 1.0, 1.0), jnp.where(p > 2.0, p - 2.0, 1.0)
@@ -221,7 +219,7 @@ def _gamma_covariance(p: Any, rate: Any) -> Any:
 def _gamma_third(p: Any, rate: Any) -> Any:
     """(3, 3, 3, ...) third cumulants of (log Y, 1/Y, Y) under Gamma(p, rate).
 
-    Those with 1/Y, which a fit at a limit never needs, are given as infinite.
+    Those with 1/Y, which no fit at a limit uses, are returned as infinite.
     """
     proper = (p > 0.0) & (rate > 0.0)
     p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)

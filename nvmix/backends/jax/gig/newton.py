@@ -1,7 +1,13 @@
-"""Maximise k . tau - A(k) over the GIG laws of T, E[T] = E[1/T] = m, by safeguarded Newton steps.
+"""Maximise k . tau - A(k) over GIG laws of T with E[T] = E[1/T] = m, by safeguarded Newton steps.
 
-tau are the expectations of (t, e^t - 1 - t, e^-t - 1 + t), t = log T, whose natural parameters are
-k = (p - a/2 + b/2, -a/2, -b/2); the objective is concave.
+As m -> 1, T tends to 1 and log T, T and 1/T become linearly dependent. So the statistics are
+(t, e^t - 1 - t, e^-t - 1 + t), t = log T, of the orders of t, t^2 and t^2, with natural parameters
+k = (p - a/2 + b/2, -a/2, -b/2) and expectations tau. The objective is concave; A is the log-norm.
+
+Where m is large, E[T] and E[1/T] vary over decades, and log E[T] and log E[1/T] are nearly linear
+in log a and log b: the equations, and the steps, are then taken in logarithms. Where m is moderate,
+a step that would nearly reach a = 0 or b = 0 is damped, for the quadratic model knows nothing of
+the boundary. A step is halved until the objective rises enough.
 """
 
 from __future__ import annotations
@@ -17,30 +23,25 @@ from nvmix.backends.tolerances import ROUNDED
 
 # Newton steps, halved ones included, that are tried.
 _MAX_NEWTON: Final = 400
-# Share of a step that is taken whether it ascends or not.
+# Share of a step at which halving ends, and the step is taken whether it ascends or not.
 _SMALLEST: Final = 1e-12
-# Smallest pivot of a unit-diagonal covariance that is not rounding.
+# Lower bound of pivots of a covariance of unit diagonal: smaller ones are rounding.
 _PIVOT: Final = 1e-15
-# sqrt(E[Y] E[1/Y]) beyond which steps to the boundary are damped, and on logarithms.
+# m above which steps to the boundary are damped (they always are at a fixed p), and above which
+# equations and steps are in logarithms.
 _BROAD: Final = 1.05
 _WIDE: Final = 2.0
-# Product of a and b that counts as having reached the boundary.
+# Product a b below which the boundary is reached.
 _VANISHED: Final = 1e-280
 
 
 class Tolerances(NamedTuple):
-    """When a solve is finished, in one precision.
+    """When a solve is done, in one precision: by its decrement and the errors of E[T] and E[1/T].
 
-    Attributes
-    ----------
-    decrement : float
-        Squared Newton decrement, in standard deviations of the statistics, of a finished solve.
-    stalled : float
-        One below which a decrement that stopped falling is at the rounding of its statistics.
-    residual : float
-        Largest relative error of E[Y] and E[1/Y].
-    quadratic : float
-        Decrement below which full steps converge and the objective only shows rounding.
+    The decrement is the squared length of a Newton step in standard deviations of the statistics.
+    One below `decrement` is small enough; so is one below `stalled` that no longer falls. residual
+    is the largest relative error allowed. Below `quadratic` full steps converge, while differences
+    of the objective are rounding.
     """
 
     decrement: float
@@ -56,7 +57,7 @@ _TOLERANCES: Final = {
 
 
 class Point(NamedTuple):
-    """A law with its objective, and the gradient and curvature of that."""
+    """(p, a, b), the objective there, its gradient g (3,) and minus its Hessian h (3, 3) by k."""
 
     theta: Any
     value: Any
@@ -65,7 +66,11 @@ class Point(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """A search under way: where it is, what it tries next, how it stands."""
+    """State of the loop of `newton`: the best point, the share of its Newton step to try next.
+
+    last is the squared decrement of the last step taken, residual the worst relative error of E[T]
+    and E[1/T], inf after a failure. trials counts starts and steps tried.
+    """
 
     point: Point
     size: Any
@@ -76,7 +81,7 @@ class _Search(NamedTuple):
 
 
 def evaluated(theta: Any, tau: Any) -> Point:
-    """k . tau - A(k), free of the cancellation between lnZ and (a + b) / 2, tau - E and Cov."""
+    """k . tau - A(k), without the cancellation between lnZ and (a + b) / 2, tau - E and Cov."""
     p, a, b = theta
     _, alpha, mode = mode_terms(p, a, b)
     log_integral, sizes, (mean, covariance) = cumulants(alpha, p, 2)
@@ -92,7 +97,7 @@ def evaluated(theta: Any, tau: Any) -> Point:
 
 
 def _solve(h: Any, g: Any) -> tuple[Any, Any]:
-    """h^-1 g and g' h^-1 g of order 3 by Cholesky at unit diagonal, pivots never below rounding."""
+    """h^-1 g and g' h^-1 g by Cholesky of h scaled to unit diagonal, pivots at least `_PIVOT`."""
     d = jnp.sqrt(jnp.diag(h))
     u, y = h / jnp.outer(d, d), g / d
     l22 = jnp.sqrt(jnp.maximum(1.0 - u[1, 0] ** 2, _PIVOT))
@@ -107,17 +112,21 @@ def _solve(h: Any, g: Any) -> tuple[Any, Any]:
 
 
 def _step(theta: Any, g: Any, h: Any, m: Any, fixed: bool, damped: bool) -> tuple[Any, Any]:
-    """Newton step in (p, a, b), p held when fixed, and its squared decrement."""
+    """Newton step in (p, a, b) and its squared decrement.
+
+    With fixed, p does not move. With damped, the curvature is raised where a or b would shrink.
+    """
     off = jnp.stack([g[1] + g[0], g[2] - g[0]])
-    # log E[T] and log E[1/T] are nearly linear in log a and log b, E[T] and E[1/T] are not.
+    # Newton's method for log E[T] and log E[1/T], nearly linear in log a and log b.
     expected = m - off
     off = jnp.where(m > _WIDE, expected * jnp.log(m / expected), off)
     if damped:
-        # Curvature in log a and log b where the gradient shrinks them keeps the step modest.
+        # In log a and log b the objective has this much more curvature, where its gradient would
+        # shrink them: the step stops short of the boundary.
         curvature = 2.0 * jnp.maximum(off, 0.0) / theta[1:]
         h = h + jnp.diag(jnp.concatenate([jnp.zeros_like(off[:1]), curvature]))
     if fixed:
-        # dp = 0 leaves the directions dk2 and dk3 with dk1 = dk2 - dk3.
+        # dp = 0 is dk1 = dk2 - dk3: two free directions, along dk2 and dk3.
         free = jnp.array([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]], h.dtype)
         h = free @ h @ free.T + jnp.diag(jnp.array([1.0, 0.0, 0.0], h.dtype))
         x, decrement = _solve(h, jnp.concatenate([jnp.zeros_like(off[:1]), off]))
@@ -127,7 +136,7 @@ def _step(theta: Any, g: Any, h: Any, m: Any, fixed: bool, damped: bool) -> tupl
 
 
 def _moved(theta: Any, step: Any, wide: Any) -> Any:
-    """Theta + step, a and b moved in the logarithm where they shrink or the law is wide."""
+    """Theta + step; a and b move in the logarithm where they would halve, or m is large (wide)."""
     p, ab, dab = theta[:1] + step[:1], theta[1:], step[1:]
     log_moved = ab * jnp.exp(jnp.clip(dab / ab, -5.0, 5.0))
     straight = (dab > -0.5 * ab) & ~wide
@@ -145,17 +154,15 @@ def _direction(point: Point, m: Any, fixed: bool) -> tuple[Any, Any]:
     return step, jnp.where(overshoots, damped_decrement, decrement)
 
 
-def _moment(tau: Any) -> Any:
-    """E[T] = E[1/T]."""
-    return 1.0 + 0.5 * (tau[1] + tau[2])
-
-
 def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tuple[Point, Any]:
-    """The best of the starts (k, 3), improved by so many Newton steps, and whether it solves.
+    """The best of the starts (k, 3), improved by Newton steps, and whether it is a solution.
 
-    One loop tries the starts that are laws, then steps and halves of steps that do not ascend.
+    A turn of the loop evaluates one point, so that the objective is compiled once. The first k
+    turns try the starts, of which those that are no laws are left out. Each of the other turns, as
+    many as `steps`, tries the Newton step from the best point, or half of a step that did not
+    ascend.
     """
-    m, end, k = _moment(tau), _TOLERANCES[str(tau.dtype)], len(starts)
+    m, end, k = 1.0 + 0.5 * (tau[1] + tau[2]), _TOLERANCES[str(tau.dtype)], len(starts)
     valid = jnp.all(starts[:, 1:] > 0.0, axis=1) & jnp.all(jnp.isfinite(starts), axis=1)
 
     def body(search: _Search) -> _Search:
@@ -166,7 +173,7 @@ def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tupl
         step, decrement = _direction(at, m, fixed)
         stalled = (decrement <= end.stalled) & (decrement > 0.25 * search.last)
         finished = ((decrement <= end.decrement) | stalled) & (residual <= end.residual)
-        lost = ~(decrement >= 0.0) | (at.theta[1] * at.theta[2] < _VANISHED)
+        failed = ~(decrement >= 0.0) | (at.theta[1] * at.theta[2] < _VANISHED)
         moved = _moved(at.theta, search.size * step, m > _WIDE)
         number = jnp.minimum(i, k - 1)
         first = jnp.where(valid[number], starts[number], at.theta)
@@ -174,21 +181,21 @@ def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tupl
         ascends = trial.value >= at.value + 1e-4 * search.size * decrement
         free = (decrement <= end.quadratic) | (search.size < _SMALLEST)
         better = valid[number] & (trial.value > at.value)
-        taken = jnp.where(starting, better, (ascends | free) & ~finished & ~lost)
+        taken = jnp.where(starting, better, (ascends | free) & ~finished & ~failed)
         return _Search(
             jax.tree.map(lambda new, old: jnp.where(taken, new, old), trial, at),
             jnp.where(starting | taken, 1.0, 0.5 * search.size),
             jnp.where(starting | ~taken, search.last, decrement),
-            jnp.where(lost, jnp.inf, residual),
-            ~starting & (finished | lost),
+            jnp.where(failed, jnp.inf, residual),
+            ~starting & (finished | failed),
             i + 1,
         )
 
     one = jnp.ones_like(m)
-    nowhere = Point(jnp.stack([0.0 * m, one, one]), -jnp.inf * one, jnp.zeros_like(tau), jnp.eye(3))
-    nowhere = jax.tree.map(lambda x: x.astype(tau.dtype), nowhere)
+    worst = Point(jnp.stack([0.0 * m, one, one]), -jnp.inf * one, jnp.zeros_like(tau), jnp.eye(3))
+    worst = jax.tree.map(lambda x: x.astype(tau.dtype), worst)
     infinite = jnp.inf * one
-    start = _Search(nowhere, one, infinite, infinite, jnp.array(False), jnp.int32(0))
+    start = _Search(worst, one, infinite, infinite, jnp.array(False), jnp.int32(0))
     end_of_search = jax.lax.while_loop(lambda s: ~s.done & (s.trials < k + steps), body, start)
     tolerance = jnp.where(end_of_search.done, end.residual, ROUNDED)
     return end_of_search.point, end_of_search.residual <= tolerance

@@ -1,4 +1,4 @@
-"""Quasi-Newton GIG eta -> theta by optimistix: minimise A(k) - k . tau."""
+"""Quasi-Newton GIG eta -> theta by optimistix: minimise A(k) - k . tau, as defined in `newton`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from nvmix.backends.jax.gig.moments import log_norm
 from nvmix.backends.jax.gig.newton import evaluated, newton
 
 _STEPS: Final = 2000
-# A line search stops at the rounding of the objective; beyond this gradient it has failed.
+# Largest gradient of a solution, by whitened coordinates or log p: a line search stops at the
+# rounding of the objective, and with a larger gradient it has failed.
 _STATIONARY: Final = 1e-5
 _METHODS: Final = {"bfgs": optimistix.BFGS, "lbfgs": optimistix.LBFGS}
 
@@ -43,24 +44,19 @@ def _jacobian(x: Any) -> Any:
 
 
 def _minimise(function: Any, x: Any, arguments: Any, method: str) -> tuple[Any, Any]:
-    """The minimum by optimistix and whether its gradient is negligible."""
-    result = optimistix.minimise(
-        function,
-        _METHODS[method](rtol=1e-14, atol=1e-14),
-        x,
-        arguments,
-        max_steps=_STEPS,
-        throw=False,
-    )
+    """Where optimistix ends from x, and whether the gradient is negligible there."""
+    solver = _METHODS[method](rtol=1e-14, atol=1e-14)
+    result = optimistix.minimise(function, solver, x, arguments, max_steps=_STEPS, throw=False)
     gradient = jax.grad(function)(result.value, arguments)
     return result.value, jnp.max(jnp.abs(gradient)) <= _STATIONARY
 
 
 def quasi_newton(tau: Any, starts: Any, method: str, fixed: bool) -> tuple[Any, Any]:
-    """(theta, whether solved) from the best of the starts (k, 3).
+    """(p, a, b) from the best of the starts (k, 3), and whether it is a solution.
 
-    Coordinates (p, log a, log b) are whitened by the curvature at the start. One Newton step from
-    the end removes what the rounding of the objective hides from a line search.
+    Coordinates (p, log a, log b) are whitened by the curvature at the start, which puts gradients
+    in units of the statistics' standard deviations. A last Newton step removes the error that
+    rounding of the objective hides from a line search.
     """
     best, _ = newton(tau, starts, fixed, steps=0)
     x = jnp.concatenate([best.theta[:1], jnp.log(best.theta[1:])])
@@ -82,12 +78,12 @@ def quasi_newton(tau: Any, starts: Any, method: str, fixed: bool) -> tuple[Any, 
 
 
 def _gamma_deviance(x: Any, c: Any) -> Any:
-    """The same for Gamma(p, p) over log p, with E[T] = 1 and E[log T] = -c."""
+    """A - theta . eta of Gamma(p, p) over x = (log p,), with E[T] = 1 and E[log T] = -c."""
     p = jnp.exp(x[0])
     return log_norm(p, 2.0 * p, jnp.zeros_like(p)) + p * (1.0 + c)
 
 
 def quasi_newton_gamma_shape(c: Any, method: str) -> tuple[Any, Any]:
-    """Shape p of a gamma law with log E[Y] - E[log Y] = c > 0, and whether it was found."""
+    """Shape p of a gamma law with log E[Y] - E[log Y] = c > 0, and whether it is a solution."""
     x, solved = _minimise(_gamma_deviance, -jnp.log(2.0 * c)[None], c, method)
     return jnp.exp(x[0]), solved

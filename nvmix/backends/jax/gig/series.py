@@ -1,9 +1,10 @@
 """Moments of GIG(p, a, s) at one p and a and many s, by Chebyshev series in log s.
 
-In t = log s the moments, divided by those of the mode, are analytic in the strip |Im t| < pi. A
-series on an interval of half-width T therefore converges like exp(-k arcsinh(pi / T)). Each turn of
-a loop sums the quadrature at the nodes of one interval and evaluates its series at every s, so that
-a sample costs a few additions and multiplications an observation.
+E-steps need the moments at one p and a and every s = b + q of a sample. In t = log s the moments,
+divided by powers of the mode, are analytic in the strip |Im t| < pi, so that a Chebyshev series on
+an interval of half-width T converges like exp(-k arcsinh(pi / T)). The range of t is cut into equal
+intervals. Each turn of a loop computes the quadrature at the nodes of one interval, and its series
+at every s, so that a row costs a few additions and multiplications for each interval.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from nvmix.backends.jax.gig.moments import (
     vanishing,
 )
 
-# Rows whose covariances are summed at a time.
+# Rows whose covariances are computed at a time.
 _BATCH: Final = 4096
-# 40 terms on intervals of half-width 3.1 leave 1e-15.
+# Series of 40 terms on intervals of half-width 3.1 at most: exp(-40 arcsinh(pi / 3.1)) = 3e-16.
 _TERMS: Final = 40
 _WIDTH: Final = 6.2
 _ANGLES: Final = np.pi * (np.arange(_TERMS) + 0.5) / _TERMS
@@ -38,9 +39,9 @@ _TO_SERIES[0] /= 2.0
 
 
 def _standard(p: Any, a: Any, s: Any) -> Any:
-    """(3, ...) log-integral, log of the mean over the mode, E log Y less the log of the mode.
+    """(3, ...) log of the integral, log of a mean over its value at the mode, E log Y - log mode.
 
-    The mean is that of Y for p < 0 and of 1/Y else; the other follows from it without cancellation.
+    The mean is E Y for p < 0 and E 1/Y else: from that one the other follows without cancellation.
     """
     _, alpha, _ = mode_terms(p, a, s)
     log_integral, up, down, u = means(alpha, p)
@@ -57,12 +58,12 @@ def _evaluated(series: Any, x: Any) -> Any:
 
 
 def _interpolated(p: Any, a: Any, s: Any, inside: Any) -> Any:
-    """(3, n) `_standard` at the s that are inside; s is positive everywhere."""
+    """(3, n) `_standard` by series at the s > 0 inside; elsewhere it has no meaning."""
     t = jnp.log(s)
     low = jnp.min(jnp.where(inside, t, jnp.inf))
     high = jnp.max(jnp.where(inside, t, -jnp.inf))
     count = jnp.where(high >= low, jnp.floor((high - low) / _WIDTH) + 1.0, 0.0)
-    # A single point has an interval too.
+    # One point alone has an interval, too.
     half = jnp.maximum(0.5 * (high - low) / jnp.maximum(count, 1.0), 1e-3)
     interval = jnp.clip(jnp.floor((t - low) / (2.0 * half)), 0.0, jnp.maximum(count - 1.0, 0.0))
     nodes, to_series = jnp.asarray(_NODES, t.dtype), jnp.asarray(_TO_SERIES, t.dtype)
@@ -71,16 +72,17 @@ def _interpolated(p: Any, a: Any, s: Any, inside: Any) -> Any:
         j, values = state
         centre = low + (2.0 * j + 1.0) * half
         at_nodes = _standard(p, a, jnp.exp(centre + half * nodes))
-        found = _evaluated(
+        new = _evaluated(
             jnp.matmul(at_nodes, to_series.T, precision="highest"), (t - centre) / half
         )
-        return j + 1.0, jnp.where(interval == j, found, values)
+        return j + 1.0, jnp.where(interval == j, new, values)
 
     start = (jnp.zeros_like(count), jnp.zeros((3, *s.shape), t.dtype))
     return jax.lax.while_loop(lambda state: state[0] < count, body, start)[1]
 
 
-def _moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
+@jax.custom_jvp
+def moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
     """(lnZ, E log Y, E 1/Y, E Y) of GIG(p, a, s) at scalars p, a and (n,) s; 1e-12 relative.
 
     The error is 1e-14 but where log s spans dozens of units.
@@ -89,11 +91,11 @@ def _moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
         return gig_moments(p, a, s)
     limit = vanishing(a * s)
     s1, a1 = jnp.where(limit, 1.0, s), jnp.where(vanishing(a), 1.0, a)
-    # An interval without end would never be covered.
+    # An infinite range would have no end of intervals.
     log_integral, log_mean, u = _interpolated(p, a, s1, ~limit & (s1 < jnp.inf))
     r, _, log_mode = mode_terms(p, a1, s1)
     mean = jnp.exp(log_mean + jnp.where(p < 0.0, log_mode, -log_mode))
-    # a E Y = s E 1/Y + 2 p: of two terms of one sign.
+    # a E Y = s E 1/Y + 2 p, solved for the mean that is a sum of two positive terms.
     inverse = jnp.where(p < 0.0, (a1 * mean - 2.0 * p) / s1, mean)
     y = jnp.where(p < 0.0, mean, (s1 * mean + 2.0 * p) / a1)
     inner = (p * log_mode - r + log_integral, log_mode + u, inverse, y)
@@ -105,14 +107,8 @@ def _moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
     return jax.lax.cond(jnp.any(limit), with_limits, lambda: inner)
 
 
-@jax.custom_jvp
-def moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
-    """(lnZ, E log Y, E 1/Y, E Y) of GIG(p, a, s) at scalars p, a and (n,) s."""
-    return _moments_along(p, a, s)
-
-
 def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the expectations and the covariance, summed a batch of rows at a time."""
+    """Derivatives by the expectations and the covariance, a batch of rows at a time."""
     p, a, s = primals
     values = moments_along(p, a, s)
     by_row = jax.lax.map(lambda si: gig_covariance(p, a, si), s, batch_size=_BATCH)
@@ -123,4 +119,4 @@ moments_along.defjvp(_moments_jvp, symbolic_zeros=True)
 
 
 # lnZ of `moments_along`, differentiable twice.
-log_norm_along: Final = log_norm_of(_moments_along, moments_along)
+log_norm_along: Final = log_norm_of(moments_along)

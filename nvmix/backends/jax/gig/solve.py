@@ -1,6 +1,7 @@
-"""GIG eta -> theta in JAX: limits, closed forms, interior solves and their implicit derivative.
+"""GIG eta -> theta on JAX arrays: limits, closed forms, interior solves, implicit derivative.
 
-Interior solves run on T = Y / s with s = sqrt(E[Y] / E[1/Y]), so that E[T] = E[1/T] = m.
+eta = (E log Y, E 1/Y, E Y) is given. Interior solves are for T = Y / s, s = sqrt(E[Y] / E[1/Y]), so
+that E[T] = E[1/T] = m (`newton`). D is E[Y] E[1/Y] - 1.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from nvmix.backends.tolerances import AT_LIMIT, NO_VARIANCE
 from nvmix.backends.types import Fixed, GIGStatus
 
 INVERSE_GAUSSIAN: Final = -0.5
-# Largest relative error of the moments of a law that stands in for one that was not found.
+# Largest relative error of the moments of a law that is returned where a solve has failed.
 _REPRODUCED: Final = 1e-9
 
 
 def gamma_shape(c: Any) -> Any:
-    """Alpha with log alpha - psi(alpha) = c > 0, by Newton in 1/alpha (Minka, 2002)."""
+    """Alpha with log alpha - psi(alpha) = c > 0, by Newton's method in 1/alpha (Minka, 2002)."""
     start = (3.0 - c + jnp.sqrt((c - 3.0) ** 2 + 24.0 * c)) / (12.0 * c)
     settled = 5.0 * jnp.finfo(c.dtype).eps
 
@@ -47,7 +48,7 @@ def _stacked(*values: Any) -> Any:
 
 
 def _gamma(log_y: Any, y: Any, method: str) -> tuple[Any, Any]:
-    """Gamma law with the given E log Y and E Y."""
+    """(p, a, 0) of the gamma law with these E log Y and E Y, and a `GIGStatus`."""
     c = jnp.log(y) - log_y
     feasible = (y > 0.0) & (c > 0.0)
     c1 = jnp.where(feasible, c, 1.0)
@@ -62,12 +63,12 @@ def _gamma(log_y: Any, y: Any, method: str) -> tuple[Any, Any]:
 
 
 def _inverse_gaussian(inv_y: Any, y: Any) -> tuple[Any, Any]:
-    """Inverse Gaussian law with the given E 1/Y and E Y."""
-    spread = jnp.where((y > 0.0) & (inv_y > 0.0), y * inv_y - 1.0, jnp.nan)
-    degenerate = jnp.abs(spread) <= NO_VARIANCE
+    """(-1/2, a, b) of the inverse Gaussian with these E 1/Y and E Y, and a `GIGStatus`."""
+    D = jnp.where((y > 0.0) & (inv_y > 0.0), y * inv_y - 1.0, jnp.nan)
+    degenerate = jnp.abs(D) <= NO_VARIANCE
     outside = jnp.where(degenerate, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
-    inside = (spread > NO_VARIANCE) & (spread < jnp.inf)
-    theta = _stacked(INVERSE_GAUSSIAN, 1.0 / (y * spread), y / spread)
+    inside = (D > NO_VARIANCE) & (jnp.inf > D)
+    theta = _stacked(INVERSE_GAUSSIAN, 1.0 / (y * D), y / D)
     status = jnp.where(inside, GIGStatus.INTERIOR, outside)
     return jnp.where(inside, theta, jnp.nan), status
 
@@ -79,21 +80,24 @@ def _gaps(eta: Any) -> Any:
 
 
 def _limit(eta: Any, p: Any, shapes: Any, fixed: bool) -> tuple[Any, Any]:
-    """The limit law that maximises eta . theta - A and its status, INTERIOR where none does.
+    """The limit law that maximises eta . theta - A, and its `GIGStatus`; INTERIOR where none does.
 
-    b = 0 is optimal when the gamma law fitted to the other statistics has E[1/Y] <= inv_y.
+    b = 0 is optimal where the gamma law fitted to E log Y and E Y has an E[1/Y] <= inv_y, which is
+    D (p - 1) >= 1; and likewise a = 0. shapes (2,) are the orders of the gamma laws that fit E Y
+    and E 1/Y. INFEASIBLE says that no law has these expectations, DEGENERATE that Y is constant to
+    rounding.
     """
     _, inv_y, y = eta
-    spread = y * inv_y - 1.0
-    least = spread if fixed else jnp.min(_gaps(eta))
-    feasible = (y > 0.0) & (inv_y > 0.0) & (spread >= -NO_VARIANCE) & (spread < jnp.inf)
+    D = y * inv_y - 1.0
+    least = D if fixed else jnp.min(_gaps(eta))
+    feasible = (y > 0.0) & (inv_y > 0.0) & (D >= -NO_VARIANCE) & (jnp.inf > D)
     feasible &= least > -NO_VARIANCE
-    spread_out = jnp.minimum(spread, least) > NO_VARIANCE
+    varies = jnp.minimum(D, least) > NO_VARIANCE
     q, r = (p, -p) if fixed else shapes
-    at_gamma = (q > 1.0) & (spread * (q - 1.0) >= AT_LIMIT)
-    at_inverse = (r > 1.0) & (spread * (r - 1.0) >= AT_LIMIT)
-    # The first condition that holds decides.
-    conditions = (~feasible, ~spread_out, at_gamma, at_inverse)
+    at_gamma = (q > 1.0) & (D * (q - 1.0) >= AT_LIMIT)
+    at_inverse = (r > 1.0) & (D * (r - 1.0) >= AT_LIMIT)
+    # The first condition that is true decides.
+    conditions = (~feasible, ~varies, at_gamma, at_inverse)
     nothing = _stacked(jnp.nan, jnp.nan, jnp.nan + y)
     laws = (nothing, nothing, _stacked(q, 2.0 * q / y, 0.0), _stacked(-r, 0.0, 2.0 * r / inv_y))
     names = ("INFEASIBLE", "DEGENERATE", "GAMMA", "INVERSE_GAMMA")
@@ -105,9 +109,10 @@ def _limit(eta: Any, p: Any, shapes: Any, fixed: bool) -> tuple[Any, Any]:
 
 
 def _near_gamma(p: Any, m: Any) -> tuple[Any, Any, Any]:
-    """(p, a, b), b small, that meets E[T] and E[log T] as the gamma law of shape p, and E[1/T] = m.
+    """(p, a, b) near the gamma law with E[T] = m and shape p, such that E[1/T] = m.
 
-    E[1/T] falls from that of the gamma law by b Var[1/T] / 2; nan where that variance is infinite.
+    To first order in b, E[1/T] is that of the gamma law less b Var[1/T] / 2; nan where that
+    variance is infinite.
     """
     p = jnp.where(p > 2.0, p, jnp.nan)
     rate = p / m
@@ -115,9 +120,9 @@ def _near_gamma(p: Any, m: Any) -> tuple[Any, Any, Any]:
     return p, 2.0 * rate, 2.0 * (inverse - m) * (p - 2.0) / (inverse * inverse)
 
 
-def _starts(m: Any, spread: Any, p: Any, shapes: Any, fixed: bool) -> Any:
+def _starts(m: Any, D: Any, p: Any, shapes: Any, fixed: bool) -> Any:
     """(k, 3) laws to start from: inverse Gaussian, its reciprocal, and near the gamma limits."""
-    lam = m / spread
+    lam = m / D
     small = lam / (m * m)
     if fixed:
         a, b = jnp.where(p > 0.0, lam, small), jnp.where(p > 0.0, small, lam)
@@ -128,12 +133,14 @@ def _starts(m: Any, spread: Any, p: Any, shapes: Any, fixed: bool) -> Any:
 
 
 def _reproducing(
-    found: Any, solved: Any, log_t: Any, m: Any, shapes: Any, fixed: bool
+    last: Any, solved: Any, log_t: Any, m: Any, shapes: Any, fixed: bool
 ) -> tuple[Any, Any, Any]:
-    """First of the law found and the special cases that reproduces the moments, with its status.
+    """Law, moments with lnZ, and `GIGStatus`, where a solve for T has ended at the law `last`.
 
-    Rounding of E log T, E T and E 1/T leaves p undetermined where they nearly agree, and b where
-    the gamma law nearly has them: there any law that has them will do.
+    Where it has not converged, the law is the first that has the moments to `_REPRODUCED`, of last
+    and, at a free p, the inverse Gaussian, its reciprocal, gamma and inverse gamma. Rounding of the
+    moments leaves p undetermined where m is nearly 1, and b where the gamma law nearly has them:
+    any law that has them will do.
     """
     lam = m / (m * m - 1.0)
     p, q = shapes
@@ -143,12 +150,12 @@ def _reproducing(
         (p, 2.0 * p / m, 0.0),
         (-q, 0.0, 2.0 * q / m),
     )
-    laws = jnp.stack([found, *(_stacked(*law) for law in special)])
+    laws = jnp.stack([last, *(_stacked(*law) for law in special)])
     moments = jnp.stack(gig_moments(*laws.T))
-    _, log_found, inverse, mean = moments
-    errors = (jnp.zeros_like(mean) if fixed else jnp.abs(log_found - log_t), inverse / m - 1.0)
+    _, log_mean, inverse, mean = moments
+    errors = (jnp.zeros_like(mean) if fixed else jnp.abs(log_mean - log_t), inverse / m - 1.0)
     error = jnp.maximum(jnp.maximum(*errors), mean / m - 1.0)
-    # What a limit law falls short of is no error.
+    # A limit law may have a smaller E[1/T] (b = 0) or E[T] (a = 0): it is optimal all the same.
     error = jnp.maximum(error, jnp.where(laws[:, 1] > 0.0, 1.0 - mean / m, 0.0))
     error = jnp.maximum(error, jnp.where(laws[:, 2] > 0.0, 1.0 - inverse / m, 0.0))
     good = (error <= _REPRODUCED) & (jnp.arange(5) <= (0 if fixed else 4))
@@ -156,40 +163,40 @@ def _reproducing(
     law = laws[best]
     status = jnp.where(law[2] == 0.0, GIGStatus.GAMMA, GIGStatus.INTERIOR)
     status = jnp.where(law[1] == 0.0, GIGStatus.INVERSE_GAMMA, status)
-    found_any = solved | jnp.any(good)
-    return law, moments[:, best], jnp.where(found_any, status, GIGStatus.NOT_CONVERGED)
+    exists = solved | jnp.any(good)
+    return law, moments[:, best], jnp.where(exists, status, GIGStatus.NOT_CONVERGED)
 
 
 def _interior(
     eta: Any, p: Any, shapes: Any, start: Any, method: str, fixed: bool
 ) -> tuple[Any, Any, Any]:
-    """The law of these moments, which are those of no limit, and its status."""
+    """`fit_subordinator` for expectations that no limit law is optimal for."""
     log_y, inv_y, y = eta
     s, m = jnp.sqrt(y) / jnp.sqrt(inv_y), jnp.sqrt(y * inv_y)
-    spread = y * inv_y - 1.0
-    excess = spread / (1.0 + m)
+    D = y * inv_y - 1.0
+    excess = D / (1.0 + m)
     log_t = jnp.zeros_like(m) if fixed else log_y - jnp.log(s)
     tau = jnp.stack([log_t, excess - log_t, excess + log_t])
     scale = jnp.stack([jnp.ones_like(s), s, 1.0 / s])
-    starts = jnp.concatenate([_starts(m, spread, p, shapes, fixed), (start * scale)[None]])
+    starts = jnp.concatenate([_starts(m, D, p, shapes, fixed), (start * scale)[None]])
     if method == "newton":
         last, solved = newton(tau, starts, fixed)
         theta = last.theta
     else:
         theta, solved = quasi_newton(tau, starts, method, fixed)
-    theta, law, status = _reproducing(theta, solved, log_t, m, shapes, fixed)
+    theta, moments, status = _reproducing(theta, solved, log_t, m, shapes, fixed)
     theta = theta / scale
-    return theta.at[0].set(p) if fixed else theta, scaled_law(law, theta[0], s), status
+    return theta.at[0].set(p) if fixed else theta, _rescaled(moments, theta[0], s), status
 
 
-def scaled_law(law: Any, p: Any, c: Any) -> Any:
-    """(lnZ, E log Y, E 1/Y, E Y) of c Y from those of Y."""
-    log_z, log_y, inv_y, y = law
+def _rescaled(moments: Any, p: Any, c: Any) -> Any:
+    """(lnZ, E log Y, E 1/Y, E Y) of c Y from those of Y, whose order is p."""
+    log_z, log_y, inv_y, y = moments
     return jnp.stack([log_z + p * jnp.log(c), log_y + jnp.log(c), inv_y / c, y * c])
 
 
 def _gig(eta: Any, p: Any, start: Any, method: str, fixed: bool) -> tuple[Any, Any, Any]:
-    """GIG law, or that of a fixed p, with the given expectations."""
+    """`fit_subordinator` where p, a and b are free, or a and b at a fixed p."""
     gaps = _gaps(eta)
     shapes = jnp.zeros_like(gaps) if fixed else gamma_shape(jnp.where(gaps > 0.0, gaps, 1.0))
     theta, status = _limit(eta, p, shapes, fixed)
@@ -200,8 +207,11 @@ def _gig(eta: Any, p: Any, start: Any, method: str, fixed: bool) -> tuple[Any, A
     )
 
 
-def law_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any, Any]:
-    """Solve eta -> theta, see `Backend.gig_fit`: theta, its moments with lnZ, and the status."""
+def fit_subordinator(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any, Any]:
+    """theta that maximises theta . eta - A, its moments with lnZ, and `GIGStatus`.
+
+    See `Backend.gig_fit`. A start (p, a, b) of nan is none.
+    """
     log_y, inv_y, y = eta
     if fixed.b == 0.0:
         theta, status = _gamma(log_y, y, method)
@@ -219,14 +229,14 @@ def law_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any, 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def gig_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any]:
-    """(theta, status) of `law_fit`, differentiable; a start may be nan."""
-    theta, _, status = law_fit(eta, start, fixed, method)
+    """(theta, status) of `fit_subordinator`, differentiable by eta."""
+    theta, _, status = fit_subordinator(eta, start, fixed, method)
     return theta, status
 
 
 @gig_fit.defjvp
 def _gig_fit_jvp(fixed: Fixed, method: str, primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """Implicit: d eta = Cov d(p, -b/2, -a/2) over the coordinates that are free and not at 0."""
+    """d eta = Cov d(p, -b/2, -a/2), solved over the coordinates that are free and not 0."""
     eta, start = primals
     theta, status = gig_fit(eta, start, fixed, method)
     p, a, b = theta
