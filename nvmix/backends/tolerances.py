@@ -4,39 +4,56 @@ from __future__ import annotations
 
 from typing import Final
 
-# E[Y] E[1/Y] - 1 is a difference of rounded numbers: below this it carries no digit.
+# Where Y is constant or the subordinator undetermined. D is E[Y] E[1/Y] - 1, which is 0 for a
+# constant Y.
+
+# D is a difference of rounded numbers: up to this, some 50 units of the last place, no digit is
+# certain, and the solve for the subordinator is degenerate.
 NO_VARIANCE: Final = 1e-14
-# (E[Y] E[1/Y] - 1) (p - 1) of a gamma law, less what rounding of the statistics leaves of b.
-AT_LIMIT: Final = 1.0 - 1e-12
-# Largest relative error of E[Y] and E[1/Y] where rounding of the statistics leaves b (or a) next
-# to a boundary undetermined.
-ROUNDED: Final = 1e-8
-# E[Y] E[1/Y] - 1 below this leaves no digit to tell mu from gamma: the Gaussian limit.
+# The same for mu and gamma, which are quotients by D: up to this the M-step is degenerate.
 NO_MIXING: Final = 1e-13
-# Variance of gamma Y in units of Sigma E[Y] at which rounding of what Sigma is a difference of
-# rules the likelihood.
+# b = 0 is optimal where D (p - 1) >= 1. Rounding of the statistics may leave it this much lower.
+AT_LIMIT: Final = 1.0 - 1e-12
+# Largest relative error of E[Y] and E[1/Y] of a solve that is accepted after its last step: next to
+# a boundary, rounding of the statistics leaves b (or a) undetermined.
+ROUNDED: Final = 1e-8
+# Variance of gamma Y in units of Sigma E[Y] above which an M-step is degenerate: Sigma is a
+# difference of numbers so much larger, and loses 6 of its 16 digits to rounding.
 COLLAPSED: Final = 1e6
-# Share of all E[1/Y] at which the rows within twice the least distance to mu rule the M-step, and
-# share of the mean squared distance within which they have to be.
+
+# Whether mu is at rows of the data. The mean is that of the squared distances of rows from mu.
+
+# The nearest rows, those within twice the least distance, dominate from half of all E[1/Y] on.
 DOMINANT: Final = 0.5
+# Only rows within this share of the mean count as near.
 NEAR: Final = 1e-2
-# Share of the mean squared distance below which b no longer rounds off the density at mu.
+# A b below this share of the mean no longer rounds off the density at mu.
 NEGLIGIBLE: Final = 1e-6
-# Differences that Anderson acceleration remembers, and its damping: in general, and at least after
-# a rejection.
+
+# Extrapolation.
+
+# Differences that Anderson acceleration combines: it takes the last six images.
 MEMORY: Final = 5
+# Ridge of its least squares, whose matrix has a unit diagonal: in general, where it only keeps the
+# matrix positive definite, and at least after a rejection. It falls by a factor of 10 an iteration.
 UNDAMPED: Final = 1e-12
 DAMPED: Final = 1e-3
-# Iterations that go on by SQUAREM's strides after one of Anderson's was not kept.
+# Iterations that go by SQUAREM after a rejection: it is surer far from the maximum.
 CAUTIOUS: Final = 4
-# Longest stride of SQUAREM at first, and the factor it grows by when it is taken.
+# Longest stride of SQUAREM at first, and the factor it grows by when it is used and falls by after
+# a rejection.
 FIRST_STRIDE: Final = 4.0
 STRIDES: Final = 4.0
-# Iterations in a row whose predicted gain is below tol, after which a fit has converged.
+
+# Convergence by likelihood, and falls of the mean log-likelihood. All but the first are relative.
+
+# Iterations in a row with a predicted gain below tol, after which a fit has converged: none of the
+# 828 fits of docs/convergence.md then had more than tol left.
 N_BELOW_TOL: Final = 3
-# A relative fall of the mean log-likelihood that is rounding.
+# A fall below this is rounding of a sum, and no reason to reject an extrapolated step.
 ROUNDING: Final = 1e-14
-# A relative fall in EM's own step that says that rounding rules the M-step.
+# A fall above this in a plain step, which never lowers the exact likelihood, says that rounding
+# dominates the M-step, and ends the fit.
 FALL: Final = 1e-7
-# A relative gain of the mean log-likelihood too small to tell from rounding.
+# A gain up to this, about 2 units of the last place, is none: Aitken's ratios would be of rounding.
 NO_GAIN: Final = 4e-16
