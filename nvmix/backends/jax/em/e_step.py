@@ -76,15 +76,18 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
         return jnp.where(weights > 0.0, weights * x, 0.0)
 
     by_inv_y = weighted(inv_y)
+    # One product, so that a device reads w once.
+    factors = jnp.column_stack((weights, by_inv_y, by_inv_y[:, None] * w))
+    x, x_inv_y, xx_inv_y = jnp.split(_product(factors.T, w), (1, 2))
     return (
         jnp.sum(weights),
         jnp.sum(weighted(rest + log_z)),
         jnp.sum(weighted(log_y)),
         jnp.sum(by_inv_y),
         jnp.sum(weighted(y)),
-        _product(weights, w),
-        _product(by_inv_y, w),
-        _product((w * by_inv_y[:, None]).T, w),
+        x[0],
+        x_inv_y[0],
+        xx_inv_y,
     )
 
 

@@ -26,7 +26,7 @@ from nvmix.backends.jax.em.e_step import Rows, e_step, inverse_lower, whitened
 from nvmix.backends.jax.em.m_step import RUNNING, Model, m_step, parameter_change
 from nvmix.backends.jax.gig.moments import moments_and_covariance
 from nvmix.backends.jax.gig.series import moments_along
-from nvmix.backends.status import Status
+from nvmix.backends.status import Status, settled
 from nvmix.backends.tolerances import (
     DOMINANT,
     FALL,
@@ -273,7 +273,7 @@ def trace_at_end(rows: Rows, state: State) -> FitTrace:
     """
     normal, theta, _ = state.last
     order = theta[0] - 0.5 * normal.mu.size
-    at_mu = jnp.where(state.status <= Status.CUSP, Status.CUSP, state.status)
+    at_mu = jnp.where(settled(state.status), Status.CUSP, state.status)
     at_mu = jnp.where(state.status == Status.DEGENERATE, Status.SINGULAR, at_mu)
     at_mu = jnp.where(order <= 0.0, Status.UNBOUNDED, at_mu)
     singular = (order < 1.0) & _rows_dominate(rows, normal, theta)
