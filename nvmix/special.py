@@ -34,7 +34,9 @@ NIST Digital Library of Mathematical Functions, 10.29 and 10.32, https://dlmf.ni
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -53,8 +55,38 @@ __all__ = [
     "log_kv_dz2",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 # Positions in the tuple of derivatives that a backend returns.
 _DV, _DV2, _DVDZ, _DZ2 = range(4)
+
+_SECTIONS = r"""
+Parameters
+----------
+v, z : array_like
+    Finite real order and argument, broadcast together. z < 0 and nan give nan, z = 0 gives
+    {at_zero}.
+backend : {{"cpu", "jax"}}
+    Where to compute NumPy arguments.
+
+Returns
+-------
+array or float
+    Of the broadcast shape{symmetry}; the docstring of `nvmix.special` states the accuracy.
+
+Examples
+"""
+
+
+def _documented(at_zero: str, symmetry: str = "") -> Callable[[F], F]:
+    """Decorator that writes the sections on parameters and result, before that of examples."""
+
+    def with_sections(function: F) -> F:
+        sections = _SECTIONS.format(at_zero=at_zero, symmetry=symmetry)
+        function.__doc__ = (inspect.getdoc(function) or "").replace("\nExamples\n", sections)
+        return function
+
+    return with_sections
 
 
 def _broadcast(v: Any, z: Any) -> tuple[FloatArray, FloatArray]:
@@ -64,37 +96,26 @@ def _broadcast(v: Any, z: Any) -> tuple[FloatArray, FloatArray]:
     return np.broadcast_to(v, shape), np.broadcast_to(z, shape)
 
 
-def _from_jax(name: str, v: Any, z: Any) -> Any:
+def _from_jax(name: str, v: Any, z: Any) -> FloatArray:
     """Call the JAX function of that name on broadcast arguments."""
     xp = namespace(v, z)
     v, z = xp.broadcast_arrays(xp.asarray(v, float), xp.asarray(z, float))
-    return getattr(get_functions(), name)(v, z)
+    values: FloatArray = getattr(get_functions(), name)(v, z)
+    return values
 
 
 def _derivative(v: Any, z: Any, which: int, backend: str) -> FloatArray:
     """The derivative at position `which`, of the shape of the broadcast arguments."""
     if on_jax(v, z):
-        return _from_jax("log_kv_derivatives", v, z)[which]  # type: ignore[no-any-return]
-    derivatives = get_backend(backend).log_bessel_derivatives(*_broadcast(v, z))
-    value: FloatArray = derivatives[which][()]
+        value: FloatArray = _from_jax("log_kv_derivatives", v, z)[which]
+    else:
+        value = get_backend(backend).log_bessel_derivatives(*_broadcast(v, z))[which][()]
     return value
 
 
+@_documented("inf")
 def log_kv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Logarithm of the modified Bessel function of the second kind, :math:`\ln K_v(z)`.
-
-    Parameters
-    ----------
-    v, z : array_like
-        Finite real order and argument, broadcast together. z = 0 gives inf, z < 0 and nan give
-        nan.
-    backend : {"cpu", "jax"}
-        Where to compute NumPy arguments.
-
-    Returns
-    -------
-    array or float
-        Of the broadcast shape; the module docstring states the accuracy.
 
     Examples
     --------
@@ -103,25 +124,13 @@ def log_kv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     -1003.2280862868
     """
     if on_jax(v, z):
-        return _from_jax("log_kv", v, z)  # type: ignore[no-any-return]
+        return _from_jax("log_kv", v, z)
     return get_backend(backend).log_bessel(*_broadcast(v, z))[0][()]
 
 
+@_documented("inf")
 def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Ratio of consecutive orders, :math:`K_{v+1}(z) / K_v(z)`.
-
-    Parameters
-    ----------
-    v, z : array_like
-        Finite real order and argument, broadcast together. z = 0 gives inf, z < 0 and nan give
-        nan.
-    backend : {"cpu", "jax"}
-        Where to compute NumPy arguments.
-
-    Returns
-    -------
-    array or float
-        Of the broadcast shape; the module docstring states the accuracy.
 
     Examples
     --------
@@ -130,27 +139,15 @@ def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     1.5
     """
     if on_jax(v, z):
-        return _from_jax("kv_ratio", v, z)  # type: ignore[no-any-return]
+        return _from_jax("kv_ratio", v, z)
     return get_backend(backend).log_bessel(*_broadcast(v, z))[1][()]
 
 
+@_documented("inf with the sign of v (0 at v = 0)", ", odd in v")
 def log_kv_dv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Order derivative :math:`\partial \ln K_v(z) / \partial v`.
 
     It is the mean of t under the weights exp(v t - z cosh t), t real.
-
-    Parameters
-    ----------
-    v, z : array_like
-        Finite real order and argument, broadcast together. z = 0 gives inf with the sign
-        of v (0 at v = 0), z < 0 and nan give nan.
-    backend : {"cpu", "jax"}
-        Where to compute NumPy arguments.
-
-    Returns
-    -------
-    array or float
-        Of the broadcast shape, odd in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -161,21 +158,9 @@ def log_kv_dv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return _derivative(v, z, _DV, backend)
 
 
+@_documented("-inf", ", even in v")
 def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Derivative :math:`\partial \ln K_v(z) / \partial z = v/z - K_{v+1}(z) / K_v(z)`.
-
-    Parameters
-    ----------
-    v, z : array_like
-        Finite real order and argument, broadcast together. z = 0 gives -inf, z < 0 and nan
-        give nan.
-    backend : {"cpu", "jax"}
-        Where to compute NumPy arguments.
-
-    Returns
-    -------
-    array or float
-        Of the broadcast shape, even in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -184,30 +169,18 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     -1.25
     """
     if on_jax(v, z):
-        return _from_jax("log_kv_dz", v, z)  # type: ignore[no-any-return]
+        return _from_jax("log_kv_dz", v, z)
     order, argument = _broadcast(np.abs(real_or_nan("v", v)), z)
     ratio = get_backend(backend).log_bessel(order, argument)[1]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return np.where(ratio == np.inf, -np.inf, order / argument - ratio)[()]
 
 
+@_documented(r"the trigamma function of \|v\|", ", even in v")
 def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Second order derivative :math:`\partial^2 \ln K_v(z) / \partial v^2`.
 
     It is the variance of t under the weights exp(v t - z cosh t), t real.
-
-    Parameters
-    ----------
-    v, z : array_like
-        Finite real order and argument, broadcast together. z = 0 gives the trigamma
-        function of \|v\|, z < 0 and nan give nan.
-    backend : {"cpu", "jax"}
-        Where to compute NumPy arguments.
-
-    Returns
-    -------
-    array or float
-        Of the broadcast shape, even in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -218,23 +191,11 @@ def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return _derivative(v, z, _DV2, backend)
 
 
+@_documented("-inf with the sign of v (0 at v = 0)", ", odd in v")
 def log_kv_dvdz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Mixed derivative :math:`\partial^2 \ln K_v(z) / \partial v\, \partial z`.
 
     It is minus the covariance of t and cosh t under the weights exp(v t - z cosh t), t real.
-
-    Parameters
-    ----------
-    v, z : array_like
-        Finite real order and argument, broadcast together. z = 0 gives -inf with the
-        sign of v (0 at v = 0), z < 0 and nan give nan.
-    backend : {"cpu", "jax"}
-        Where to compute NumPy arguments.
-
-    Returns
-    -------
-    array or float
-        Of the broadcast shape, odd in v; the module docstring states the accuracy.
 
     Examples
     --------
@@ -245,23 +206,11 @@ def log_kv_dvdz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return _derivative(v, z, _DVDZ, backend)
 
 
+@_documented("inf", ", even in v")
 def log_kv_dz2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Second derivative :math:`\partial^2 \ln K_v(z) / \partial z^2`.
 
     It is the variance of cosh t under the weights exp(v t - z cosh t), t real.
-
-    Parameters
-    ----------
-    v, z : array_like
-        Finite real order and argument, broadcast together. z = 0 gives inf, z < 0 and nan give
-        nan.
-    backend : {"cpu", "jax"}
-        Where to compute NumPy arguments.
-
-    Returns
-    -------
-    array or float
-        Of the broadcast shape, even in v; the module docstring states the accuracy.
 
     Examples
     --------
