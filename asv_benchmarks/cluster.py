@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 
 from nvmix import NormalInverseGaussian
 from nvmix.backends.e_step import EStep
-from nvmix.sources import source_of
+from nvmix.sources.factory import source_of
 
 ROUNDS = 15
 REPEATS = 3

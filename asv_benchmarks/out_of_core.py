@@ -18,7 +18,7 @@ import numpy as np
 
 from nvmix import NormalInverseGaussian
 from nvmix.backends.e_step import EStep
-from nvmix.sources import source_of
+from nvmix.sources.factory import source_of
 
 COLUMNS = 5
 PART = 2_000_000

@@ -21,7 +21,7 @@ from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.foundation.tables import text_table
 from nvmix.many import fit_rows
 from nvmix.mixture.em_maps import Mixture
-from nvmix.sources.csv import CSVError, read_csv
+from nvmix.sources.csv import read_csv
 from nvmix.sources.observations import sample
 from nvmix.sources.source import ArraySource
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check_targets(options)
         return 0 if _fit_command(options) else _NOT_CONVERGED
-    except (CSVError, ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"nvmix: error: {error}", file=sys.stderr)
         return _BAD_INPUT
 
@@ -130,7 +130,7 @@ def _read(path: str | None, columns: str | None) -> tuple[str, ArraySource]:
         return source, sample(X, columns=names)
     except ValueError as error:
         msg = f"{path}: {error}"
-        raise CSVError(msg) from None
+        raise ValueError(msg) from None
 
 
 def _cells(result: EMResult) -> list[str]:

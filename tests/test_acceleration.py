@@ -22,7 +22,7 @@ from nvmix.backends.e_step import EStep
 from nvmix.backends.types import Constraints, EMOptions
 from nvmix.fitting.engine.acceleration import Extrapolation
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.sources import ArraySource
+from nvmix.sources.source import ArraySource
 
 
 def moment_start(family, X):

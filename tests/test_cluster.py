@@ -12,7 +12,7 @@ from conftest import make
 
 from nvmix import Checkpoint, IncrementalEMFitter, NormalInverseGaussian, ReadError, VarianceGamma
 from nvmix.fitting.em import BatchEMFitter
-from nvmix.sources import source_of
+from nvmix.sources.factory import source_of
 
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
 arrays = pytest.importorskip("dask.array", reason="dask is not installed")

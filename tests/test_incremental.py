@@ -27,8 +27,9 @@ from nvmix import (
 )
 from nvmix.fitting.incremental.batches import Batches, generator_of_key
 from nvmix.foundation.statistics import EXPECTATIONS
-from nvmix.sources import ArraySource, source_of
+from nvmix.sources.factory import source_of
 from nvmix.sources.prefetch import readers
+from nvmix.sources.source import ArraySource
 
 MODEL = make(NormalInverseGaussian)
 X = MODEL.rvs(1000, seed=3)

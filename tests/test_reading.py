@@ -11,7 +11,8 @@ import pytest
 from conftest import chunks_of, make
 
 from nvmix import NormalInverseGaussian
-from nvmix.sources import ChunkedSource, source_of, starting_rows
+from nvmix.sources.chunked import ChunkedSource
+from nvmix.sources.factory import source_of, starting_rows
 from nvmix.sources.prefetch import readers
 
 
@@ -112,11 +113,12 @@ def test_a_process_ends_well_amid_a_pass(tmp_path):
     code = """
 import sys
 from nvmix import IncrementalEMFitter, NormalInverseGaussian
+from nvmix.sources.factory import source_of
 start = NormalInverseGaussian.from_classical(
     mu=[0.0] * 3, gamma=[0.0] * 3, sigma=[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]], mu_ig=1.0, lam=1.0)
 for max_steps in range(1, 9):
     IncrementalEMFitter(max_steps=max_steps).fit(start, sys.argv[1], key=0)
-batches = __import__("nvmix").sources.source_of(sys.argv[1]).chunks()
+batches = source_of(sys.argv[1]).chunks()
 next(batches)
 """
     command = [sys.executable, "-c", code, str(tmp_path / "x.parquet")]

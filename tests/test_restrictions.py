@@ -58,8 +58,8 @@ class TestWeights:
         ("weights", "message"),
         [
             (np.ones(3), r"weights must have shape \(1500,\).*got \(3,\)"),
-            (-np.ones(1500), "weights must be nonnegative, not all 0"),
-            (np.zeros(1500), "weights must be nonnegative, not all 0"),
+            (-np.ones(1500), "weights must be nonnegative"),
+            (np.zeros(1500), "weights must not all be 0"),
             (np.full(1500, np.nan), "weights must be finite"),
         ],
     )

@@ -8,7 +8,7 @@ from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.em import BatchEMFitter
-from nvmix.sources import source_of, starting_rows
+from nvmix.sources.factory import source_of, starting_rows
 
 COLUMNS = ("left", "middle", "right")
 

@@ -1,4 +1,4 @@
-"""Array types that all layers use."""
+"""Types of arrays and of names of columns, which all layers use."""
 
 from __future__ import annotations
 
@@ -10,3 +10,5 @@ import numpy.typing as npt
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+# Names of the columns of the data, or None if they have no names.
+Columns: TypeAlias = tuple[str, ...] | None

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from nvmix.foundation.exceptions import ReadError
 from nvmix.foundation.pairwise_sum import PairwiseSum
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.sources.columns import column_names, same_columns
 from nvmix.sources.observations import chunk_values, chunk_weights
 from nvmix.sources.prefetch import prefetch
@@ -23,42 +23,18 @@ S = TypeVar("S")
 class ChunkedSource:
     """Rows that a function reads anew in each pass.
 
-    Parameters
-    ----------
-    read : callable
-        Returns an iterable of chunks: (m, d) arrays, or pairs of them and (m,) weights. It is
-        called and iterated in the prefetch thread.
-    d : int or None
-        Number of columns; None takes that of the first chunk.
-    columns : tuple of str or None
-        Names of the columns; None takes those of the first chunk.
-    missing : {"raise", "em"}
-        Treatment of nan.
-    weights : (n,) array or None
-        Weights of all rows.
-    name : str
-        Name of the source in error messages.
-    stable : bool
-        Whether an array of the reader keeps its values while the next two are read. Arrays of
-        other readers, which may use one buffer for all chunks, are copied.
-
-    Examples
-    --------
-    >>> import operator
-    >>> import numpy as np
-    >>> from nvmix.sources import ChunkedSource
-    >>> chunks = lambda: (np.ones((10, 2)) for _ in range(3))
-    >>> source = ChunkedSource(chunks, 2, None, "raise", None, "three chunks")
-    >>> source.reduce(lambda chunk: len(chunk.values), operator.add)
-    30
+    `read` returns an iterable of chunks: (m, d) arrays, or pairs of them and (m,) weights. It is
+    called and iterated in the prefetch thread. `stable` says whether an array of the reader keeps
+    its values while the next two are read. Arrays of other readers, which may use one buffer for
+    all chunks, are copied.
     """
 
     read: Callable[[], Iterable[Any]]
-    d: int | None
-    columns: tuple[str, ...] | None
+    d: int | None  # None takes the number of columns of the first chunk
+    columns: Columns  # None takes those of the first chunk
     missing: str
-    weights: FloatArray | None
-    name: str
+    weights: FloatArray | None  # (n,), of all rows
+    name: str  # in error messages
     stable: bool = False
 
     def __str__(self) -> str:

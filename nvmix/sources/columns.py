@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nvmix.foundation.linalg import Standardized
+from nvmix.foundation.typing import Columns
 
 # A column is collinear if the columns before it leave less than this fraction of its variance.
 # Rounding errors of the correlation matrix are about 1e-16 for each column before it.
@@ -16,7 +17,7 @@ _COLLINEAR = 1e-13
 _CONSTANT = 1e-14
 
 
-def column_names(X: Any) -> tuple[str, ...] | None:
+def column_names(X: Any) -> Columns:
     """Column names of a DataFrame, the name of a Series, or None."""
     columns = getattr(X, "columns", None)
     if columns is not None:
@@ -25,9 +26,7 @@ def column_names(X: Any) -> tuple[str, ...] | None:
     return (str(label),) if label is not None and np.ndim(X) == 1 else None
 
 
-def same_columns(
-    name: str, names: tuple[str, ...] | None, expected: tuple[str, ...] | None
-) -> None:
+def same_columns(name: str, names: Columns, expected: Columns) -> None:
     """Raise ValueError unless names, if any, are those of the model, in the same order."""
     if None not in (names, expected) and names != expected:
         msg = f"{name} must have the columns of the model, {expected}, got {names}"

@@ -11,17 +11,14 @@ import numpy as np
 from nvmix.foundation.typing import FloatArray
 
 
-class CSVError(ValueError):
-    """A CSV file is not a table of finite numbers under a header."""
-
-
 def read_csv(
     path: str | Path, columns: Sequence[str] | None = None
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Observations (n, d) and column names of a CSV file of finite numbers with a header, in UTF-8.
 
-    `columns` chooses columns by name, in that order; None is all. CSVError names the row, as a line
-    of the file with the header as row 1, and the column. It is raised for any invalid content.
+    `columns` chooses columns by name, in that order; None is all. For any invalid content there is
+    a ValueError, which names the row, as a line of the file with the header as row 1, and the
+    column.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
@@ -29,46 +26,46 @@ def read_csv(
             rows = [(reader.line_num, row) for row in reader if row]
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
-        raise CSVError(msg) from None
+        raise ValueError(msg) from None
     except UnicodeDecodeError:
         msg = f"{path}: cannot be read: it is not UTF-8 text"
-        raise CSVError(msg) from None
+        raise ValueError(msg) from None
     except csv.Error as error:
         msg = f"{path}: cannot be read: row {reader.line_num}: {error}"
-        raise CSVError(msg) from None
+        raise ValueError(msg) from None
     if not rows:
         msg = f"{path}: empty, a header and rows of numbers are needed"
-        raise CSVError(msg)
+        raise ValueError(msg)
     header = [name.strip() for name in rows[0][1]]
     positions = _positions(path, header, columns)
     values = [_numbers(path, header, positions, i, row) for i, row in rows[1:]]
     if not values:
         msg = f"{path}: no rows below the header"
-        raise CSVError(msg)
+        raise ValueError(msg)
     return np.array(values), tuple(header[j] for j in positions)
 
 
 def _positions(path: str | Path, header: Sequence[str], columns: Sequence[str] | None) -> list[int]:
-    """Positions of the columns to read in the header; CSVError if the header is invalid."""
+    """Positions of the columns to read in the header; ValueError if the header is invalid."""
     if len(header) == 1 and any(separator in header[0] for separator in ";\t"):
         msg = f"{path}: row 1 has one column, {header[0]!r}: fields must be separated by commas"
-        raise CSVError(msg)
+        raise ValueError(msg)
     if all(_is_number(name) for name in header):
         msg = f"{path}: row 1 must name the columns, got numbers: {','.join(header)}"
-        raise CSVError(msg)
+        raise ValueError(msg)
     for j, name in enumerate(header):
         if not name:
             msg = f"{path}: row 1 has no name for column {j + 1}; an index must not be written"
-            raise CSVError(msg)
+            raise ValueError(msg)
         if name in header[:j]:
             msg = f"{path}: row 1 names column {name!r} twice"
-            raise CSVError(msg)
+            raise ValueError(msg)
     if columns is None:
         return list(range(len(header)))
     for name in columns:
         if name not in header:
             msg = f"{path}: no column {name!r}, the header has {', '.join(header)}"
-            raise CSVError(msg)
+            raise ValueError(msg)
     return [header.index(name) for name in columns]
 
 
@@ -83,17 +80,17 @@ def _numbers(
             f"{path}: row {i} has {len(row)} fields, the header {len(header)} "
             f"({place} column {column!r})"
         )
-        raise CSVError(msg)
+        raise ValueError(msg)
     for j in positions:
         field = row[j].strip()
         if not _is_number(field):
             got = f"{field!r} is not a number" if field else "the field is empty"
             hint = "" if len(header) == 1 else " (choose columns with --columns)"
             msg = f"{path}: row {i}, column {header[j]!r}: {got}{hint}"
-            raise CSVError(msg)
+            raise ValueError(msg)
         if not np.isfinite(float(field)):
             msg = f"{path}: row {i}, column {header[j]!r}: {field} is not finite"
-            raise CSVError(msg)
+            raise ValueError(msg)
     return [float(row[j]) for j in positions]
 
 

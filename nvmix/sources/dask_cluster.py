@@ -16,7 +16,7 @@ import numpy as np
 from nvmix.foundation.exceptions import ReadError
 from nvmix.foundation.pairwise_sum import PairwiseSum
 from nvmix.foundation.threads import single_thread
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.sources.observations import chunk_values
 from nvmix.sources.prefetch import prefetch
 from nvmix.sources.source import Chunk
@@ -49,7 +49,7 @@ class ClusterSource:
     blocks: list[Any]
     places: list[tuple[Any, int, int]]
     d: int
-    columns: tuple[str, ...] | None
+    columns: Columns
     missing: str
     n_rows: int
     _groups: list[list[int]] = field(default_factory=list, init=False)
@@ -65,7 +65,7 @@ class ClusterSource:
         client: Any,
         delayed: list[Any],
         d: int,
-        columns: tuple[str, ...] | None,
+        columns: Columns,
         missing: str,
         weights: FloatArray | None,
     ) -> ClusterSource:

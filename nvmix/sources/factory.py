@@ -1,4 +1,4 @@
-"""The source of any X that a fit accepts: arrays, files, Arrow data, Dask data or chunks."""
+"""The source of any X that a fit accepts, and the rows of it that a starting model is made from."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 from array import array as stdlib_array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nvmix.foundation.arrays import on_jax
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import array, one_of
 from nvmix.sources.chunked import ChunkedSource
 from nvmix.sources.columns import column_names, frame_values, same_columns
@@ -21,13 +22,15 @@ from nvmix.sources.dask_cluster import ClusterSource
 from nvmix.sources.observations import (
     MISSING,
     chunk_weights,
+    finite_rows,
+    most_rows,
     row_weights,
     sample,
+    spacing,
     starting_sample,
 )
 from nvmix.sources.readers import arrow_names, of_array, of_arrow
-from nvmix.sources.source import ArraySource, Source
-from nvmix.sources.subsample import subsample
+from nvmix.sources.source import ArraySource, Chunk, Source
 
 _IN_MEMORY = (list, tuple, dict, set, bytes, bytearray, memoryview, stdlib_array)
 # Arrow's names of file formats.
@@ -35,11 +38,7 @@ _ARROW_FILES = {".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow"}
 
 
 def sample_source(
-    X: Any,
-    d: int | None = None,
-    columns: tuple[str, ...] | None = None,
-    missing: str = "raise",
-    weights: Any = None,
+    X: Any, d: int, columns: Columns, missing: str = "raise", weights: Any = None
 ) -> Source:
     """Source of rows for a fit of d columns; rows in memory are validated as by `sample`.
 
@@ -55,7 +54,7 @@ def sample_source(
 def source_of(
     X: Any,
     d: int | None = None,
-    columns: tuple[str, ...] | None = None,
+    columns: Columns = None,
     missing: str = "raise",
     weights: Any = None,
 ) -> Source | None:
@@ -180,11 +179,7 @@ def _checked_width(width: int, d: int | None) -> int:
 
 
 def _of_dask(
-    X: Any,
-    d: int | None,
-    columns: tuple[str, ...] | None,
-    missing: str,
-    weights: FloatArray | None,
+    X: Any, d: int | None, columns: Columns, missing: str, weights: FloatArray | None
 ) -> Source:
     """Source of a Dask array or DataFrame: on the cluster of the active client, else local."""
     if not (hasattr(type(X), "to_delayed") and X.ndim in (1, 2)):
@@ -213,3 +208,50 @@ def _of_dask(
 
     name = f"{len(blocks)} Dask blocks"
     return ChunkedSource(read, width, names, missing, weights, name, stable=True)
+
+
+def subsample(source: Source) -> ArraySource:
+    """Validated rows for a starting model: every k-th row, read in one pass.
+
+    k is the smallest power of 2 for which there are at most `most_rows`; it is 1 for few rows.
+    Powers of 2 make the subsample independent of the chunks: a pass that does not know the number
+    of rows doubles k as they come, and drops every second row that it has.
+    """
+    if isinstance(source, ClusterSource):
+        k = spacing(source.n_rows, most_rows(source.d))
+        # Only these rows leave the workers.
+        rows = source.reduce(partial(_every_kth, k, source.missing), partial(np.append, axis=0))
+    else:
+        k, rows = _in_order(source)
+    try:
+        return starting_sample(rows, source.missing)._replace(columns=source.columns)
+    except ValueError as error:
+        if k == 1:
+            raise
+        msg = (
+            f"{error}, in one in every {k} rows, of which a start is made: if other rows differ, "
+            "start from a model of from_classical"
+        )
+        raise ValueError(msg) from error
+
+
+def _every_kth(k: int, missing: str, chunk: Chunk) -> FloatArray:
+    """Copy of the rows of a chunk whose numbers are multiples of k; all rows are validated."""
+    finite_rows(chunk.values, missing, chunk.first, chunk.number)
+    rows: FloatArray = chunk.values[-chunk.first % k :: k].copy()
+    return rows
+
+
+def _in_order(source: Source) -> tuple[int, FloatArray]:
+    """k and every k-th row; when rows become too many, k doubles and every second row goes."""
+    k, parts = 1, [np.empty((0, 1))]
+    with closing(source.chunks()) as chunks:
+        for chunk in chunks:
+            m, d = chunk.values.shape
+            k, before = spacing(chunk.first + m, most_rows(d)), k
+            if chunk.first == 0:
+                parts = []
+            elif k != before:
+                parts = [np.concatenate(parts)[:: k // before].copy()]
+            parts.append(_every_kth(k, source.missing, chunk))
+    return k, np.concatenate(parts)

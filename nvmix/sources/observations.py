@@ -12,7 +12,7 @@ import numpy as np
 
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.linalg import standardized
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
 from nvmix.sources.columns import column_names, columns_vary, frame_values, same_columns
 from nvmix.sources.source import ArraySource
@@ -52,11 +52,7 @@ def _check_range(name: str, values: FloatArray) -> None:
 
 
 def observations(
-    X: Any,
-    d: int | None = None,
-    columns: tuple[str, ...] | None = None,
-    missing: str = "raise",
-    name: str = "X",
+    X: Any, d: int | None = None, columns: Columns = None, missing: str = "raise", name: str = "X"
 ) -> ArraySource:
     """Return X as (n, d) observations; a one-dimensional X is one column.
 
@@ -65,9 +61,7 @@ def observations(
     if on_jax(X):
         values = X
     elif missing == "em":
-        # NumPy does not know pandas' NA.
-        plain = X.to_numpy(float, na_value=np.nan) if hasattr(X, "to_numpy") else X
-        values = real_or_nan(name, plain)
+        values = real_or_nan(name, frame_values(X))
         if np.isinf(values).any():
             index = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
             msg = f"{name} must be finite or nan, got {values[index]} at index {index}"
@@ -91,7 +85,7 @@ def observations(
     return ArraySource(values, None, column_names(X), missing)
 
 
-def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[FloatArray, bool]:
+def points(x: Any, d: int, columns: Columns = None) -> tuple[FloatArray, bool]:
     """Return (n, d) points, and whether x was a single point: (d,), or a scalar for d = 1."""
     values = x if on_jax(x) else real_or_nan("x", x)
     if not on_jax(x) and (largest := _largest_finite("x", values)) > LARGEST:
@@ -111,7 +105,7 @@ def points(x: Any, d: int, columns: tuple[str, ...] | None = None) -> tuple[Floa
 
 
 def sample(
-    X: Any, d: int | None = None, columns: tuple[str, ...] | None = None, missing: str = "raise"
+    X: Any, d: int | None = None, columns: Columns = None, missing: str = "raise"
 ) -> ArraySource:
     """Return observations that a mixture of d columns can be fitted to.
 
@@ -185,7 +179,7 @@ def starting_sample(X: Any, missing: str = "raise") -> ArraySource:
         complete = values[~np.isnan(values).any(axis=1)]
         if len(complete) > _MANY * (values.shape[1] + 1):
             return data._replace(values=complete, missing="raise")
-        values = np.where(np.isnan(values), np.nanmean(values, axis=0), values)
+        values = _with_means(values)
     return data._replace(values=values, missing="raise")
 
 
@@ -204,12 +198,12 @@ def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
 
 
 def chunk_weights(name: str, value: Any, m: int) -> FloatArray:
-    """Return the (m,) weights of a chunk."""
+    """Return the (m,) weights of a chunk, m >= 0."""
     weights = array(name, value)
     if weights.shape != (m,):
         msg = f"{name} must have shape ({m},), one for each row, got {np.shape(value)}"
         raise ValueError(msg)
-    if not ((weights >= 0.0) & (weights < LARGEST)).all():
+    if not (traced(weights) or ((weights >= 0.0) & (weights < LARGEST)).all()):
         msg = (
             f"{name} must be nonnegative and below 1e150, got them from {weights.min()} to "
             f"{weights.max()}"
@@ -247,17 +241,9 @@ def finite_rows(values: FloatArray, missing: str, first: int, number: int | None
 
 def row_weights(value: Any, n: int) -> FloatArray | None:
     """Return the (n,) weights of all rows, or None."""
-    if value is None:
-        return None
-    weights = array("weights", value)
-    if weights.shape != (n,):
-        msg = f"weights must have shape ({n},), one for each row of X, got {np.shape(value)}"
-        raise ValueError(msg)
-    if not traced(weights) and (weights.min() < 0.0 or not 0.0 < weights.max() < LARGEST):
-        msg = (
-            "weights must be nonnegative, not all 0 and below 1e150, got them from "
-            f"{weights.min()} to {weights.max()}"
-        )
+    weights = None if value is None else chunk_weights("weights", value, n)
+    if weights is not None and not traced(weights) and not weights.any():
+        msg = "weights must not all be 0"
         raise ValueError(msg)
     return weights
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import Columns, FloatArray
 
 S = TypeVar("S")
 
@@ -27,7 +27,7 @@ class Source(Protocol):
     """Rows that can be read in any number of passes."""
 
     @property
-    def columns(self) -> tuple[str, ...] | None:
+    def columns(self) -> Columns:
         """Names of the columns, or None."""
 
     @property
@@ -52,31 +52,11 @@ class Source(Protocol):
 
 
 class ArraySource(NamedTuple):
-    """Rows that are all in memory: a source of one chunk.
+    """Rows that are all in memory: a source of one chunk."""
 
-    Attributes
-    ----------
-    values : (n, d) array
-        The rows, a NumPy or JAX array.
-    weights : (n,) array or None
-        Weights of the rows; None is 1 for all.
-    columns : tuple of str or None
-        Names of the columns.
-    missing : {"raise", "em"}
-        Treatment of nan.
-
-    Examples
-    --------
-    >>> import operator
-    >>> import numpy as np
-    >>> from nvmix.sources import ArraySource
-    >>> ArraySource(np.ones((5, 2))).reduce(lambda chunk: len(chunk.values), operator.add)
-    5
-    """
-
-    values: Any
-    weights: FloatArray | None = None
-    columns: tuple[str, ...] | None = None
+    values: Any  # (n, d), a NumPy or JAX array
+    weights: FloatArray | None = None  # (n,); None is 1 for all
+    columns: Columns = None
     missing: str = "raise"
 
     def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:  # noqa: ARG002
