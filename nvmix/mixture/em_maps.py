@@ -10,7 +10,7 @@ import numpy as np
 
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends.e_step import EStep
-from nvmix.backends.types import Constraints, Fixed, GIGParameters, GIGStatus, NormalParameters
+from nvmix.backends.types import Constraints, Fixed, GIGParameters, GIGStatus
 from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.exceptions import DegenerateError, SolveError
 from nvmix.foundation.linalg import inverse_lower
@@ -18,7 +18,6 @@ from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.validation import instance, one_of
 from nvmix.mixture.law import MixtureLaw
 from nvmix.mixture.normal_m_step import normal_parameters
-from nvmix.mixture.subordinator import Subordinator
 from nvmix.sources.factory import source_of
 from nvmix.sources.observations import observations, row_weights
 
@@ -102,20 +101,7 @@ class Mixture(MixtureLaw):
         if eta.d != self.d:
             msg = f"eta must be statistics of {self.d} columns, as the model has, got {eta.d}"
             raise ValueError(msg)
-        one_of("method", method, M_STEP_METHODS)
-        start, columns = self.subordinator.gig, self.columns
-        if on_jax(*vars(eta).values()):
-            if constraints is not None:
-                msg = f"constraints must be None for statistics of JAX arrays, got {constraints}"
-                raise TypeError(msg)
-            return self._from_jax(eta, method, start, columns)
-        constraints = Constraints(self.fixed) if constraints is None else constraints
-        normal, fixed = normal_parameters(eta, constraints), constraints.fixed
-        subordinator = self._subordinator_from(eta, backend, method, start, fixed)
-        if subordinator.gig[0] < constraints.least_p:
-            fixed = fixed._replace(p=constraints.least_p)
-            subordinator = self._subordinator_from(eta, backend, method, start, fixed)
-        return self._finite(normal, subordinator, columns)
+        return self._solution(eta, backend, method, constraints, self)
 
     @classmethod
     def from_expectation(
@@ -141,64 +127,64 @@ class Mixture(MixtureLaw):
             As for `m_step`.
         """
         instance("eta", eta, SufficientStatistics)
-        one_of("method", method, M_STEP_METHODS)
-        if on_jax(*vars(eta).values()):
-            return cls._from_jax(eta, method, None, None)
-        fixed = cls._fixed(eta.d)
-        subordinator = cls._subordinator_from(eta, backend, method, None, fixed)
-        return cls._finite(normal_parameters(eta, Constraints(fixed)), subordinator, None)
+        return cls._solution(eta, backend, method, None, None)
 
     @classmethod
-    def _subordinator_from(
+    def _solution(
         cls,
         eta: SufficientStatistics,
         backend: str,
         method: str,
-        start: GIGParameters | None,
+        constraints: Constraints | None,
+        start: Mixture | None,
+    ) -> Self:
+        """Model with the expectations in eta, under constraints; None is what the family fixes.
+
+        The solver starts from the subordinator of `start`, and the model gets its columns. There is
+        a DegenerateError or SolveError if no model is found; of JAX arrays, its parameters are nan.
+        """
+        one_of("method", method, M_STEP_METHODS)
+        first, columns = (start.subordinator.gig, start.columns) if start else (None, None)
+        expectations = eta.E_log_Y, eta.E_inv_Y, eta.E_Y
+        if on_jax(*vars(eta).values()):
+            if constraints is not None:
+                msg = f"constraints must be None for statistics of JAX arrays, got {constraints}"
+                raise TypeError(msg)
+            functions, fixed = get_functions(), cls._fixed(eta.d)
+            first = first or (np.nan, np.nan, np.nan)
+            theta = functions.gig_fit(expectations, first, fixed=fixed, method=method)
+            subordinator = cls._subordinator_type.from_gig(*theta)
+            return cls._solved(functions.normal_parameters(eta), subordinator, columns)
+        constraints = Constraints(cls._fixed(eta.d)) if constraints is None else constraints
+        normal, fixed = normal_parameters(eta, constraints), constraints.fixed
+        theta = cls._gig_fit(expectations, fixed, backend, method, first)
+        if theta[0] < constraints.least_p:
+            fixed = fixed._replace(p=constraints.least_p)
+            theta = cls._gig_fit(expectations, fixed, backend, method, first)
+        try:
+            return cls._solved(normal, cls._subordinator_type.from_gig(*theta), columns)
+        except ValueError as error:
+            msg = f"the statistics lead out of {cls.__name__}: {error}"
+            raise DegenerateError(msg) from error
+
+    @classmethod
+    def _gig_fit(
+        cls,
+        expectations: tuple[float, float, float],
         fixed: Fixed,
-    ) -> Subordinator:
-        """Subordinator with the expectations of Y in eta; DegenerateError or SolveError if none."""
-        theta, status = get_backend(backend).gig_fit(
-            (eta.E_log_Y, eta.E_inv_Y, eta.E_Y), fixed, method, start
-        )
+        backend: str,
+        method: str,
+        start: GIGParameters | None,
+    ) -> GIGParameters:
+        """(p, a, b) with the expectations of (log Y, 1/Y, Y); DegenerateError or SolveError."""
+        theta, status = get_backend(backend).gig_fit(expectations, fixed, method, start)
         if status is GIGStatus.NOT_CONVERGED:
             msg = f"method {method!r} did not converge for the subordinator; try another method"
             raise SolveError(msg)
         if status > GIGStatus.INVERSE_GAMMA:
             msg = f"no {cls.__name__} subordinator has these expectations ({status.name})"
             raise DegenerateError(msg)
-        try:
-            return cls._subordinator_type.from_gig(*theta)
-        except ValueError as error:
-            msg = f"the statistics lead out of {cls.__name__}: {error}"
-            raise DegenerateError(msg) from error
-
-    @classmethod
-    def _finite(
-        cls, normal: NormalParameters, subordinator: Subordinator, columns: tuple[str, ...] | None
-    ) -> Self:
-        """Model with these parameters; DegenerateError where they are not finite."""
-        try:
-            return cls._solved(normal, subordinator, columns)
-        except ValueError as error:
-            msg = f"the statistics lead out of {cls.__name__}: {error}"
-            raise DegenerateError(msg) from error
-
-    @classmethod
-    def _from_jax(
-        cls,
-        eta: SufficientStatistics,
-        method: str,
-        start: GIGParameters | None,
-        columns: tuple[str, ...] | None,
-    ) -> Self:
-        """Model with the expectations of JAX arrays in eta; parameters are nan if there is none."""
-        functions = get_functions()
-        expectations = (eta.E_log_Y, eta.E_inv_Y, eta.E_Y)
-        first = start or (np.nan, np.nan, np.nan)
-        theta = functions.gig_fit(expectations, first, fixed=cls._fixed(eta.d), method=method)
-        subordinator = cls._subordinator_type.from_gig(*theta)
-        return cls._solved(functions.normal_parameters(eta), subordinator, columns)
+        return theta
 
     def expectation_params(self) -> SufficientStatistics:
         """Expected sufficient statistics of one row drawn from the model.

@@ -13,7 +13,7 @@ from nvmix.backends import get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
 from nvmix.foundation.pytrees import pytree
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import generator, instance, integer, lower_factor, positive, vector
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.sources.observations import observations, points
@@ -42,7 +42,7 @@ class MixtureLaw(ABC):
     gamma: FloatArray
     L_sigma: FloatArray
     subordinator: Subordinator
-    columns: tuple[str, ...] | None = None
+    columns: Columns = None
 
     _subordinator_type: ClassVar[type[Subordinator]]
     # Names of the parameters of Y in `from_classical`.
@@ -81,7 +81,7 @@ class MixtureLaw(ABC):
 
     @classmethod
     def _solved(
-        cls, normal: NormalParameters, subordinator: Subordinator, columns: tuple[str, ...] | None
+        cls, normal: NormalParameters, subordinator: Subordinator, columns: Columns
     ) -> Self:
         """Model of an M-step's results; checks only that they are finite, else ValueError."""
         model = object.__new__(cls)
@@ -113,7 +113,7 @@ class MixtureLaw(ABC):
     @property
     def n_parameters(self) -> int:
         """Number of free parameters, the scale shared by Sigma and Y counted once."""
-        free = sum(value is None for value in self._fixed(self.d))
+        free = sum(value is None for value in self.fixed)
         return 2 * self.d + self.d * (self.d + 1) // 2 + free - 1
 
     @property

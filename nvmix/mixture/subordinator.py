@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -239,23 +239,14 @@ class Subordinator(ABC):
             Log-densities, of the shape of y; -inf where y <= 0 or y is inf.
         """
         p, a, b = self.gig
-        if on_jax(y, p, a, b):
-            return cast("FloatArray", self._log_prob_on_jax(y))
-        y = real_or_nan("y", y)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = (p - 1.0) * np.log(y) - 0.5 * (a * y + b / y) - self.log_partition()
-        return np.where((y <= 0.0) | (y == np.inf), -np.inf, value)[()]
-
-    def _log_prob_on_jax(self, y: Any) -> Any:
-        """`log_prob` of JAX arrays, with finite derivatives also where the density is 0."""
-        p, a, b = self.gig
-        log_partition = self.log_partition()
-        xp = namespace(y, log_partition)
-        y = xp.asarray(y, float)
-        outside = (y <= 0.0) | (y == xp.inf)
+        xp = namespace(y, p, a, b)
+        y = real_or_nan("y", y) if xp is np else xp.asarray(y, float)
+        outside = (y <= 0.0) | (y == np.inf)
+        # JAX's derivatives are finite also where the density is 0.
         inside = xp.where(outside, 1.0, y)
-        value = (p - 1.0) * xp.log(inside) - 0.5 * (a * inside + b / inside) - log_partition
-        return xp.where(outside, -xp.inf, value)
+        value = (p - 1.0) * xp.log(inside) - 0.5 * (a * inside + b / inside) - self.log_partition()
+        value = xp.where(outside, -np.inf, value)
+        return value[()] if xp is np else value  # type: ignore[no-any-return]
 
     def mean(self) -> float:
         """Mean of Y.
