@@ -16,7 +16,7 @@ import numpy as np
 from nvmix import __version__
 from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
-from nvmix.distributions.names import FAMILIES
+from nvmix.distributions.families import FAMILIES
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.foundation.tables import text_table
 from nvmix.many import fit_rows

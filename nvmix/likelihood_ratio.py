@@ -9,8 +9,12 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import chdtrc
 
-from nvmix.distributions.families import GeneralizedHyperbolic, NormalInverseGamma, VarianceGamma
-from nvmix.distributions.names import FAMILIES
+from nvmix.distributions.families import (
+    FAMILIES,
+    GeneralizedHyperbolic,
+    NormalInverseGamma,
+    VarianceGamma,
+)
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.validation import instance
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Unpack
 
-from nvmix.distributions.names import family_of
+from nvmix.distributions.families import family_of
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 
-from nvmix.distributions.names import FAMILIES, family_of
+from nvmix.distributions.families import FAMILIES, family_of
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.fitting.settings import with_signature_of

@@ -16,7 +16,7 @@ from nvmix import (
     compare,
     likelihood_ratio_test,
 )
-from nvmix.distributions.names import FAMILIES
+from nvmix.distributions.families import FAMILIES
 
 FITTING = {"max_iter": 5000, "tol": 1e-5}
 

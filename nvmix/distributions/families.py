@@ -1,17 +1,20 @@
-"""The named families: for each the subordinator, its parameters and a starting model."""
+"""The families and their names: for each the subordinator, its parameters and a starting model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
 import numpy as np
 
 from nvmix.backends import get_backend
 from nvmix.backends.types import Fixed, GIGParameters
 from nvmix.distributions.normal_mixture import NormalMixture
-from nvmix.distributions.starts import likeliest, short_fits
+from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.starts.moments import MomentMatch
+from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.validation import one_of
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import GIG, Gamma, InverseGamma, InverseGaussian
@@ -25,6 +28,10 @@ _LARGEST_ALPHA: Final = 20.0
 # generalized hyperbolic from each.
 _SPECIAL_STEPS: Final = 200
 _WIDE_STEPS: Final = 20
+# Relative difference of log-likelihoods that counts as rounding.
+_TIE: Final = 1e-12
+
+M = TypeVar("M", bound=Mixture)
 
 
 def _of_y(name: str, doc: str) -> Any:
@@ -68,7 +75,7 @@ class VarianceGamma(NormalMixture):
     def _start(cls, rows: ArraySource) -> Self:
         start = NormalInverseGaussian._start(rows._replace(columns=None))  # noqa: SLF001
         wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
-        smooth = short_fits([wide], rows, _SMOOTHING_STEPS)[0]
+        smooth = _short_fits([wide], rows, _SMOOTHING_STEPS)[0]
         log_y, _, y = smooth.subordinator.gig_expectations
         gamma = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
         if gamma.alpha > _LARGEST_ALPHA:
@@ -181,9 +188,9 @@ class GeneralizedHyperbolic(NormalMixture):
     def _start(cls, rows: ArraySource) -> Self:
         special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
         starts = [family._start(rows) for family in special]  # noqa: SLF001
-        fits = short_fits(starts, rows, _SPECIAL_STEPS)
+        fits = _short_fits(starts, rows, _SPECIAL_STEPS)
         wide = [cls._widened(model) for model in fits]
-        best = likeliest([*short_fits(wide, rows, _WIDE_STEPS), *wide], rows.values)
+        best = _likeliest([*_short_fits(wide, rows, _WIDE_STEPS), *wide], rows.values)
         return replace(best, columns=rows.columns)
 
     @classmethod
@@ -232,3 +239,47 @@ class Hyperbolic(NormalMixture):
         # E[Y] E[1/Y] - 1 is at most 1 / (p - 1), which it reaches at b = 0; start well below that.
         excess = min(moments.variance, 0.5 / (p - 1.0)) if p > 1.0 else moments.variance
         return get_backend().gig_fit((np.nan, 1.0 + excess, 1.0), Fixed(p=p), "newton", None)[0]
+
+
+def _short_fits(starts: Sequence[M], rows: ArraySource, max_iter: int) -> list[M]:
+    """Models fitted from each start, without those that ended at a singularity.
+
+    A fit ends when the likelihood gains less than 1e-9, or at max_iter. If no fit is usable, the
+    starts are returned.
+    """
+    fitter = BatchEMFitter(max_iter=max_iter, criterion="likelihood")
+    unnamed = rows._replace(columns=None)
+    results = [fitter.run_source(start, unnamed) for start in starts]
+    return [cast("M", result.model) for result in results if result.usable] or list(starts)
+
+
+def _likeliest(models: Sequence[M], X: FloatArray) -> M:
+    """The first model whose log-likelihood on X (n, d) is the highest, up to rounding."""
+    values = np.array([model.marginal_log_likelihood(X) for model in models])
+    values = np.where(np.isfinite(values), values, -np.inf)
+    best = values.max()
+    return models[int(np.argmax(values >= best - _TIE * abs(best)))]
+
+
+# Short names of the families.
+FAMILIES: Final[dict[str, type[NormalMixture]]] = {
+    "nig": NormalInverseGaussian,
+    "vg": VarianceGamma,
+    "skewt": NormalInverseGamma,
+    "hyperbolic": Hyperbolic,
+    "gh": GeneralizedHyperbolic,
+}
+
+
+def family_of(name: str, family: Any) -> type[NormalMixture]:
+    """The family of a key of `FAMILIES`, or the family itself; ValueError for another name.
+
+    name is the parameter that the message names. TypeError for what is not a name, such as data.
+    """
+    if isinstance(family, type) and issubclass(family, NormalMixture):
+        return family
+    if not isinstance(family, str):
+        got = family.__name__ if isinstance(family, type) else type(family).__name__
+        msg = f"{name}, after the data, must be a name such as 'nig' or a family, got {got}"
+        raise TypeError(msg)
+    return FAMILIES[one_of(name, family, FAMILIES)]

@@ -53,10 +53,14 @@ def standardized(X: FloatArray) -> Standardized:
     """Means, sizes and standardized covariance of the columns of an (n, d) array; no copy of X.
 
     The covariance does not depend on the columns' units and shifts, and cannot overflow or
-    underflow. Moments of a JAX array are computed on its device.
+    underflow. Moments of a JAX array are computed in float64 on its device, and returned to the
+    host.
     """
     if on_jax(X):
-        return _standardized_on_device(X)
+        jax: Any = sys.modules["jax"]
+        with jax.enable_x64(True):  # noqa: FBT003
+            X = jax.device_put(X, with_auto_axes(X.sharding))  # type: ignore[attr-defined]
+            return Standardized(*jax.device_get(_jitted()(X)))
     sums = [(x.sum(axis=1), x.max(axis=1), x.min(axis=1)) for x in row_blocks(X)]
     totals, largest, least = map(np.array, zip(*sums, strict=True))
     mean = totals.sum(axis=0) / len(X)
@@ -89,11 +93,3 @@ def _jitted() -> Any:
         return Standardized(mean + size * rest, size, products / len(X) - xp.outer(rest, rest))
 
     return jax.jit(compute)
-
-
-def _standardized_on_device(X: Any) -> Standardized:
-    """`standardized` for a JAX array: computed in float64 on its device, returned to the host."""
-    jax = sys.modules["jax"]
-    with jax.enable_x64(True):  # noqa: FBT003
-        X = jax.device_put(X, with_auto_axes(X.sharding))
-        return Standardized(*jax.device_get(_jitted()(X)))

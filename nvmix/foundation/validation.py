@@ -6,10 +6,8 @@ A JAX tracer has a shape but no numbers. Its shape is checked, and it is returne
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -124,15 +122,6 @@ def optional_callable(name: str, value: T) -> T:
         msg = f"{name} must be callable or None, and no class, got {value!r}"
         raise TypeError(msg)
     return value
-
-
-def optional_path(name: str, value: Any) -> Path | None:
-    """Return an absolute path, or None."""
-    if value is not None and not isinstance(value, str | os.PathLike):
-        msg = f"{name} must be a path or None, got {value!r}"
-        raise TypeError(msg)
-    # Later changes of the working directory or of a link must not lead to another file.
-    return None if value is None else Path(value).resolve()
 
 
 def real_or_nan(name: str, value: Any) -> FloatArray:

@@ -30,20 +30,6 @@ from nvmix.mixture.em_maps import Mixture
 _PAB: Final = (0, 2, 1)
 
 
-def observed_information(
-    model: Mixture, X: FloatArray, weights: FloatArray | None = None
-) -> FloatArray:
-    """Negative Hessian (k, k) of the log-likelihood of the rows X (n, d) with weights (n,).
-
-    The k parameters are mu, gamma, the lower triangle of Sigma by rows, and those of p, a and b
-    that the family leaves free and that are not at a limit. ValueError if it is not finite.
-    """
-    frame, free = frame_of(model), free_coordinates(model, ())
-    inverse = np.linalg.inv(frame_jacobian(frame))[np.ix_(free, free)]
-    information, _ = information_in(frame, X, weights, free)
-    return inverse.T @ information @ inverse
-
-
 class Frame(NamedTuple):
     """A model in coordinates in which mu = 0, Sigma is the identity and Y has size 1.
 

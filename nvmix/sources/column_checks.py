@@ -11,8 +11,7 @@ from nvmix.foundation.linalg import Standardized
 from nvmix.foundation.pairwise_sum import add_each
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.typing import FloatArray
-from nvmix.sources.columns import columns_vary
-from nvmix.sources.observations import finite_rows
+from nvmix.sources.observations import columns_vary, finite_rows
 from nvmix.sources.source import Chunk, Source
 
 # If a column's variance is below this fraction of its squared mean, or an eigenvalue of the

@@ -17,14 +17,16 @@ from nvmix.foundation.arrays import on_jax
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import array, one_of
 from nvmix.sources.chunked import ChunkedSource
-from nvmix.sources.columns import column_names, frame_values, same_columns
 from nvmix.sources.dask_cluster import ClusterSource
 from nvmix.sources.observations import (
     MISSING,
     chunk_weights,
+    column_names,
     finite_rows,
+    frame_values,
     most_rows,
     row_weights,
+    same_columns,
     sample,
     spacing,
     starting_sample,

@@ -1,4 +1,4 @@
-"""Validation of observations and their weights: error messages name the value and its row.
+"""Validation of observations, their columns and weights: messages name the value and its row.
 
 A JAX tracer has a shape but no numbers. Its shape is checked, and it is returned unchanged.
 """
@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from nvmix.foundation.arrays import on_jax, traced
-from nvmix.foundation.linalg import standardized
+from nvmix.foundation.linalg import Standardized, standardized
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
-from nvmix.sources.columns import column_names, columns_vary, frame_values, same_columns
 from nvmix.sources.source import ArraySource
 
 # Treatments of nan: an error, or a missing value.
@@ -28,6 +27,38 @@ _MOST_VALUES = 1 << 22
 _LEAST_RATIO = 20
 # Rows for each column that nearly always show that columns vary: few of many, so the check is fast.
 _CHECKED_ROWS = 1000
+# A column is collinear if the columns before it leave less than this fraction of its variance.
+# Rounding errors of the correlation matrix are about 1e-16 for each column before it.
+_COLLINEAR = 1e-13
+# A column is constant if its standard deviation is below this fraction of its largest value, which
+# is rounding: equal numbers in decimal notation may differ by 1e-16 after a conversion of units.
+_CONSTANT = 1e-14
+
+
+def column_names(X: Any) -> Columns:
+    """Column names of a DataFrame, the name of a Series, or None."""
+    columns = getattr(X, "columns", None)
+    if columns is not None:
+        return tuple(str(column) for column in columns)
+    label = getattr(X, "name", None)
+    return (str(label),) if label is not None and np.ndim(X) == 1 else None
+
+
+def same_columns(name: str, names: Columns, expected: Columns) -> None:
+    """Raise ValueError unless names, if any, are those of the model, in the same order."""
+    if None not in (names, expected) and names != expected:
+        msg = f"{name} must have the columns of the model, {expected}, got {names}"
+        raise ValueError(msg)
+
+
+def frame_values(value: Any) -> Any:
+    """Floats of a DataFrame, with nan for pandas' NA; other values are returned unchanged."""
+    if not hasattr(value, "to_numpy"):
+        return value
+    try:
+        return value.to_numpy(float, na_value=np.nan)
+    except (TypeError, ValueError):
+        return value
 
 
 def _largest(values: FloatArray) -> float:
@@ -142,6 +173,33 @@ def _check_columns(names: tuple[str, ...], values: FloatArray) -> None:
             columns_vary(names, standardized(some))
             return
     columns_vary(names, standardized(values))
+
+
+def columns_vary(names: tuple[str, ...], moments: Standardized) -> None:
+    """Raise ValueError if a column is constant, or a linear combination of those before it.
+
+    The pivots of a Cholesky factorization of the correlation matrix are the fractions of variance
+    that the columns before leave: they find collinear columns in any number and name the first.
+    """
+    mean, size, covariance = moments
+    deviation = np.sqrt(np.diag(covariance))
+    for name, s, m, largest in zip(names, size * deviation, np.abs(mean), size, strict=True):
+        if s <= _CONSTANT * (m + largest):
+            msg = (
+                f"X must not have a constant column, got column {name} with standard deviation "
+                f"{s:.3g}"
+            )
+            raise ValueError(msg)
+    A = covariance / np.outer(deviation, deviation)
+    for j, name in enumerate(names):
+        pivot = A[j, j]
+        if pivot <= _COLLINEAR:
+            msg = (
+                f"X must not have collinear columns, got column {name} a combination of those "
+                "before"
+            )
+            raise ValueError(msg)
+        A[j + 1 :, j + 1 :] -= np.outer(A[j + 1 :, j], A[j, j + 1 :]) / pivot
 
 
 def spacing(n: int, most: int) -> int:
