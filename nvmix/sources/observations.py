@@ -13,7 +13,7 @@ import numpy as np
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.linalg import Standardized, standardized
 from nvmix.foundation.typing import Columns, FloatArray
-from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
+from nvmix.foundation.validation import LARGEST, array, real_or_nan
 from nvmix.sources.source import ArraySource
 
 # Treatments of nan: an error, or a missing value.
@@ -224,7 +224,6 @@ def starting_sample(X: Any, missing: str = "raise") -> ArraySource:
     if traced(X):
         msg = "default_init does not run under a JAX trace: make the start from concrete data"
         raise TypeError(msg)
-    one_of("missing", missing, MISSING)
     data = sample(X, missing=missing)
     values = data.values
     some = values[:: spacing(len(values), most_rows(values.shape[1]))]
