@@ -5,33 +5,102 @@ Names are loaded when first used: ``import nvmix`` loads NumPy only.
 
 from __future__ import annotations
 
-import ast
 import importlib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:
+    from nvmix._warm_up import warm_up as warm_up
+    from nvmix.backends.status import Status as Status
+    from nvmix.distributions.families import GeneralizedHyperbolic as GeneralizedHyperbolic
+    from nvmix.distributions.families import Hyperbolic as Hyperbolic
+    from nvmix.distributions.families import NormalInverseGamma as NormalInverseGamma
+    from nvmix.distributions.families import NormalInverseGaussian as NormalInverseGaussian
+    from nvmix.distributions.families import VarianceGamma as VarianceGamma
+    from nvmix.distributions.normal_mixture import NormalMixture as NormalMixture
+    from nvmix.fitting.checkpoints.checkpoint import Checkpoint as Checkpoint
+    from nvmix.fitting.em import BatchEMFitter as BatchEMFitter
+    from nvmix.fitting.em import EMResult as EMResult
+    from nvmix.fitting.em import IncrementalEMFitter as IncrementalEMFitter
+    from nvmix.fitting.rules.shrinkage import Shrinkage as Shrinkage
+    from nvmix.fitting.rules.targets import eta0_diagonal as eta0_diagonal
+    from nvmix.fitting.rules.targets import eta0_from_model as eta0_from_model
+    from nvmix.fitting.rules.targets import eta0_isotropic as eta0_isotropic
+    from nvmix.fitting.rules.targets import eta0_with_sigma as eta0_with_sigma
+    from nvmix.fitting.rules.updates import AffineUpdate as AffineUpdate
+    from nvmix.fitting.rules.updates import EWMAUpdate as EWMAUpdate
+    from nvmix.fitting.rules.updates import IdentityUpdate as IdentityUpdate
+    from nvmix.fitting.rules.updates import RobbinsMonroUpdate as RobbinsMonroUpdate
+    from nvmix.fitting.rules.updates import SampleWeightedUpdate as SampleWeightedUpdate
+    from nvmix.foundation.exceptions import CheckpointError as CheckpointError
+    from nvmix.foundation.exceptions import ConvergenceWarning as ConvergenceWarning
+    from nvmix.foundation.exceptions import ReadError as ReadError
+    from nvmix.foundation.statistics import SufficientStatistics as SufficientStatistics
+    from nvmix.foundation.threads import get_num_threads as get_num_threads
+    from nvmix.foundation.threads import set_num_threads as set_num_threads
+    from nvmix.inference.standard_errors import StandardErrors as StandardErrors
+    from nvmix.likelihood_ratio import LikelihoodRatioTest as LikelihoodRatioTest
+    from nvmix.likelihood_ratio import likelihood_ratio_test as likelihood_ratio_test
+    from nvmix.many import fit as fit
+    from nvmix.many import fit_many as fit_many
+    from nvmix.mixture.subordinators import GIG as GIG
+    from nvmix.mixture.subordinators import Gamma as Gamma
+    from nvmix.mixture.subordinators import InverseGamma as InverseGamma
+    from nvmix.mixture.subordinators import InverseGaussian as InverseGaussian
+    from nvmix.selection import Comparison as Comparison
+    from nvmix.selection import compare as compare
 
-def _modules() -> dict[str, str]:
-    """Module of each public name, by the imports in the stub `__init__.pyi`."""
-    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8"))
-    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
-    return {alias.name: node.module or "" for node in imports for alias in node.names}
+_MODULES = {
+    "nvmix._warm_up": ("warm_up",),
+    "nvmix.backends.status": ("Status",),
+    "nvmix.distributions.families": (
+        "GeneralizedHyperbolic",
+        "Hyperbolic",
+        "NormalInverseGamma",
+        "NormalInverseGaussian",
+        "VarianceGamma",
+    ),
+    "nvmix.distributions.normal_mixture": ("NormalMixture",),
+    "nvmix.fitting.checkpoints.checkpoint": ("Checkpoint",),
+    "nvmix.fitting.em": ("BatchEMFitter", "EMResult", "IncrementalEMFitter"),
+    "nvmix.fitting.rules.shrinkage": ("Shrinkage",),
+    "nvmix.fitting.rules.targets": (
+        "eta0_diagonal",
+        "eta0_from_model",
+        "eta0_isotropic",
+        "eta0_with_sigma",
+    ),
+    "nvmix.fitting.rules.updates": (
+        "AffineUpdate",
+        "EWMAUpdate",
+        "IdentityUpdate",
+        "RobbinsMonroUpdate",
+        "SampleWeightedUpdate",
+    ),
+    "nvmix.foundation.exceptions": ("CheckpointError", "ConvergenceWarning", "ReadError"),
+    "nvmix.foundation.statistics": ("SufficientStatistics",),
+    "nvmix.foundation.threads": ("get_num_threads", "set_num_threads"),
+    "nvmix.inference.standard_errors": ("StandardErrors",),
+    "nvmix.likelihood_ratio": ("LikelihoodRatioTest", "likelihood_ratio_test"),
+    "nvmix.many": ("fit", "fit_many"),
+    "nvmix.mixture.subordinators": ("GIG", "Gamma", "InverseGamma", "InverseGaussian"),
+    "nvmix.selection": ("Comparison", "compare"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_SUBMODULES = ("backends", "datasets", "distributions", "fitting", "special", "utils")
 
-
-_MODULE_OF = _modules()
-__all__ = sorted(_MODULE_OF)  # noqa: PLE0605
+__all__ = sorted([*_HOME, *_SUBMODULES])  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module (PEP 562)."""
-    if name not in _MODULE_OF:
-        msg = f"module 'nvmix' has no attribute {name!r}"
-        raise AttributeError(msg)
-    if _MODULE_OF[name] == "nvmix":
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _SUBMODULES:
         return importlib.import_module(f"nvmix.{name}")
-    return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    msg = f"module 'nvmix' has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 def __dir__() -> list[str]:
