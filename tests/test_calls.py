@@ -91,7 +91,7 @@ def test_editors_complete_the_settings():
         (lambda X: make(NormalInverseGaussian).fit(X, maxiter=3), "'maxiter': did you mean 'max_i"),
         (lambda X: make(NormalInverseGaussian).fit(X, zzz=3), "'zzz': settings are max_iter, tol"),
         (lambda X: nvmix.fit(X, family="nig", tolerance=1e-4), "fit got an unexpected keyword"),
-        (lambda X: nvmix.fit("nig", X), "family, after the data, must be a name .* got ndarray"),
+        (lambda X: nvmix.fit("nig", X), "family must be a name .* got ndarray; data come first"),
         (lambda X: nvmix.fit(X, resume=True), r"'resume': give it as checkpoint=Checkpoint\(path"),
         (lambda X: nvmix.fit_many([X], max_itr=3), "fit_many got an unexpected keyword argument"),
         (lambda X: nvmix.compare(X, critereon=3), "compare got .* did you mean 'criterion'"),
@@ -105,6 +105,14 @@ def test_editors_complete_the_settings():
 def test_wrong_calls_say_what_to_do(X, call, match):
     with pytest.raises(TypeError, match=match):
         call(X)
+
+
+def test_every_family_is_exported_and_tested():
+    families = set(NAMES.values())
+    assert families == set(FAMILIES)
+    for family in families:
+        assert getattr(nvmix, family.__name__) is family
+        assert family.__name__ in nvmix.distributions.__all__
 
 
 def test_a_status_is_a_number_with_a_sentence(X):

@@ -47,7 +47,7 @@ def test_all_families_are_ranked_by_bic(csv_file, capsys):
     assert main(["fit", str(csv_file), "--family", "all"]) == 0
     lines = capsys.readouterr().out.splitlines()
     header = next(i for i, line in enumerate(lines) if line.startswith("family"))
-    rows = [line.split() for line in lines[header + 1 : header + 6]]
+    rows = [line.split() for line in lines[header + 1 : header + 1 + len(FAMILIES)]]
     bic = [float(row[3]) for row in rows]
     assert {row[0] for row in rows} == {family.__name__ for family in FAMILIES.values()}
     assert bic == sorted(bic)

@@ -101,7 +101,7 @@ def test_names_of_columns_are_kept(data):
 def test_bad_arguments_raise(data):
     with pytest.raises(ValueError, match="families"):
         compare(data, "normal")
-    with pytest.raises(TypeError, match=r"families, after the data, .* got int"):
+    with pytest.raises(TypeError, match=r"families must be a name .* got int"):
         compare(data, [int])
     with pytest.raises(TypeError, match="tolerance"):
         compare(data, "nig", tolerance=1.0)

@@ -280,6 +280,9 @@ def family_of(name: str, family: Any) -> type[NormalMixture]:
         return family
     if not isinstance(family, str):
         got = family.__name__ if isinstance(family, type) else type(family).__name__
-        msg = f"{name}, after the data, must be a name such as 'nig' or a family, got {got}"
+        msg = (
+            f"{name} must be a name such as 'nig', or a family, got {got}; data come first, as in "
+            "fit(X, 'nig'), a fit from a model is model.fit(X), and compare(X) takes many families"
+        )
         raise TypeError(msg)
     return FAMILIES[one_of(name, family, FAMILIES)]

@@ -117,7 +117,7 @@ class NormalMixture(Mixture):
 
     @classmethod
     def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
-        """(p, a, b) of a subordinator with E[Y] = 1 and Var[Y] near `moments.variance`."""
+        """(p, a, b) with E[Y] = 1 and Var[Y] near `moments.variance`, which is in [0.05, 2]."""
         msg = f"{cls.__name__} is not a family: use NormalInverseGaussian or another"
         raise TypeError(msg)
 

@@ -40,7 +40,7 @@ class Mixture(MixtureLaw):
         backend : {"cpu", "jax"}
             Where to compute with NumPy arrays; JAX arrays are always computed in JAX.
         weights : (n,) array_like or None
-            Weight of each row, nonnegative; ignored for JAX arrays.
+            Weight of each row, nonnegative; None for JAX arrays.
 
         Returns
         -------
@@ -58,6 +58,9 @@ class Mixture(MixtureLaw):
         if source is None:
             source = observations(X, self.d, self.columns)
             if self._on_jax or on_jax(source.values):
+                if weights is not None:
+                    msg = "weights must be None where X or the model is on JAX: fit takes them"
+                    raise ValueError(msg)
                 functions = get_functions()
                 return functions.e_step(source.values, normal, theta)  # type: ignore[no-any-return]
             source = source._replace(weights=row_weights(weights, len(source.values)))

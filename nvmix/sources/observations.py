@@ -310,7 +310,8 @@ def _with_means(values: FloatArray) -> FloatArray:
     present = ~np.isnan(values)
     empty = np.flatnonzero(~present.any(axis=1))
     if empty.size:
-        msg = f"X must not have rows of missing values only, got row {empty[0]} of {empty.size}"
+        got = f"row {empty[0]}, first of {empty.size}"
+        msg = f"X must not have rows of missing values only, got {got}"
         raise ValueError(msg)
     absent = np.flatnonzero(~present.any(axis=0))
     if absent.size:

@@ -68,8 +68,8 @@ def check_start(start: Mixture, contents: dict[str, Any]) -> None:
     for name, distance in distances.items():
         if not distance <= _SAME:
             msg = (
-                f"checkpoint is of a fit from another start: {name} differs by {distance:.3g}, in "
-                "units of Sigma"
+                f"checkpoint is of a fit from another start, or of other rows: {name} differs by "
+                f"{distance:.3g}, in units of Sigma"
             )
             raise CheckpointError(msg)
 

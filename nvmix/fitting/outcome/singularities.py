@@ -22,6 +22,8 @@ from nvmix.sources.source import Chunk, Source
 _AT_MU: Final = 1e-12
 # Bound of the mean squared distance of the rows from mu, relative to d E[Y].
 _LARGE: Final = 100.0
+# Converged as loops know it; whether that is at a limit of the family is decided here.
+_IN_FAMILY: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT, Status.SKEW_T_LIMIT)
 # Largest number of rows at mu in a result.
 _MOST_ROWS: Final = 10_000
 # If the variance of gamma Y exceeds Sigma E[Y] by this factor, Sigma tends to a singular matrix.
@@ -35,7 +37,7 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
     rows at mu then dominate, the status is UNBOUNDED, CUSP or SINGULAR. A converged fit
     with a = 0 or b = 0, unless `fixed` says so, is at a limit of its family.
     """
-    status = Status.CONVERGED if status <= Status.SKEW_T_LIMIT else Status.of(status)
+    status = Status.CONVERGED if status in _IN_FAMILY else Status.of(status)
     if status is Status.CONVERGED and _collapsed(model):
         return Status.DEGENERATE
     p, a, b = model.subordinator.gig
