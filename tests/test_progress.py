@@ -8,8 +8,7 @@ from conftest import make
 
 from nvmix import IncrementalEMFitter, NormalInverseGaussian
 from nvmix.fitting.report import progress as module
-from nvmix.fitting.report.forecast import Forecast
-from nvmix.fitting.report.progress import duration
+from nvmix.fitting.report.progress import Forecast, duration
 
 
 @pytest.fixture(scope="module")

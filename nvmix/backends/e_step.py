@@ -30,23 +30,13 @@ class EStep:
     Rows in memory are placed once, where the backend computes. Others are read anew in each pass,
     chunk by chunk, or stay on the workers that hold them; the first pass then checks that a law
     can be estimated from them, and later ones that the rows are as many as before.
-
-    Parameters
-    ----------
-    source : Source
-        The rows.
-    backend : {"cpu", "jax"}
-        Where E-steps run.
-    device : jax.Device, jax.sharding.Sharding or None
-        Where JAX has rows that are in memory.
-    watch : callable or None
-        Called with the rows just done, those done in this pass, and those of a whole pass, which
-        are nan in the first pass over a stream.
     """
 
     source: Source
     backend: str = "cpu"
-    device: Any = None
+    device: Any = None  # where JAX has rows that are in memory
+    # Called with the numbers of rows just done, done in this pass, and of a whole pass, which is
+    # nan in the first pass over a stream.
     watch: Callable[[float, float, float], None] | None = None
     # Rows in memory as the backend takes them, else None.
     placed: Any = field(default=None, init=False)

@@ -50,93 +50,39 @@ class NormalParameters(NamedTuple):
 
 
 class Constraints(NamedTuple):
-    """What an M-step holds fixed.
+    """What an M-step holds fixed."""
 
-    Attributes
-    ----------
-    fixed : Fixed
-        Coordinates of the subordinator's GIG, those that the family fixes included.
-    mu : (d,) array or None
-        Location, where it is held.
-    symmetric : bool
-        Whether gamma is held at 0.
-    least_p : float
-        Lower bound of the order p.
-    names : tuple of str
-        Parameters that are held beside those of the family.
-    """
-
-    fixed: Fixed
-    mu: FloatArray | None = None
-    symmetric: bool = False
-    least_p: float = -math.inf
-    names: tuple[str, ...] = ()
-
-    @property
-    def of_family_only(self) -> bool:
-        """Whether nothing is held but what the family fixes."""
-        return not self.names and self.least_p == -math.inf
-
-    def n_held(self, d: int) -> int:
-        """Number of free parameters that the names take away in d dimensions."""
-        return sum(d if name in ("mu", "gamma") else 1 for name in self.names)
+    fixed: Fixed  # coordinates of the subordinator's GIG, those that the family fixes included
+    mu: FloatArray | None = None  # (d,) location, where it is held
+    symmetric: bool = False  # whether gamma is held at 0
+    least_p: float = -math.inf  # lower bound of the order p
+    names: tuple[str, ...] = ()  # parameters that are held beside those of the family
 
 
 class EMOptions(NamedTuple):
-    """What an EM loop is to do.
-
-    Attributes
-    ----------
-    constraints : Constraints
-        What the M-step holds fixed.
-    method : str
-        How eta -> theta is solved.
-    rule : callable or None
-        Combines the statistics of each E-step with those before; None uses them as they are.
-    acceleration, criterion : str
-        Members of `ACCELERATIONS` and `CRITERIA`.
-    max_iter : int
-        Most iterations.
-    tol : float
-        Parameter change, or predicted gain of mean log-likelihood, below which a fit has converged.
-    """
+    """What an EM loop is to do."""
 
     constraints: Constraints
-    method: str
+    method: str  # how eta -> theta is solved
+    # Combines the statistics of each E-step with those before; None uses them as they are.
     rule: Callable[..., SufficientStatistics] | None
-    acceleration: str
-    criterion: str
+    acceleration: str  # of `ACCELERATIONS`
+    criterion: str  # of `CRITERIA`
     max_iter: int
-    tol: float
+    tol: float  # parameter change, or predicted gain, below which a fit has converged
 
 
 class FitTrace(NamedTuple):
-    """Record of an EM loop: its last valid model and its histories, nan from n_iter on.
-
-    Attributes
-    ----------
-    normal : NormalParameters
-        mu, gamma and L.
-    theta : (3,) array
-        p, a and b.
-    log_likelihoods, changes : (at least max_iter,) array
-        Mean log-likelihood before, and parameter change in, each iteration.
-    n_iter, n_passes : int
-        Iterations done, and passes over the data that they took.
-    log_likelihood : float
-        Mean log-likelihood of the model.
-    status : int
-        A `Status`.
-    """
+    """Record of an EM loop: its last valid model and its histories, nan from n_iter on."""
 
     normal: NormalParameters
-    theta: Any
-    log_likelihoods: Any
-    changes: Any
+    theta: Any  # (3,): p, a and b
+    log_likelihoods: Any  # (n_iter or more,) mean log-likelihood before each iteration
+    changes: Any  # (n_iter or more,) parameter change in each iteration
     n_iter: Any
-    n_passes: Any
-    log_likelihood: Any
-    status: Any
+    n_passes: Any  # passes over the data that the iterations took
+    log_likelihood: Any  # mean log-likelihood of the model
+    status: Any  # number of a `Status`
 
     @property
     def gig(self) -> GIGParameters:

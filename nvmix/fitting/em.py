@@ -20,8 +20,7 @@ from nvmix.fitting.engine.constraints import constrained, constraints_of
 from nvmix.fitting.engine.run import FitRun
 from nvmix.fitting.incremental.fitter import IncrementalEMFitter
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
-from nvmix.fitting.report.forecast import Forecast
-from nvmix.fitting.report.progress import Progress
+from nvmix.fitting.report.progress import Forecast, Progress
 from nvmix.fitting.rules.shrinkage import has_target
 from nvmix.fitting.rules.updates import EtaUpdate, IdentityUpdate
 from nvmix.fitting.settings import check_settings, check_start

@@ -49,11 +49,6 @@ def statistics_from(contents: dict[str, Any], prefix: str) -> SufficientStatisti
     return SufficientStatistics(**{name: contents[f"{prefix}.{name}"] for name in _STATISTICS})
 
 
-def missing_contents(error: KeyError) -> CheckpointError:
-    """The error to raise where a checkpoint lacks a name."""
-    return CheckpointError(f"checkpoint has no {error}, which this version of nvmix needs")
-
-
 def check_start(start: Mixture, contents: dict[str, Any]) -> None:
     """Raise CheckpointError where a fit began from another model than start, beyond rounding."""
     there = model_from(start, contents, "start")

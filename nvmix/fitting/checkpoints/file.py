@@ -17,14 +17,16 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 
 from nvmix.fitting.checkpoints.checkpoint import Checkpoint
-from nvmix.fitting.checkpoints.contents import identity_of
+from nvmix.fitting.checkpoints.contents import check_start, identity_of, model_contents
 from nvmix.foundation.exceptions import CheckpointError
 from nvmix.mixture.em_maps import Mixture
+
+T = TypeVar("T")
 
 # What tells the files of this module from others.
 _FORMAT: Final = "nvmix checkpoint 2"
@@ -48,26 +50,17 @@ class CheckpointFile:
     Used as a context: Ctrl-C and SIGTERM raise inside it, and are raised again if compiled code has
     swallowed them; any exception that leaves it leaves a file of the last complete iteration.
 
-    Parameters
-    ----------
-    setting : Checkpoint
-        Path, and how often to write.
-    every : int
-        Iterations, or steps, between two writes, unless the setting says.
-    identity : dict of str
-        What a fit must have in common with one that goes on from the file.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and the fit is not to go on from it.
-    FileNotFoundError, PermissionError
-        If the directory does not exist, or cannot be written to.
+    A fit that goes on from the file must have the same start, and the same identity: texts by name.
+    A write is due after `every` iterations, or steps, unless the setting says.
+    FileExistsError if the file exists and the fit is not to go on from it, FileNotFoundError or
+    PermissionError if its directory does not exist or cannot be written to.
     """
 
-    def __init__(self, setting: Checkpoint, every: int, identity: dict[str, str]) -> None:
-        self.path, self.minutes, self.identity = setting.path, setting.minutes, identity
-        self.every = setting.every or every
+    def __init__(
+        self, setting: Checkpoint, every: int, start: Mixture, identity: dict[str, str]
+    ) -> None:
+        self.path, self.minutes, self.every = setting.path, setting.minutes, setting.every or every
+        self.start, self.identity = start, identity
         name = f"checkpoint {str(self.path)!r}"
         if not self.path.parent.is_dir():
             msg = f"{name} must be in a directory that exists"
@@ -139,15 +132,15 @@ class CheckpointFile:
             self._contents = None if written else self._contents
             self._count, self._time = 0, time.monotonic()
 
-    def read(self) -> dict[str, Any] | None:
-        """The contents of the file, None where it does not exist.
+    def restored(self, state_from: Callable[[dict[str, Any]], T]) -> T | None:
+        """What a function makes of the contents of the file; None where the file does not exist.
 
-        CheckpointError if the file is damaged, or of another fit.
+        CheckpointError if the file is damaged, lacks something, or is of another fit or start.
         """
         if not self.path.exists():
             return None
-        found = read_checkpoint(self.path)
-        identity = found.pop("identity")
+        contents = read_checkpoint(self.path)
+        identity = contents.pop("identity")
         for name, value in self.identity.items():
             if identity.get(name) != value:
                 verb = "are" if name.endswith("s") else "is"
@@ -156,7 +149,12 @@ class CheckpointFile:
                     f"{identity.get(name)} there and {value} here"
                 )
                 raise CheckpointError(msg)
-        return found
+        try:
+            check_start(self.start, contents)
+            return state_from(contents)
+        except KeyError as error:
+            msg = f"checkpoint has no {error}, which this version of nvmix needs"
+            raise CheckpointError(msg) from error
 
     def _try_to_write(self, contents: Callable[[], dict[str, Any]]) -> bool:
         """Write, or warn: a full disk must not end the fit."""
@@ -170,14 +168,11 @@ class CheckpointFile:
 
     def _write(self, contents: dict[str, Any]) -> None:
         """Replace the file, completely or not at all."""
-        numbers = {k: v for k, v in contents.items() if not isinstance(v, np.ndarray)}
-        arrays: dict[str, Any] = {k: v for k, v in contents.items() if isinstance(v, np.ndarray)}
-        head = {
-            "format": _FORMAT,
-            "identity": self.identity,
-            "numbers": numbers,
-            "arrays": list(arrays),
-        }
+        contents = {**model_contents("start", self.start), **contents}
+        arrays = {name: x for name, x in contents.items() if isinstance(x, np.ndarray)}
+        numbers = {name: x for name, x in contents.items() if name not in arrays}
+        head = {"format": _FORMAT, "identity": self.identity, "numbers": numbers}
+        head["arrays"] = list(arrays)
         content = _archived(head=np.array(json.dumps(head)), **arrays)
         beside = self.path.with_name(f"{self.path.name}.part")
         try:
@@ -205,7 +200,7 @@ def _archived(**arrays: Any) -> bytes:
 
 
 def checkpoint_file(
-    fitter: Any, every: int, decisive: Iterable[str], model: Mixture, **more: str
+    fitter: Any, every: int, decisive: Iterable[str], start: Mixture, **more: str
 ) -> CheckpointFile | None:
     """The file of a fitter's checkpoint, None without one.
 
@@ -215,9 +210,9 @@ def checkpoint_file(
     if fitter.checkpoint is None:
         return None
     identity = {name: identity_of(getattr(fitter, name)) for name in decisive}
-    identity |= {"family": type(model).__name__, "columns": repr(model.columns)}
-    identity |= {"number of columns": repr(model.d), **more}
-    return CheckpointFile(fitter.checkpoint, every, identity)
+    identity |= {"family": type(start).__name__, "columns": repr(start.columns)}
+    identity |= {"number of columns": repr(start.d), **more}
+    return CheckpointFile(fitter.checkpoint, every, start, identity)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

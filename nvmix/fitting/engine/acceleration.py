@@ -11,14 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nvmix.backends.tolerances import (
-    CAUTIOUS,
-    DAMPED,
-    FIRST_STRIDE,
-    MEMORY,
-    STRIDES,
-    UNDAMPED,
-)
+from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
 from nvmix.foundation.linalg import factor
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.typing import FloatArray
@@ -34,29 +27,8 @@ class Extrapolation:
     the order of things is: store the residual g(u) - u; combine it with earlier ones, by SQUAREM
     after every second plain step or by Anderson's least squares; return the combination, or g(u)
     itself where there is none yet. `reject` follows where the likelihood fell: plain EM from g(u).
-
-    Parameters
-    ----------
-    method : {"none", "squarem", "anderson"}
-        SQUAREM, or Anderson acceleration over the last `MEMORY` differences, which goes on by
-        SQUAREM for `CAUTIOUS` iterations after a rejected step.
-    origin, scale : (d,) and (d, d) array
-        Frame in which statistics are compared.
-    s : float
-        Scale of Y in it.
-    metric : (k,) array
-        Factor that gives each statistic its weight in norms: for those of Y one over the standard
-        deviation at the start, since they have units of their own.
-    damping, longest : float
-        Ridge of Anderson's least squares, and the longest stride of SQUAREM.
-    cautious : int
-        Iterations that go on by SQUAREM.
-    extrapolated : bool
-        Whether the last proposal differs from g(u).
-    history : list of (array, array)
-        Residuals g(u) - u and images g(u).
-    used : array or None
-        u: the last proposal.
+    After that "anderson", over the last `MEMORY` differences, goes on by SQUAREM for `CAUTIOUS`
+    iterations.
 
     References
     ----------
@@ -67,15 +39,19 @@ class Extrapolation:
     Statistics 28 (2019), 834-846.
     """
 
-    method: str
+    method: str  # of `ACCELERATIONS`
+    # Origin (d,) and scale (d, d) of the frame in which statistics are compared; scale of Y in it.
     origin: FloatArray
     scale: FloatArray
     s: float
+    # (k,) factors that weigh the statistics in norms: for those of Y one over the standard
+    # deviation at the start, since they have units of their own.
     metric: FloatArray
-    damping: float = UNDAMPED
-    longest: float = FIRST_STRIDE
-    cautious: int = 0
-    extrapolated: bool = False
+    damping: float = UNDAMPED  # ridge of Anderson's least squares
+    longest: float = FIRST_STRIDE  # longest stride of SQUAREM
+    cautious: int = 0  # iterations that still go on by SQUAREM
+    extrapolated: bool = False  # whether the last proposal differs from g(u)
+    # Residuals g(u) - u and images g(u), each (k,); then u, the last proposal.
     history: list[tuple[FloatArray, FloatArray]] = field(default_factory=list)
     used: FloatArray | None = None
 

@@ -17,7 +17,7 @@ from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.fitting.outcome.singularities import Distances
+from nvmix.fitting.outcome.singularities import Distances, distances_from
 from nvmix.foundation.typing import FloatArray
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source
@@ -70,7 +70,7 @@ def _likeliest_starts(
     model: Mixture, source: Source, count: int, *, symmetric: bool
 ) -> list[Mixture]:
     """The model moved to the nearest rows where it is likeliest; gamma keeps its mean."""
-    nearest = partial(_nearest, Distances.of(model), count)
+    nearest = partial(_nearest, distances_from(model), count)
     _, rows = source.reduce(nearest, partial(_nearer, count))
     y, theta = model.subordinator.gig_expectations[2], (*model.subordinator.gig[:2], 0.0)
     shifts = [
@@ -86,7 +86,7 @@ def _likeliest_starts(
 
 def _nearest(distances: Distances, count: int, chunk: Chunk) -> Nearest:
     """Squared distances (k,) and rows (k, d) of a chunk that are nearest to mu."""
-    return _first(count, distances.each(chunk), np.asarray(chunk.values, np.float64))
+    return _first(count, distances(chunk), np.asarray(chunk.values, np.float64))
 
 
 def _nearer(count: int, left: Nearest, right: Nearest) -> Nearest:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from nvmix.backends.e_step import EStep
@@ -16,6 +17,7 @@ from nvmix.backends.status import Status
 from nvmix.backends.tolerances import FALL
 from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.file import CheckpointFile
+from nvmix.fitting.engine.acceleration import Extrapolation
 from nvmix.fitting.engine.loop_state import LoopState
 from nvmix.fitting.engine.parameter_change import parameter_change
 from nvmix.foundation.exceptions import CheckpointError, DegenerateError, SolveError
@@ -28,29 +30,15 @@ _SAME: Final = 1e-9
 
 @dataclass
 class EMLoop:
-    """Iterates E-step, acceptance, extrapolation and M-step until the fit ends.
-
-    Parameters
-    ----------
-    e_step : EStep
-        Of all rows.
-    m_step_backend : {"cpu", "jax"}
-        Where the law of Y is solved for.
-    options : EMOptions
-        What to do.
-    conditional : bool
-        Whether mu, gamma and Sigma are maximised before the law of Y, each after an E-step of its
-        own (MCECM), rather than all after one.
-    report : callable or None
-        Called with number, likelihood and parameter change of each iteration.
-    checkpoint : CheckpointFile or None
-        Keeps the state.
-    """
+    """Iterates E-step, acceptance, extrapolation and M-step until the fit ends."""
 
     e_step: EStep
-    m_step_backend: str
+    m_step_backend: str  # where the law of Y is solved for
     options: EMOptions
+    # Whether mu, gamma and Sigma are maximised before the law of Y, each after an E-step of its
+    # own (MCECM), rather than all after one.
     conditional: bool = False
+    # Called with number, mean log-likelihood and parameter change of each iteration.
     report: Callable[[int, float, float], None] | None = None
     checkpoint: CheckpointFile | None = None
 
@@ -61,24 +49,23 @@ class EMLoop:
         plain step from the same statistics takes its place.
         """
         with self.checkpoint or nullcontext():
-            state = LoopState(start, self.options.acceleration)
-            status = self._begin(state)
+            state, status = self._begin(start)
             while status is None:
                 status = self._iterate(state)
             return state.trace(status)
 
-    def _begin(self, state: LoopState) -> Status | None:
-        """E-step at the start, or the state in the checkpoint."""
-        contents = None if self.checkpoint is None else self.checkpoint.read()
-        if contents is None:
-            _, status = self._try(state, state.model)
-            return status
-        state.restore(contents)
-        self._check_rows(state)
-        if state.status in (None, Status.MAX_ITER):
-            running = len(state.changes) < self.options.max_iter
-            state.status = None if running else Status.MAX_ITER
-        return state.status
+    def _begin(self, start: Mixture) -> tuple[LoopState, Status | None]:
+        """The state in the checkpoint, or else after an E-step at the start; and its status."""
+        if self.checkpoint is not None:
+            state = self.checkpoint.restored(partial(LoopState.of_contents, start))
+            if state is not None:
+                self._check_rows(state)
+                if state.status in (None, Status.MAX_ITER):
+                    running = len(state.changes) < self.options.max_iter
+                    state.status = None if running else Status.MAX_ITER
+                return state, state.status
+        state = LoopState(start, Extrapolation.of(self.options.acceleration, start))
+        return state, self._try(state, start)[1]
 
     def _check_rows(self, state: LoopState) -> None:
         """Raise CheckpointError where the rows are not those that the fit has seen."""
@@ -94,19 +81,20 @@ class EMLoop:
                 raise CheckpointError(msg)
 
     def _iterate(self, state: LoopState) -> Status | None:
-        """One iteration: an extrapolated step if that is no worse, else EM's own."""
-        accepted, status = self._step(state, self._combined(state))
+        """One iteration: an extrapolated step if that is no worse, else EM's own.
+
+        The M-step inverts the statistics as the rule combines them, or else as extrapolated.
+        """
+        rule = self.options.rule
+        if rule is None:
+            eta = state.extrapolation.propose(state.statistics)
+        else:
+            eta = state.eta = rule(state.eta, state.statistics, len(state.changes))
+        accepted, status = self._step(state, eta)
         if not accepted and state.extrapolation.extrapolated:
             state.n_below_tol = 0
             _, status = self._step(state, state.extrapolation.reject(state.statistics))
         return status
-
-    def _combined(self, state: LoopState) -> SufficientStatistics:
-        """What the M-step is to invert: the statistics combined by the rule, or extrapolated."""
-        if self.options.rule is not None:
-            state.eta = self.options.rule(state.eta, state.statistics, len(state.changes))
-            return state.eta
-        return state.extrapolation.propose(state.statistics)
 
     def _step(self, state: LoopState, eta: SufficientStatistics) -> tuple[bool, Status | None]:
         """M-step, and E-step at its model: whether that was accepted, and how the fit ended."""

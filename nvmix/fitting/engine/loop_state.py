@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +12,6 @@ from nvmix.backends.status import Status
 from nvmix.backends.tolerances import N_BELOW_TOL, NO_GAIN, ROUNDING
 from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.contents import (
-    check_start,
-    missing_contents,
     model_contents,
     model_from,
     statistics_contents,
@@ -29,41 +28,23 @@ _EXTRAPOLATION: Final = (
 )  # fmt: skip
 
 
+@dataclass
 class LoopState:
-    """An EM loop after some iterations.
+    """An EM loop after some iterations: what it goes on from, in memory or from a checkpoint."""
 
-    Attributes
-    ----------
-    start, model : Mixture
-        Where the fit started, and the last model that was accepted.
-    extrapolation : Extrapolation
-        What proposes statistics for the M-step.
-    statistics : SufficientStatistics
-        Of the E-step at the model.
-    eta : SufficientStatistics or None
-        What the rule has made of all statistics so far, where there is a rule.
-    value, gain : float
-        Mean log-likelihood of the model, and what the last iteration added to it.
-    passes : int
-        Passes over the data.
-    n_plain, n_below_tol : int
-        Iterations in a row that were not extrapolated, and whose predicted gain was below tol.
-    log_likelihoods, changes : list of float
-        Mean log-likelihood of every accepted model, and the parameter change of every iteration.
-    status : Status or None
-        How the fit ended; None while it runs.
-    """
-
-    def __init__(self, start: Mixture, acceleration: str) -> None:
-        self.start = self.model = start
-        self.extrapolation = Extrapolation.of(acceleration, start)
-        self.statistics: SufficientStatistics
-        self.eta: SufficientStatistics | None = None
-        self.value, self.gain = -math.inf, math.inf
-        self.passes, self.n_plain, self.n_below_tol = 0, 0, 0
-        self.log_likelihoods: list[float] = []
-        self.changes: list[float] = []
-        self.status: Status | None = None
+    model: Mixture  # the last that was accepted, at first the start
+    extrapolation: Extrapolation
+    statistics: SufficientStatistics = field(init=False)  # of the E-step at the model
+    eta: SufficientStatistics | None = None  # what the rule, if any, has made of all statistics
+    value: float = -math.inf  # mean log-likelihood of the model
+    gain: float = math.inf  # what the last iteration added to it
+    passes: int = 0  # over the data
+    # Iterations in a row that were not extrapolated, and whose predicted gain was below tol.
+    n_plain: int = 0
+    n_below_tol: int = 0
+    log_likelihoods: list[float] = field(default_factory=list)  # means, of every accepted model
+    changes: list[float] = field(default_factory=list)  # parameter change of every iteration
+    status: Status | None = None  # how the fit ended; None while it runs
 
     def is_lower(self, value: float) -> bool:
         """Whether a likelihood is lower than the last one by more than rounding, or nan."""
@@ -113,7 +94,6 @@ class LoopState:
         """Numbers and arrays by name, none of which later iterations change."""
         extrapolation = self.extrapolation
         contents = {
-            **model_contents("start", self.start),
             **model_contents("model", self.model),
             "log_likelihoods": np.array(self.log_likelihoods),
             "changes": np.array(self.changes),
@@ -129,34 +109,25 @@ class LoopState:
             contents["extrapolation.history"] = np.array(extrapolation.history)
         return contents
 
-    def restore(self, contents: dict[str, Any]) -> None:
-        """Become the state that has these contents; this one is a new one of the same family.
-
-        CheckpointError if that fit began elsewhere, or something is missing.
-        """
-        try:
-            check_start(self.start, contents)
-            self._restore(contents)
-        except KeyError as error:
-            raise missing_contents(error) from error
-
-    def _restore(self, contents: dict[str, Any]) -> None:
-        self.model = model_from(self.model, contents, "model")
+    @classmethod
+    def of_contents(cls, start: Mixture, contents: dict[str, Any]) -> LoopState:
+        """The state that has these contents, of a fit from start; KeyError if one is missing."""
+        extrapolation = Extrapolation(
+            **{name: contents[f"extrapolation.{name}"] for name in _EXTRAPOLATION},
+            history=[(r, image) for r, image in contents.get("extrapolation.history", ())],
+            used=contents.get("extrapolation.used"),
+        )
+        state = cls(model_from(start, contents, "model"), extrapolation)
         statistics = statistics_from(contents, "statistics")
         if statistics is None:
             raise KeyError("statistics.weight")  # noqa: EM101
-        self.statistics, self.eta = statistics, statistics_from(contents, "eta")
+        state.statistics, state.eta = statistics, statistics_from(contents, "eta")
         for name in _NUMBERS:
-            setattr(self, name, contents[name])
-        self.log_likelihoods = contents["log_likelihoods"].tolist()
-        self.changes = contents["changes"].tolist()
-        self.status = None if contents["status"] is None else Status.of(contents["status"])
-        history = contents.get("extrapolation.history", ())
-        self.extrapolation = Extrapolation(
-            **{name: contents[f"extrapolation.{name}"] for name in _EXTRAPOLATION},
-            history=[(residual, image) for residual, image in history],
-            used=contents.get("extrapolation.used"),
-        )
+            setattr(state, name, contents[name])
+        state.log_likelihoods = contents["log_likelihoods"].tolist()
+        state.changes = contents["changes"].tolist()
+        state.status = None if contents["status"] is None else Status.of(contents["status"])
+        return state
 
 
 def aitken(gain: float, previous: float, size: float) -> float:

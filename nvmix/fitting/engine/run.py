@@ -31,47 +31,30 @@ _AT_ROWS: Final = frozenset({Status.UNBOUNDED, Status.CUSP, Status.SINGULAR})
 
 @dataclass(frozen=True)
 class FitRun:
-    """How to fit from one start; `run` does it.
-
-    Parameters
-    ----------
-    options : EMOptions
-        What the loop is to do.
-    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
-        Gauge of the fitted model.
-    e_step_backend, m_step_backend : {"cpu", "jax"}
-        Where each step runs.
-    conditional : bool
-        Whether the law of Y has an E-step of its own (MCECM).
-    device : jax.Device, jax.sharding.Sharding or None
-        Where JAX has the rows.
-    progress : Progress
-        Reports iterations.
-    checkpoint : CheckpointFile or None
-        Keeps the state; such a fit runs in the Python loop.
-    """
+    """How to fit from one start; `run` does it."""
 
     options: EMOptions
-    regularization: str
+    regularization: str  # gauge of the fitted model
     e_step_backend: str
     m_step_backend: str
-    conditional: bool
-    device: Any
+    conditional: bool  # whether the law of Y has an E-step of its own (MCECM)
+    device: Any  # where JAX has the rows
     progress: Progress
-    checkpoint: CheckpointFile | None = None
+    checkpoint: CheckpointFile | None = None  # a fit with one runs in the Python loop
 
     def run(self, start: Mixture, source: Source) -> EMResult:
         """Fit validated rows from a start that satisfies the constraints.
 
-        The loop is the backend's own, compiled as a whole, where both steps run there and it can
-        do what is asked; else the one in Python.
+        The loop is the backend's own, compiled as a whole, where both steps run there, it can do
+        what is asked, and rows are in memory, on the CPU in one group; else the one in Python.
         """
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
-            if self._is_compiled(e_step.placed):
+            placed, on_jax = e_step.placed, self.e_step_backend == "jax"
+            if placed is not None and self.is_one_program() and (on_jax or placed.is_one_group):
                 backend, theta = get_backend(self.e_step_backend), start.subordinator.gig
-                trace = backend.fit(e_step.placed, start.normal, theta, self.options)
+                trace = backend.fit(placed, start.normal, theta, self.options)
                 self.progress.replay(trace)
             else:
                 report, checkpoint = self.progress.iteration, self.checkpoint
@@ -100,15 +83,11 @@ class FitRun:
             return False
         rule = self.options.rule
         if self.e_step_backend == "jax":
-            known = rule is None or type(rule) is EWMAUpdate
-            return known and self.options.constraints.of_family_only
+            # What the family fixes is in the program, what a fit holds beside it is not.
+            constraints = self.options.constraints
+            holds_more = constraints.names or constraints.least_p > -math.inf
+            return not holds_more and (rule is None or type(rule) is EWMAUpdate)
         return rule is None and self.options.method == "newton"
-
-    def _is_compiled(self, placed: Any) -> bool:
-        """Whether the backend's own loop runs the fit to rows that it has placed, if it has."""
-        if placed is None or not self.is_one_program():
-            return False
-        return self.e_step_backend == "jax" or bool(placed.is_one_group)
 
     def _result_of(self, trace: FitTrace, start: Mixture, e_step: EStep) -> EMResult:
         """The result of a loop: its end judged, its model in the gauge."""
@@ -167,7 +146,8 @@ class FitRun:
 
     def _record(self, model: Mixture, trace: FitTrace, status: Any, n: Any) -> EMResult:
         """The record of a loop that left a model, with n rows."""
-        constraints = self.options.constraints
+        names = self.options.constraints.names
+        n_held = sum(model.d if name in ("mu", "gamma") else 1 for name in names)
         return EMResult(
             model=model,
             log_likelihoods=trace.log_likelihoods,
@@ -179,7 +159,7 @@ class FitRun:
             n_passes=trace.n_passes,
             log_likelihood=trace.log_likelihood * n,
             n_observations=n,
-            n_parameters=model.n_parameters - constraints.n_held(model.d),
-            held=constraints.names,
+            n_parameters=model.n_parameters - n_held,
+            held=names,
             regularization=self.regularization,
         )

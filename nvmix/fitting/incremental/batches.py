@@ -21,18 +21,13 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 
 
 class BatchCursor(NamedTuple):
-    """Position of `Batches`: the state of its generator before the pass, and batches since.
+    """Position of `Batches`, from which they can be drawn again."""
 
-    rest is what the previous pass left over (numbers of rows in memory, rows of a source, or None),
-    taken the number of batches of this pass, n_rows the rows of a pass (nan if not yet known), and
-    last the last batch (m, d), which shows whether a resumed fit has the same rows.
-    """
-
-    rng: str
-    rest: Any
-    taken: int
-    n_rows: float
-    last: FloatArray
+    rng: str  # state of the generator before this pass
+    rest: Any  # what the previous pass left over: numbers of rows in memory, rows of a source, None
+    taken: int  # batches of this pass
+    n_rows: float  # rows of a pass, nan if not yet known
+    last: FloatArray  # the last batch (m, d), which shows whether a resumed fit has the same rows
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from nvmix.backends import BACKENDS, GAUGES, M_STEP_METHODS
+from nvmix.backends.e_step import EStep
 from nvmix.fitting.checkpoints.checkpoint import Checkpoint, optional_checkpoint
 from nvmix.fitting.checkpoints.contents import digest
 from nvmix.fitting.checkpoints.file import checkpoint_file
@@ -17,8 +18,7 @@ from nvmix.fitting.incremental.batches import Batches, generator_of_key, state_o
 from nvmix.fitting.incremental.run import IncrementalFitRun
 from nvmix.fitting.incremental.step import Step, StreamState
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
-from nvmix.fitting.report.forecast import Forecast
-from nvmix.fitting.report.progress import Progress
+from nvmix.fitting.report.progress import Forecast, Progress
 from nvmix.fitting.rules.updates import EtaUpdate, RobbinsMonroUpdate
 from nvmix.fitting.settings import check_model, check_start
 from nvmix.foundation.arrays import on_jax, traced
@@ -232,7 +232,7 @@ class IncrementalEMFitter:
             self.max_steps,
             self.regularization,
             Progress(self.verbose, Forecast(self.max_steps), "step"),
-            self.verbose,
+            EStep(source, self.e_step_backend) if self.verbose else None,
             checkpoint_file(self, _CHECKPOINT_EVERY, _DECISIVE, state.start, **identity),
         )
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,19 +24,17 @@ _DECAY: Final = 3.0
 
 @dataclass(frozen=True, eq=False)
 class StreamState:
-    """State of an incremental fit after `n_steps` steps, in which it has used `n_rows` rows.
-
-    eta are the statistics that the model was made from: before the first step those that the
-    starting model expects of one row, or None if they are infinite. average is the weighted average
-    of eta over all steps; None before the first step, and where no average is asked for.
-    """
+    """State of an incremental fit between two steps."""
 
     start: Mixture
     model: Mixture
+    # What the model was made from: before the first step the statistics that the starting model
+    # expects of one row, or None if they are infinite.
     eta: SufficientStatistics | None
+    # Weighted average of eta over all steps, if asked for; None before the first step.
     average: SufficientStatistics | None = None
     n_steps: int = 0
-    n_rows: float = 0.0
+    n_rows: float = 0.0  # rows that the steps have used
 
     @classmethod
     def of(cls, model: Mixture, columns: tuple[str, ...] | None) -> StreamState:
@@ -86,18 +85,14 @@ class Step:
     m_step_backend: str
     m_step_method: str
 
+    # Numbers that leave the range of doubles end in an error, not in warnings.
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def take(self, state: StreamState, X: FloatArray) -> tuple[StreamState, float, float]:
         """E-step on a batch X (m, d), rule and M-step, `inner_iter` times.
 
         Returns the next state, the batch's mean log-likelihood before the step, and the parameter
         change. DegenerateError or SolveError if no model has the statistics.
         """
-        # Numbers that leave the range of doubles end in an error, not in warnings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self._take(state, X)
-
-    def _take(self, state: StreamState, X: FloatArray) -> tuple[StreamState, float, float]:
-        """The step of `take`."""
         if is_scale_free(self.rule):
             state = state.in_start_gauge()
         backend = get_backend(self.e_step_backend)
@@ -126,10 +121,8 @@ class Step:
         """
         model = state.model
         if state.average is not None:
-            try:
+            # Next to a limit of the family, rounding may leave no model with these statistics.
+            with suppress(DegenerateError, SolveError):
                 model = model.m_step(state.average, self.m_step_backend, self.m_step_method)
-            except (DegenerateError, SolveError):
-                # Next to a limit of the family, rounding may leave no model with these statistics.
-                model = state.model
         in_its_gauge = in_gauge(model, regularization, state.start)
         return (model, False) if in_its_gauge is None else (in_its_gauge, True)

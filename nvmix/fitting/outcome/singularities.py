@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from nvmix.foundation.linalg import inverse_lower, row_blocks
 from nvmix.foundation.typing import FloatArray, IntArray
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source
+
+Distances: TypeAlias = Callable[[Chunk], FloatArray]
 
 # A row is at mu if its squared distance from mu is below this times the mean of all rows.
 _AT_MU: Final = 1e-12
@@ -65,38 +67,28 @@ def _collapsed(model: Mixture) -> bool:
 
 def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
     """Numbers, from 0, of the rows nearest to mu and their repetitions, at most 10,000."""
-    distances = Distances.of(model)
+    distances = distances_from(model)
     weight, total, least, _ = source.reduce(partial(_summary, distances), _merged)
     near = max(4.0 * least, _AT_MU * total / weight)
     rows: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
     return tuple(rows.tolist())
 
 
-@dataclass(frozen=True)
-class Distances:
-    """Squared distances (x - mu)' Sigma^-1 (x - mu) of rows from mu; inverse is L^-1."""
+def distances_from(model: Mixture) -> Distances:
+    """Function of a chunk: squared distances (x - mu)' Sigma^-1 (x - mu) of its rows, (m,)."""
+    return partial(_distances, model.mu, inverse_lower(model.L_sigma))
 
-    mu: FloatArray
-    inverse: FloatArray
 
-    @classmethod
-    def of(cls, model: Mixture) -> Distances:
-        """Distances from the mu of a model, with its Sigma."""
-        return cls(model.mu, inverse_lower(model.L_sigma))
-
-    def each(self, chunk: Chunk) -> FloatArray:
-        """Squared distances (m,) of the rows of a chunk; missing values contribute 0."""
-        X = np.asarray(chunk.values, np.float64)
-        parts = [
-            np.square(self.inverse @ np.nan_to_num(x - self.mu[:, None])).sum(axis=0)
-            for x in row_blocks(X)
-        ]
-        return np.concatenate(parts)
+def _distances(mu: FloatArray, inverse: FloatArray, chunk: Chunk) -> FloatArray:
+    """Squared lengths of inverse (x - mu) of the rows of a chunk; missing values contribute 0."""
+    blocks = row_blocks(np.asarray(chunk.values, np.float64))
+    parts = [np.square(inverse @ np.nan_to_num(x - mu[:, None])).sum(axis=0) for x in blocks]
+    return np.concatenate(parts)
 
 
 def _summary(distances: Distances, chunk: Chunk) -> tuple[float, float, float, bool]:
     """Sum of weights, weighted sum and least of the distances, and whether values are missing."""
-    q, omega = distances.each(chunk), _weights(chunk)
+    q, omega = distances(chunk), _weights(chunk)
     missing = bool(np.isnan(np.asarray(chunk.values)).any())
     least = float(q[omega > 0.0].min(initial=np.inf))
     return float(omega.sum()), float(omega @ q), least, missing
@@ -111,7 +103,7 @@ def _merged(
 
 def _rows_within(distances: Distances, near: float, chunk: Chunk) -> IntArray:
     """Numbers of the first 10,000 rows of a chunk within a squared distance, in order."""
-    rows = np.flatnonzero(distances.each(chunk) <= near)
+    rows = np.flatnonzero(distances(chunk) <= near)
     return chunk.first + rows[:_MOST_ROWS]
 
 
@@ -124,7 +116,7 @@ def _inv_y_sums(
     distances: Distances, near: float, posterior: GIGParameters, chunk: Chunk
 ) -> FloatArray:
     """(2,) sums of E[1/Y] over the rows of a chunk within a squared distance, and over all."""
-    q, (p, a, b) = distances.each(chunk), posterior
+    q, (p, a, b) = distances(chunk), posterior
     inv_y = get_backend().gig_moments(np.full_like(q, p), np.full_like(q, a), b + q)[2]
     inv_y = np.where(_weights(chunk) > 0.0, _weights(chunk) * inv_y, 0.0)
     return np.array([inv_y[q <= near].sum(), inv_y.sum()])
@@ -132,12 +124,12 @@ def _inv_y_sums(
 
 def _rows_dominate(model: Mixture, source: Source) -> bool:
     """Whether b is negligible and the rows nearest to mu have at least half of all E[1/Y]."""
-    (p, a, b), distances = model.subordinator.gig, Distances.of(model)
+    (p, a, b), distances = model.subordinator.gig, distances_from(model)
     weight, total_q, least, missing = source.reduce(partial(_summary, distances), _merged)
     mean = total_q / weight
     if missing or b > NEGLIGIBLE * mean:
         return False
-    g = distances.inverse @ model.gamma
+    g = inverse_lower(model.L_sigma) @ model.gamma
     posterior = (p - 0.5 * model.d, a + float(g @ g), b)
     near = min(4.0 * least, NEAR * mean)
     sums = partial(_inv_y_sums, distances, near, posterior)
