@@ -18,8 +18,7 @@ from nvmix.backends.tolerances import FALL
 from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.acceleration import Extrapolation
-from nvmix.fitting.engine.loop_state import LoopState
-from nvmix.fitting.engine.parameter_change import parameter_change
+from nvmix.fitting.engine.loop_state import LoopState, parameter_change
 from nvmix.foundation.exceptions import CheckpointError, DegenerateError, SolveError
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.mixture.em_maps import Mixture

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,16 +18,6 @@ from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator
 from nvmix.sources.observations import finite_rows
 from nvmix.sources.source import ArraySource, Chunk, Source
-
-
-class BatchCursor(NamedTuple):
-    """Position of `Batches`, from which they can be drawn again."""
-
-    rng: str  # state of the generator before this pass
-    rest: Any  # what the previous pass left over: numbers of rows in memory, rows of a source, None
-    taken: int  # batches of this pass
-    n_rows: float  # rows of a pass, nan if not yet known
-    last: FloatArray  # the last batch (m, d), which shows whether a resumed fit has the same rows
 
 
 @dataclass
@@ -49,10 +39,11 @@ class Batches:
     rng: np.random.Generator
     # Rows of a pass; nan before the first complete pass over a source.
     n_rows: float = field(default=math.nan, init=False)
-    # State of the generator before this pass, and the rest of the previous one.
+    # State of the generator before this pass, and what the previous one has left over: numbers of
+    # rows in memory, or rows of a source, or None.
     _begun: tuple[str, Any] = field(default=("", None), init=False)
-    _taken: int = field(default=0, init=False)
-    _last: Any = field(default=None, init=False)
+    _taken: int = field(default=0, init=False)  # batches of this pass
+    _last: Any = field(default=None, init=False)  # the last batch
 
     def __post_init__(self) -> None:
         """Count rows that are in memory."""
@@ -63,30 +54,35 @@ class Batches:
         """(min(size, n), d) arrays, copied."""
         return self.after(None)
 
-    def cursor(self) -> BatchCursor:
-        """Position after the last batch, for `after` of batches of the same rows."""
-        return BatchCursor(*self._begun, self._taken, self.n_rows, self._last)
+    def contents(self) -> dict[str, Any]:
+        """Position after the last batch as contents of a checkpoint, for `after`."""
+        rng, rest = self._begun
+        names = {"rng": rng, "taken": self._taken, "n_rows": self.n_rows, "last": self._last}
+        names |= {} if rest is None else {"rest": rest}
+        return {f"cursor.{name}": value for name, value in names.items()}
 
-    def after(self, cursor: BatchCursor | None) -> Generator[FloatArray, None, None]:
-        """The batches after a cursor, or all for None, to the same bits.
+    def after(self, contents: dict[str, Any] | None) -> Generator[FloatArray, None, None]:
+        """The batches after those of a checkpoint, or all for None, to the same bits.
 
-        The pass of the cursor is drawn again from its beginning. CheckpointError if the number of
-        rows or the last batch differs, or the generator is of another kind.
+        Its pass is drawn again from the beginning. CheckpointError if the number of rows or the
+        last batch differs, or the generator is of another kind; KeyError if something is missing.
         """
-        if cursor is None:
+        if contents is None:
             return self._drawn(None)
+        names = ("rng", "taken", "n_rows", "last")
+        rng, taken, n_rows, last = (contents[f"cursor.{name}"] for name in names)
         try:
-            self.rng.bit_generator.state = json.loads(cursor.rng)
+            self.rng.bit_generator.state = json.loads(rng)
         except (TypeError, ValueError) as error:
             kind = type(self.rng.bit_generator).__name__
             msg = f"checkpoint is of a fit by another generator than key, a {kind}"
             raise CheckpointError(msg) from error
-        same = math.isnan(self.n_rows) or self.n_rows == cursor.n_rows
+        same = math.isnan(self.n_rows) or self.n_rows == n_rows
         if same:
-            self.n_rows, drawn = cursor.n_rows, self._drawn(cursor.rest)
-            for _ in range(cursor.taken):
+            self.n_rows, drawn = n_rows, self._drawn(contents.get("cursor.rest"))
+            for _ in range(taken):
                 next(drawn)
-            same = np.array_equal(self._last, cursor.last)
+            same = np.array_equal(self._last, last)
         if not same:
             msg = (
                 "checkpoint is of a fit to other rows, or to rows in other chunks, than those of "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -21,7 +21,7 @@ from nvmix.fitting.checkpoints.contents import (
     statistics_from,
 )
 from nvmix.fitting.checkpoints.file import CheckpointFile
-from nvmix.fitting.incremental.batches import BatchCursor, Batches, check_same_rows
+from nvmix.fitting.incremental.batches import Batches, check_same_rows
 from nvmix.fitting.incremental.step import Step, StreamState
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
@@ -64,8 +64,8 @@ class IncrementalFitRun:
         status = Status.STEPS_DONE
         try:
             with self.checkpoint or nullcontext():
-                cursor = None if self.checkpoint is None else self.checkpoint.restored(self._resume)
-                with closing(self.batches.after(cursor)) as batches:
+                saved = None if self.checkpoint is None else self.checkpoint.restored(self._resume)
+                with closing(saved or self.batches.after(None)) as batches:
                     self._take(batches)
         except DegenerateError:
             status = Status.DEGENERATE
@@ -106,11 +106,12 @@ class IncrementalFitRun:
 
     def _contents(self) -> Callable[[], dict[str, Any]]:
         """Function that returns the contents of a checkpoint as of now, also after later steps."""
-        state, cursor = self.state, self.batches.cursor()._asdict()
-        history = {
+        state = self.state
+        position = {
             "history.values": self._likelihoods,
             "history.steps": self._last_likelihood,
             "history.n_rows": self._n_rows,
+            **self.batches.contents(),
         }
         return lambda: {
             **model_contents("model", state.model),
@@ -118,15 +119,11 @@ class IncrementalFitRun:
             **statistics_contents("average", state.average),
             **{name: getattr(state, name) for name in _NUMBERS},
             "changes": np.array(self._changes[: state.n_steps]),
-            **history,
-            **{f"cursor.{name}": x for name, x in cursor.items() if x is not None},
+            **position,
         }
 
-    def _resume(self, contents: dict[str, Any]) -> BatchCursor:
-        """Take over the state in a checkpoint; returns the cursor of its batches.
-
-        KeyError if something is missing.
-        """
+    def _resume(self, contents: dict[str, Any]) -> Generator[FloatArray, None, None]:
+        """Take over the state in a checkpoint; returns the batches that follow."""
         self.state = replace(
             self.state,
             model=model_from(self.state.model, contents, "model"),
@@ -137,8 +134,7 @@ class IncrementalFitRun:
         self._changes = contents["changes"].tolist()
         self._likelihoods = tuple(contents["history.values"])
         self._last_likelihood, self._n_rows = contents["history.steps"], contents["history.n_rows"]
-        contents = {"cursor.rest": None, **contents}
-        return BatchCursor._make(contents[f"cursor.{name}"] for name in BatchCursor._fields)
+        return self.batches.after(contents)
 
     def _result(self, status: Status) -> EMResult:
         """The record of the fit, without its time."""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from nvmix.backends import get_backend
-from nvmix.fitting.engine.parameter_change import parameter_change
+from nvmix.fitting.engine.loop_state import parameter_change
 from nvmix.fitting.rules.updates import EtaUpdate, averaged, is_scale_free
 from nvmix.foundation.exceptions import DegenerateError, SolveError
 from nvmix.foundation.statistics import SufficientStatistics, infinite_expectations
