@@ -34,9 +34,7 @@ class Extrapolation:
     ----------
     R. Varadhan and C. Roland, Simple and globally convergent methods for accelerating the
     convergence of any EM algorithm, Scandinavian Journal of Statistics 35 (2008), 335-353.
-    N. C. Henderson and R. Varadhan, Damped Anderson acceleration with restarts and monotonicity
-    control for accelerating EM and EM-like algorithms, Journal of Computational and Graphical
-    Statistics 28 (2019), 834-846.
+    For Anderson's: Henderson and Varadhan (2019), as for `BatchEMFitter`.
     """
 
     method: str  # of `ACCELERATIONS`

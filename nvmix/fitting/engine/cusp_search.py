@@ -17,7 +17,7 @@ from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.fitting.outcome.singularities import Distances, distances_from
+from nvmix.fitting.outcome.limits import Distances, distances_from
 from nvmix.foundation.typing import FloatArray
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source

@@ -14,7 +14,7 @@ from typing import Final
 
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import FALL
+from nvmix.backends.tolerances import FALL, ROUNDING
 from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.acceleration import Extrapolation
@@ -135,7 +135,8 @@ class EMLoop:
             # mu is held at a row of the data and b = 0: the M-step does not use E[1/Y].
             statistics = replace(statistics, inv_y=0.0)
         value = statistics.mean_log_likelihood
-        if state.extrapolation.extrapolated and state.is_lower(value):
+        no_lower = value >= state.value - ROUNDING * abs(state.value)
+        if state.extrapolation.extrapolated and not no_lower:
             return False, None
         if not math.isfinite(value):
             return True, Status.UNBOUNDED if value == math.inf else Status.NON_FINITE

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import N_BELOW_TOL, NO_GAIN, ROUNDING
+from nvmix.backends.tolerances import N_BELOW_TOL, NO_GAIN
 from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.contents import (
     model_contents,
@@ -46,10 +46,6 @@ class LoopState:
     log_likelihoods: list[float] = field(default_factory=list)  # means, of every accepted model
     changes: list[float] = field(default_factory=list)  # parameter change of every iteration
     status: Status | None = None  # how the fit ended; None while it runs
-
-    def is_lower(self, value: float) -> bool:
-        """Whether a likelihood is lower than the last one by more than rounding, or nan."""
-        return not value >= self.value - ROUNDING * abs(self.value)
 
     def accept(
         self,

@@ -15,9 +15,8 @@ from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.cusp_search import highest_cusp
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.fitting.outcome.gaussian_limit import gaussian_limit
+from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, status_at_end
 from nvmix.fitting.outcome.result import EMResult, read_only
-from nvmix.fitting.outcome.singularities import rows_at_mu, status_at_end
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
 from nvmix.mixture.em_maps import Mixture
@@ -112,13 +111,11 @@ class FitRun:
         gauged = in_gauge(fitted, self.regularization, start)
         if gauged is None:
             gauged, status = fitted, Status.NO_GAUGE
-        result = self._record(gauged, trace, int(status), e_step.weight)
-        if fitted.subordinator.gig[0] == constraints.least_p:
-            order = "p" if "p" in fitted.subordinator.parameters else "alpha"
-            result = replace(result, at_bound=(order,))
+        order = "p" if "p" in fitted.subordinator.parameters else "alpha"
         return replace(
-            result,
+            self._record(gauged, trace, int(status), e_step.weight),
             converged=bool(settled(status)),
+            at_bound=(order,) if fitted.subordinator.gig[0] == constraints.least_p else (),
             rows=rows_at_mu(fitted, source) if status in _AT_ROWS else (),
             data=(source.values, source.weights) if isinstance(source, ArraySource) else None,
         )

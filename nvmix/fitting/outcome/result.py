@@ -187,13 +187,8 @@ class EMResult:
         if np.isnan(values).any():
             msg = "standard errors of a fit with missing values are not known; drop those rows"
             raise ValueError(msg)
-        return standard_errors(
-            self.model,
-            values,
-            omega,
-            regularization=self.regularization,
-            held=(*self.held, *self.at_bound),
-        )
+        gauge, held = self.regularization, (*self.held, *self.at_bound)
+        return standard_errors(self.model, values, omega, regularization=gauge, held=held)
 
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling: all attributes, without the data."""
