@@ -113,17 +113,17 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
     df = _degrees_of_freedom(null, alternative)
     statistic = _statistic(null, alternative)
     names = _name(null), _name(alternative)
+    p_value = _tail(df, statistic)
+    message = f"chi-squared with {df} degree{'s' if df > 1 else ''} of freedom"
     wide = isinstance(alternative.model, GeneralizedHyperbolic)
-    if not (wide and isinstance(null.model, _AT_THE_BOUNDARY)):
-        message = f"chi-squared with {df} degree{'s' if df > 1 else ''} of freedom"
-        return LikelihoodRatioTest(statistic, df, _tail(df, statistic), *names, message)
-    message = f"equal mixture of chi-squared with {df - 1} and {df} degrees of freedom"
-    warnings.warn(
-        f"{names[0]} lies on the boundary of {names[1]}, where the likelihood ratio is not "
-        f"chi-squared: the p-value is of an {message}",
-        stacklevel=2,
-    )
-    p_value = 0.5 * (_tail(df - 1, statistic) + _tail(df, statistic))
+    if wide and isinstance(null.model, _AT_THE_BOUNDARY):
+        p_value = 0.5 * (_tail(df - 1, statistic) + p_value)
+        message = f"equal mixture of chi-squared with {df - 1} and {df} degrees of freedom"
+        warning = (
+            f"{names[0]} lies on the boundary of {names[1]}, where the likelihood ratio is not "
+            f"chi-squared: the p-value is of an {message}"
+        )
+        warnings.warn(warning, stacklevel=2)
     return LikelihoodRatioTest(statistic, df, p_value, *names, message)
 
 

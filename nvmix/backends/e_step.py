@@ -88,7 +88,8 @@ class EStep:
         if isinstance(self.source, ClusterSource):
             # The chunks are on workers, which get the function as it is.
             statistics = self.source.reduce(of_chunk, operator.add)
-            self._report(self.source.n_rows, self.source.n_rows)
+            self._n_rows = self.source.n_rows
+            self._report(self._n_rows, self._n_rows)
             return statistics
 
         def reported(chunk: Chunk) -> SufficientStatistics:
@@ -104,8 +105,7 @@ class EStep:
     def _report(self, rows: float, done: float) -> None:
         """Tell the watcher of rows that are done."""
         if self.watch is not None:
-            of = done if isinstance(self.source, ClusterSource) else self._n_rows
-            self.watch(rows, done, of)
+            self.watch(rows, done, self._n_rows)
 
 
 def _statistics_of_chunk(

@@ -208,36 +208,32 @@ class BatchEMFitter:
         self._check_together()
 
     def _check_together(self) -> None:
-        """Check settings that exclude each other."""
+        """Raise ValueError for settings that exclude each other."""
         if self.device is not None and self.e_step_backend != "jax":
             msg = f"device needs e_step_backend='jax', got device {self.device!r}"
-            raise ValueError(msg)
-        if self.missing == "em" and self.e_step_backend != "cpu":
+        elif self.missing == "em" and self.e_step_backend != "cpu":
             msg = f"missing='em' needs e_step_backend='cpu', got {self.e_step_backend!r}"
-            raise ValueError(msg)
-        if self.acceleration not in ("auto", "none") and not self._may_extrapolate():
+        elif self.acceleration not in ("auto", "none") and not self._may_extrapolate():
             msg = (
                 f"acceleration must be 'auto' or 'none' with an eta_update or algorithm 'mcecm', "
                 f"got {self.acceleration!r}"
             )
-            raise ValueError(msg)
-        if self.criterion == "likelihood" and has_target(self.eta_update):
+        elif self.criterion == "likelihood" and has_target(self.eta_update):
             msg = (
                 "criterion must be 'parameters' with an eta_update that shrinks, by which the "
                 f"likelihood may fall, got {self.criterion!r}"
             )
-            raise ValueError(msg)
-        if self.checkpoint is not None and self.n_init > 1:
+        elif self.checkpoint is not None and self.n_init > 1:
             msg = f"checkpoint needs n_init=1, got {self.n_init}"
-            raise ValueError(msg)
+        else:
+            return
+        raise ValueError(msg)
 
     def _check_source(self, source: Source) -> None:
         """Check settings that need rows in memory."""
-        if isinstance(source, ArraySource):
-            return
         needs = {"n_init": self.n_init > 1, "device": self.device is not None}
         for name, is_set in needs.items():
-            if is_set:
+            if is_set and not isinstance(source, ArraySource):
                 msg = f"{name} needs X to be an array in memory, got {source}"
                 raise ValueError(msg)
 
@@ -333,17 +329,11 @@ class BatchEMFitter:
 
     def _one_fit(self, model: Mixture, constraints: Constraints, progress: Progress) -> FitRun:
         """How to fit from one start."""
-        acceleration = self.acceleration
+        acceleration, method, rule = self.acceleration, self.m_step_method, self._rule()
         if acceleration == "auto":
             acceleration = "anderson" if self._may_extrapolate() else "none"
         options = EMOptions(
-            constraints,
-            self.m_step_method,
-            self._rule(),
-            acceleration,
-            self.criterion,
-            self.max_iter,
-            self.tol,
+            constraints, method, rule, acceleration, self.criterion, self.max_iter, self.tol
         )
         return FitRun(
             options,

@@ -51,28 +51,18 @@ def statistics_from(contents: dict[str, Any], prefix: str) -> SufficientStatisti
 
 def check_start(start: Mixture, contents: dict[str, Any]) -> None:
     """Raise CheckpointError where a fit began from another model than start, beyond rounding."""
-    there = model_from(start, contents, "start")
     inverse = inverse_lower(start.L_sigma)
-    laws = [np.array(list(m.subordinator.parameters.values())) for m in (start, there)]
-    distances = {
-        "mu": _distance(inverse @ start.mu, inverse @ there.mu),
-        "gamma": _distance(inverse @ start.gamma, inverse @ there.gamma),
-        "L_sigma": _distance(np.eye(start.d), inverse @ there.L_sigma),
-        "law": _distance(*laws),
-    }
-    for name, distance in distances.items():
+    for name, part in model_contents("start", start).items():
+        here, there = part, contents[name]
+        if name != "start.law":
+            here, there = inverse @ here, inverse @ there
+        distance = float((np.abs(here - there) - _ROUNDING * np.abs(here)).max(initial=0.0))
         if not distance <= _SAME:
             msg = (
-                f"checkpoint is of a fit from another start, or of other rows: {name} differs by "
-                f"{distance:.3g}, in units of Sigma"
+                "checkpoint is of a fit from another start, or of other rows: "
+                f"{name.removeprefix('start.')} differs by {distance:.3g}, in units of Sigma"
             )
             raise CheckpointError(msg)
-
-
-def _distance(here: FloatArray, there: FloatArray) -> float:
-    """Largest absolute difference, less the rounding of large numbers."""
-    rounding = _ROUNDING * np.abs(here)
-    return float((np.abs(here - there) - rounding).max(initial=0.0))
 
 
 def identity_of(value: Any) -> str:

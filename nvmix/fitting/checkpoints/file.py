@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Final, Self, TypeVar
 
 import numpy as np
@@ -98,12 +98,7 @@ class CheckpointFile:
             error = _INTERRUPTS[self._interrupted][1]()
             raise error
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Write the last complete iteration, and leave signal handlers as they were."""
         try:
             if self._contents is not None:

@@ -15,8 +15,7 @@ from nvmix.fitting.checkpoints.checkpoint import Checkpoint, optional_checkpoint
 from nvmix.fitting.checkpoints.contents import digest
 from nvmix.fitting.checkpoints.file import checkpoint_file
 from nvmix.fitting.incremental.batches import Batches, generator_of_key, state_of_generator
-from nvmix.fitting.incremental.run import IncrementalFitRun
-from nvmix.fitting.incremental.step import Step, StreamState
+from nvmix.fitting.incremental.run import IncrementalFitRun, Step, StreamState
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.report.progress import Forecast, Progress
 from nvmix.fitting.rules.updates import EtaUpdate, RobbinsMonroUpdate
@@ -70,10 +69,8 @@ class IncrementalEMFitter:
     regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
         Gauge of the fitted model, as for `BatchEMFitter`. With a rule without constants, each step
         begins in "det_sigma_x", the gauge of the starting model.
-    e_step_backend, m_step_backend : {"cpu", "jax"}
-        Where each step runs.
-    m_step_method : {"newton", "lbfgs", "bfgs"}
-        How the subordinator's eta -> theta is solved where it has no closed form.
+    e_step_backend, m_step_backend, m_step_method : str
+        As for `BatchEMFitter`.
     averaging : bool
         Whether the fitted model is made from a weighted average of :math:`\eta_t` over all steps
         (Polyak averaging), with weights nearly :math:`t^3`. The steps do not use the average.
@@ -206,10 +203,8 @@ class IncrementalEMFitter:
         ------
         TypeError, ValueError
             If X cannot be fitted, key is of no such kind, or the family has no such gauge.
-        ReadError
-            If a chunk of a source cannot be read; the message names it.
-        CheckpointError, FileExistsError
-            If the file of `checkpoint` is damaged or of another fit, or exists without `resume`.
+        ReadError, CheckpointError, FileExistsError
+            As for `BatchEMFitter.fit`.
 
         Warns
         -----

@@ -79,11 +79,6 @@ def eta0_with_sigma(model: Mixture, Sigma0: Any) -> SufficientStatistics:
     TypeError, ValueError
         If Sigma0 is no such matrix, or as for `eta0_from_model`.
 
-    References
-    ----------
-    O. Ledoit and M. Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
-    Journal of Multivariate Analysis 88 (2004), 365-411, for such targets.
-
     Examples
     --------
     >>> from nvmix import NormalInverseGaussian, eta0_with_sigma
@@ -161,7 +156,8 @@ def eta0_isotropic(model: Mixture, sigma2: float) -> SufficientStatistics:
 
     References
     ----------
-    Ledoit and Wolf, as for `eta0_with_sigma`.
+    O. Ledoit and M. Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
+    Journal of Multivariate Analysis 88 (2004), 365-411, for such a target.
 
     Examples
     --------

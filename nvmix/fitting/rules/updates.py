@@ -48,8 +48,7 @@ class IdentityUpdate:
 
     References
     ----------
-    A. P. Dempster, N. M. Laird and D. B. Rubin, Maximum likelihood from incomplete data via the
-    EM algorithm, Journal of the Royal Statistical Society B 39 (1977), 1-38.
+    Dempster, Laird and Rubin (1977), as for `BatchEMFitter`.
 
     Examples
     --------
@@ -84,8 +83,7 @@ class EWMAUpdate:
 
     References
     ----------
-    O. Cappé and E. Moulines, On-line expectation-maximization algorithm for latent data models,
-    Journal of the Royal Statistical Society B 71 (2009), 593-613, with a constant step.
+    Cappé and Moulines (2009), as for `RobbinsMonroUpdate`, with a constant step.
 
     Examples
     --------
