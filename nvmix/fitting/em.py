@@ -335,15 +335,11 @@ class BatchEMFitter:
         options = EMOptions(
             constraints, method, rule, acceleration, self.criterion, self.max_iter, self.tol
         )
+        checkpoint = checkpoint_file(self, _CHECKPOINT_EVERY, _DECISIVE, model)
+        backends = self.e_step_backend, self.m_step_backend
+        conditional = self.algorithm == "mcecm"
         return FitRun(
-            options,
-            self.regularization,
-            self.e_step_backend,
-            self.m_step_backend,
-            self.algorithm == "mcecm",
-            self.device,
-            progress,
-            checkpoint_file(self, _CHECKPOINT_EVERY, _DECISIVE, model),
+            options, self.regularization, *backends, conditional, self.device, progress, checkpoint
         )
 
     def _run_traced(self, model: Mixture, X: Any, weights: Any = None) -> EMResult:

@@ -73,13 +73,10 @@ def _likeliest_starts(
     nearest = partial(_nearest, distances_from(model), count)
     _, rows = source.reduce(nearest, partial(_nearer, count))
     y, theta = model.subordinator.gig_expectations[2], (*model.subordinator.gig[:2], 0.0)
-    shifts = [
-        (mu, np.zeros(model.d) if symmetric else (mu - model.mu) / y)
-        for mu in np.unique(rows, axis=0)
-    ]
-    moved = [
-        NormalParameters(mu, model.gamma - shift, model.L_sigma.copy()) for mu, shift in shifts
-    ]
+    moved = []
+    for mu in np.unique(rows, axis=0):
+        shift = np.zeros(model.d) if symmetric else (mu - model.mu) / y
+        moved.append(NormalParameters(mu, model.gamma - shift, model.L_sigma.copy()))
     values = source.reduce(partial(_log_likelihoods, moved, theta), operator.add)
     return [model.at(moved[i], theta) for i in np.argsort(values)[::-1][:_HIGHEST]]
 

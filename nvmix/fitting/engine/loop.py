@@ -103,10 +103,10 @@ class EMLoop:
             return False, Status.DEGENERATE
         except SolveError:
             return False, Status.NO_SOLUTION
-        change, predicted_gain = parameter_change(state.model, proposal)
-        if math.isnan(change):
+        moved = parameter_change(state.model, proposal)
+        if math.isnan(moved[0]):
             return False, Status.DEGENERATE
-        return self._try(state, proposal, change, predicted_gain)
+        return self._try(state, proposal, moved)
 
     def _maximized(self, state: LoopState, eta: SufficientStatistics) -> Mixture:
         """The model of the M-step, in two halves for MCECM."""
@@ -122,13 +122,12 @@ class EMLoop:
         return model.at(new.normal, law.subordinator.gig)
 
     def _try(
-        self,
-        state: LoopState,
-        model: Mixture,
-        change: float = math.inf,
-        predicted_gain: float = math.inf,
+        self, state: LoopState, model: Mixture, moved: tuple[float, float] = (math.inf, math.inf)
     ) -> tuple[bool, Status | None]:
-        """E-step at a model, which is accepted unless it was extrapolated and is less likely."""
+        """E-step at a model, which is accepted unless it was extrapolated and is less likely.
+
+        moved has the `parameter_change` and the predicted gain of the step to it.
+        """
         statistics = self.e_step(model.normal, model.subordinator.gig)
         state.passes += 1
         if self.options.constraints.mu is not None and statistics.inv_y == math.inf:
@@ -143,8 +142,8 @@ class EMLoop:
         if self.options.rule is None and value < state.value - FALL * abs(state.value):
             return True, Status.DEGENERATE
         if state.log_likelihoods and self.report is not None:
-            self.report(len(state.changes) + 1, state.log_likelihoods[-1], change)
-        status = state.accept(model, statistics, change, predicted_gain, self.options)
+            self.report(len(state.changes) + 1, state.log_likelihoods[-1], moved[0])
+        status = state.accept(model, statistics, moved, self.options)
         if self.checkpoint is not None:
             contents = state.contents()
             self.checkpoint.update(lambda: contents)

@@ -51,17 +51,17 @@ class LoopState:
         self,
         model: Mixture,
         statistics: SufficientStatistics,
-        change: float,
-        predicted_gain: float,
+        moved: tuple[float, float],
         options: EMOptions,
     ) -> Status | None:
         """Go on from a model; the status, if that ends the fit.
 
-        change and predicted_gain are those of `parameter_change` from the model before, inf for a
+        moved has the `parameter_change` and the predicted gain from the model before, inf for a
         start. The likelihood criterion wants `N_BELOW_TOL` iterations in a row that predict less
         than tol: extrapolated ones by the size of their step, plain ones by Aitken's extrapolation
         of the last two gains, of which the second of two plain steps has the first.
         """
+        change, predicted_gain = moved
         value, extrapolated = statistics.mean_log_likelihood, self.extrapolation.extrapolated
         first = not self.log_likelihoods
         previous, self.gain, self.value = self.gain, value - self.value, value

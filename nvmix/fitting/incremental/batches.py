@@ -115,7 +115,8 @@ class Batches:
         count, has_batch = 0, False
         with closing(self.source.chunks()) as chunks:
             for chunk in chunks:
-                rows = _validated(chunk)[self.rng.permutation(len(chunk.values))]
+                _check_chunk(chunk)
+                rows = chunk.values[self.rng.permutation(len(chunk.values))]
                 count += len(rows)
                 rows = rows if rest is None else np.concatenate([rest, rows])
                 end = len(rows) - len(rows) % self.size
@@ -149,14 +150,12 @@ def check_same_rows(first: float, second: float, source: Source) -> None:
         raise ValueError(msg)
 
 
-def _validated(chunk: Chunk) -> FloatArray:
-    """Rows of a chunk; ValueError if it has weights or values that are not finite."""
+def _check_chunk(chunk: Chunk) -> None:
+    """Raise ValueError if a chunk has weights, or values that are not finite."""
     if chunk.weights is not None:
         msg = "X must have no weights in incremental fits, got some with its chunks"
         raise ValueError(msg)
     finite_rows(chunk.values, "raise", chunk.first, chunk.number)
-    rows: FloatArray = chunk.values
-    return rows
 
 
 def state_of_generator(rng: np.random.Generator) -> str:

@@ -313,14 +313,9 @@ class IncrementalEMFitter:
 
     def _step(self) -> Step:
         """The settings of a step."""
-        return Step(
-            RobbinsMonroUpdate() if self.eta_update is None else self.eta_update,
-            self.inner_iter,
-            self.averaging,
-            self.e_step_backend,
-            self.m_step_backend,
-            self.m_step_method,
-        )
+        rule = RobbinsMonroUpdate() if self.eta_update is None else self.eta_update
+        backends = self.e_step_backend, self.m_step_backend
+        return Step(rule, self.inner_iter, self.averaging, *backends, self.m_step_method)
 
 
 def _on_host(name: str, rows: Any) -> Any:
