@@ -7,7 +7,7 @@ the units and axes of the data nor on the family. The loops of the backends do t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -104,9 +104,8 @@ class Extrapolation:
         """Statistics of that vector, with the weight and the likelihood of others."""
         n, d, s = like.weight, like.d, self.s
         x, x_inv_y, scatter = np.split(n * means[3:], [d, 2 * d])
-        return SufficientStatistics(
-            weight=n,
-            log_likelihood=like.log_likelihood,
+        return replace(
+            like,
             log_y=n * (means[0] + math.log(s)),
             inv_y=n * means[1] / s,
             y=n * means[2] * s,

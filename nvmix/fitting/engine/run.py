@@ -103,11 +103,11 @@ class FitRun:
         fitted = start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
         if status in (Status.CUSP, Status.SINGULAR):
-            trace, fitted, status = self._at_highest_cusp(trace, fitted, status, e_step)
+            trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
         elif self.options.rule is None:
             found = gaussian_limit(fitted, trace, status, source, constraints)
-            if found is not None:
-                fitted, trace, status = *found, Status.GAUSSIAN_LIMIT
+            trace, status = (trace, status) if found is None else (found, Status.GAUSSIAN_LIMIT)
+        fitted = start.at(trace.normal, trace.gig)
         gauged = in_gauge(fitted, self.regularization, start)
         if gauged is None:
             gauged, status = fitted, Status.NO_GAUGE
@@ -122,24 +122,21 @@ class FitRun:
 
     def _at_highest_cusp(
         self, trace: FitTrace, fitted: Mixture, status: Status, e_step: EStep
-    ) -> tuple[FitTrace, Mixture, Status]:
-        """Trace, model and status of the likeliest fit with mu at a row nearby."""
+    ) -> tuple[FitTrace, Status]:
+        """Trace and status of the likeliest fit with mu at a row nearby."""
         if self.options.constraints.mu is not None or e_step.source.missing == "em":
-            return trace, fitted, status
+            return trace, status
         options = self.options._replace(method="newton", rule=None)
         found = highest_cusp(fitted, e_step.source, e_step.weight, options)
-        value = trace.log_likelihood
-        unbounded = found is not None and found.status is Status.UNBOUNDED
-        if found is None or not found.log_likelihood >= value - _SLACK * abs(value):
-            return trace, fitted, Status.UNBOUNDED if unbounded else status
-        trace = found._replace(
-            log_likelihoods=trace.log_likelihoods,
-            changes=trace.changes,
-            n_iter=trace.n_iter,
-            n_passes=trace.n_passes + found.n_passes,
-        )
-        model = fitted.at(found.normal, found.gig)
-        return trace, model, Status.UNBOUNDED if unbounded else Status.CUSP
+        if found is None:
+            return trace, status
+        value, likelihood = trace.log_likelihood, found.log_likelihood
+        if likelihood >= value - _SLACK * abs(value):
+            passes, status = trace.n_passes + found.n_passes, Status.CUSP
+            trace = trace._replace(
+                normal=found.normal, theta=found.theta, log_likelihood=likelihood, n_passes=passes
+            )
+        return trace, Status.UNBOUNDED if found.status is Status.UNBOUNDED else status
 
     def _record(self, model: Mixture, trace: FitTrace, status: Any, n: Any) -> EMResult:
         """The record of a loop that left a model, with n rows."""

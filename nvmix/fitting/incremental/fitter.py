@@ -218,11 +218,10 @@ class IncrementalEMFitter:
         identity = {"rows": "in memory" if isinstance(source, ArraySource) else "in chunks"}
         if key is not None:
             identity["key"] = digest(state_of_generator(rng).encode())
-        batches = Batches(source, self.batch_size, rng)
         state = StreamState.of(model, source.columns)
         run = IncrementalFitRun(
             state,
-            batches,
+            Batches(source, self.batch_size, rng),
             self._step(),
             self.max_steps,
             self.regularization,

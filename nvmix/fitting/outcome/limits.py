@@ -153,11 +153,11 @@ def _weights(chunk: Chunk) -> FloatArray:
 
 def gaussian_limit(
     fitted: Mixture, trace: FitTrace, status: Status, source: Source, constraints: Constraints
-) -> tuple[Mixture, FitTrace] | None:
-    """A model of the family next to the normal distribution, if the fit approaches that.
+) -> FitTrace | None:
+    """The trace with a model next to the normal distribution, if the fit approaches that.
 
-    The trace then has the likelihood of the fitted normal distribution. None where Var[Y] is
-    not small, the fit is likelier than that or has not converged, or values are missing.
+    It has the likelihood of the fitted normal distribution. None where Var[Y] is not small, the
+    fit is likelier than that or has not converged, or values are missing.
     """
     _, inv_y, y = fitted.subordinator.gig_expectations
     variance = min(y * inv_y - 1.0, fitted.subordinator.var() / (y * y))
@@ -170,8 +170,8 @@ def gaussian_limit(
     value = -0.5 * d * (1.0 + math.log(2.0 * math.pi)) - float(np.log(np.diag(normal.L)).sum())
     if not value > trace.log_likelihood - _DIGITS / max(variance, _DIGITS):
         return None
-    model = fitted.at(normal, _narrow_gig(constraints.fixed))
-    return model, trace._replace(log_likelihood=value, normal=normal)
+    theta = _narrow_gig(constraints.fixed)
+    return trace._replace(log_likelihood=value, normal=normal, theta=theta)
 
 
 def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | None:
