@@ -413,7 +413,7 @@ class TestRefusals:
         rows = X * [1e6, 1e-4]
         fit(start, rows, max_iter=3, checkpoint=path)
         other = dataclasses.replace(start, mu=start.mu + np.array([0.0, 1e-9]))
-        with pytest.raises(CheckpointError, match="another start: mu differs by 1e-05"):
+        with pytest.raises(CheckpointError, match="other rows: mu differs by 1e-05"):
             fit(other, rows, checkpoint=resumed(path))
 
     def test_of_a_file_that_lacks_something(self, X, path):
