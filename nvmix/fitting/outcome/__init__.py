@@ -1,1 +1,1 @@
-"""Status and result of a fit: limits of the families, singularities, `EMResult`."""
+"""What the end of a fit means: `EMResult`, and the limits of the families."""
