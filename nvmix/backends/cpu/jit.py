@@ -6,15 +6,14 @@ import importlib
 import warnings
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 
 from nvmix.backends.cpu.cache import KernelCache
 from nvmix.backends.cpu.numba_internals import DEVICES, LOOPS, moved
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def _pipelines() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -47,53 +46,53 @@ _REDUCING: Final = {"reassoc", "contract", "nsz"}
 _CONTRACTING: Final = {"contract"}
 
 
-def device(function: Callable[P, R]) -> Callable[P, R]:
+def device(function: F) -> F:
     """Compile a scalar kernel; it is compiled into, and cached with, the loops that call it.
 
     A plain numba function may call it too, unless it prints, or raises with values.
     """
-    return cast("Callable[P, R]", numba.njit(**_DEVICE)(function))
+    return cast("F", numba.njit(**_DEVICE)(function))
 
 
-def reducing_device(function: Callable[P, R]) -> Callable[P, R]:
+def reducing_device(function: F) -> F:
     """Compile a kernel whose sums may be reordered."""
-    return cast("Callable[P, R]", numba.njit(fastmath=_REDUCING, **_DEVICE)(function))
+    return cast("F", numba.njit(fastmath=_REDUCING, **_DEVICE)(function))
 
 
-def contracting_device(function: Callable[P, R]) -> Callable[P, R]:
+def contracting_device(function: F) -> F:
     """Compile a kernel whose sums keep their order, and that LLVM must inline."""
-    decorated = numba.njit(fastmath=_CONTRACTING, forceinline=True, **_DEVICE)(function)
-    return cast("Callable[P, R]", decorated)
+    return cast("F", numba.njit(fastmath=_CONTRACTING, forceinline=True, **_DEVICE)(function))
 
 
-def inlined_device(function: Callable[P, R]) -> Callable[P, R]:
+def inlined_device(function: F) -> F:
     """Compile a reducing device that LLVM must inline into its loop."""
-    decorated = numba.njit(fastmath=_REDUCING, forceinline=True, **_DEVICE)(function)
-    return cast("Callable[P, R]", decorated)
+    return cast("F", numba.njit(fastmath=_REDUCING, forceinline=True, **_DEVICE)(function))
 
 
-def loop(function: Callable[P, R]) -> Callable[P, R]:
+def loop(function: F) -> F:
     """Compile an entry point over arrays; machine code is cached on disk, the GIL is released.
 
-    The cache lies beside this file, or in the user's cache directory where that is read-only.
+    The cache lies beside the function's file, or in the user's cache directory where that is
+    read-only. A device may be an entry point, too, and is then compiled once more.
     """
     return _cached(function, _LOOP)
 
 
-def entry(function: Callable[P, R]) -> Callable[P, R]:
+def entry(function: F) -> F:
     """Compile an entry point of microseconds, for which to release the GIL would cost more."""
     return _cached(function, _ENTRY)
 
 
-def _cached(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
+def _cached(function: F, options: dict[str, Any]) -> F:
     """Compile with a cache on disk, or without where there can be none."""
-    compiled = numba.njit(**options)(function)
+    plain = getattr(function, "py_func", function)
+    compiled = numba.njit(**options)(plain)
     if not numba.config.DISABLE_JIT:
         try:
-            compiled._cache = KernelCache(function)  # noqa: SLF001
+            compiled._cache = KernelCache(plain)  # noqa: SLF001
         except RuntimeError:
             _warn_of_no_cache()
-    return cast("Callable[P, R]", compiled)
+    return cast("F", compiled)
 
 
 @cache

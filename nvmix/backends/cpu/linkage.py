@@ -11,6 +11,8 @@ would depend on what else had been run. Kernels are made private to each loop in
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
@@ -40,17 +42,11 @@ class _PrivateLibrary(JITCodeLibrary):  # type: ignore[misc]
                 self._codegen.set_env(variable.name, environment)
 
 
-class _NoMachineCode:
-    """In place of numba's code generator, where a device's environment has no address yet."""
-
-    def set_env(self, _name: str, _environment: object) -> None:
-        """Leave it to the loops."""
-
-
 class _DeviceLibrary(JITCodeLibrary):  # type: ignore[misc]
     """Code of one device and its callees, each optimised by itself, to be linked and not run."""
 
-    codegen = _NoMachineCode()
+    # numba would set a device's environment, which has no address yet: that is left to the loops.
+    codegen = SimpleNamespace(set_env=lambda _name, _environment: None)
 
     def _optimize_final_module(self) -> None:
         """Leave it to the loops."""
@@ -64,24 +60,21 @@ class _DeviceLibrary(JITCodeLibrary):  # type: ignore[misc]
         return 0
 
 
-class PrivateKernels(Compiler):  # type: ignore[misc]
-    """numba's compiler of loops, with a library that keeps their kernels private."""
+class LinkedDevices(Compiler):  # type: ignore[misc]
+    """numba's compiler of devices, with a library that only links."""
+
+    library = _DeviceLibrary
 
     def define_pipelines(self) -> list[PassManager]:
-        """Give the loop its library before numba makes one."""
+        """Give the function its library before numba makes one."""
         state = self.state
-        state.library = _PrivateLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         pipelines: list[PassManager] = super().define_pipelines()
         return pipelines
 
 
-class LinkedDevices(Compiler):  # type: ignore[misc]
-    """numba's compiler of devices, with a library that only links."""
+class PrivateKernels(LinkedDevices):
+    """numba's compiler of loops, with a library that keeps their kernels private."""
 
-    def define_pipelines(self) -> list[PassManager]:
-        """Give the device its library before numba makes one."""
-        state = self.state
-        state.library = _DeviceLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
-        pipelines: list[PassManager] = super().define_pipelines()
-        return pipelines
+    library = _PrivateLibrary

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from nvmix.backends.cpu.jit import entry, loop
@@ -12,14 +10,13 @@ from nvmix.backends.cpu.kernels.bessel.bessel import (
     bessel_pair,
     log_bessel_peak,
 )
-from nvmix.backends.cpu.kernels.em.e_step import Model, add_rows, log_norms, posterior
-from nvmix.backends.cpu.kernels.em.loop import LoopOptions, fit
-from nvmix.backends.cpu.kernels.em.m_step import Subordinator, fit_subordinator
-from nvmix.backends.cpu.kernels.em.missing_values import Patterns, add_patterns
+from nvmix.backends.cpu.kernels.em.e_step import add_rows, log_norms, posterior
+from nvmix.backends.cpu.kernels.em.loop import fit
+from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
+from nvmix.backends.cpu.kernels.em.missing_values import add_patterns
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
 from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments
 from nvmix.backends.cpu.kernels.gig.solve import (
-    Solution,
     Triple,
     gig_boundary,
     gig_derivatives,
@@ -78,42 +75,21 @@ def gig_moments_loop(p: FloatArray, a: FloatArray, b: FloatArray, out: FloatArra
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = gig_moments(p[i], a[i], b[i])
 
 
-@entry
-def gig_moments_entry(p: float, a: float, b: float) -> tuple[float, float, float, float]:
-    """(lnZ, E log Y, E 1/Y, E Y) of one law."""
-    return gig_moments(p, a, b)
-
-
-@entry
-def gig_covariance_entry(p: float, a: float, b: float) -> tuple[float, ...]:
-    """Upper triangle of the covariance of (log Y, 1/Y, Y)."""
-    return gig_covariance(p, a, b)
-
-
-@entry
-def fit_subordinator_entry(
-    log_y: float, inv_y: float, y: float, family: Subordinator, start: Triple
-) -> Solution:
-    """GIG eta -> theta by Newton's method or in closed form."""
-    return fit_subordinator(log_y, inv_y, y, family, start)
-
-
-@entry
-def gig_boundary_entry(log_y: float, inv_y: float, y: float, fixed_p: float) -> Solution:
-    """GIG eta -> theta where a boundary law is optimal, else INTERIOR."""
-    return gig_boundary(log_y, inv_y, y, fixed_p)
+# These are devices as they are, documented where they are defined.
+gig_moments_entry = entry(gig_moments)
+gig_covariance_entry = entry(gig_covariance)
+gig_boundary_entry = entry(gig_boundary)
+fit_subordinator_entry = entry(fit_subordinator)
+gig_variates_loop = loop(gig_variates)
+e_step_loop = loop(add_rows)
+patterns_loop = loop(add_patterns)
+fit_loop = loop(fit)
 
 
 @entry
 def gig_objective_entry(p: float, a: float, b: float, tau: Triple) -> tuple[float, ...]:
     """k . tau - A(k), its gradient and the Hessian of A, in the statistics of `gig.solve`."""
     return (gig_objective(p, a, b, tau), *gig_derivatives(p, a, b, tau))
-
-
-@loop
-def gig_variates_loop(p: float, a: float, b: float, out: FloatArray, rng: Any) -> None:
-    """Fill out with independent variates of GIG(p, a, b), a, b > 0."""
-    gig_variates(p, a, b, out, rng)
 
 
 @loop
@@ -134,30 +110,3 @@ def log_prob_loop(
         for r in range(m):
             target[r] = log_constant + linear[r]
         log_norms(q[:m], (p, a, b), table, target)
-
-
-@loop
-def e_step_loop(
-    X: FloatArray, weights: FloatArray, model: Model, inverse: FloatArray, log_norm: float,
-    table: FloatArray, sums: FloatArray, scatter: FloatArray,
-) -> None:  # fmt: skip
-    """Add the sums of one pass over complete rows; see `add_rows`."""
-    add_rows(X, weights, model, inverse, log_norm, table, sums, scatter)
-
-
-@loop
-def patterns_loop(
-    patterns: Patterns, model: Model, log_norm: float, tables: FloatArray, sums: FloatArray,
-    scatter: FloatArray,
-) -> None:  # fmt: skip
-    """Add the sums of one pass over rows with missing values; see `add_patterns`."""
-    add_patterns(patterns, model, log_norm, tables, sums, scatter)
-
-
-@loop
-def fit_loop(
-    X: FloatArray, weights: FloatArray, model: Model, options: LoopOptions, table: FloatArray,
-    histories: FloatArray,
-) -> tuple[float, int, int, int]:  # fmt: skip
-    """Fit by EM, the model in place; see `fit`."""
-    return fit(X, weights, model, options, table, histories)

@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core.typing.templates import infer_global, make_concrete_template
+from numba.extending import intrinsic, lower_builtin
 
 from nvmix.foundation.typing import FloatArray
 
@@ -19,34 +20,34 @@ _FOUR: Final = ir.VectorType(_DOUBLE, 4)
 _LANES: Final = ir.VectorType(_INT32, 4)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _to_bits(_typing_context: Any, _x: Any) -> Any:
-    """The 64 bits of a double as an integer."""
+def operation(build: Callable[..., Any], *signatures: Any, function: Any = None) -> Any:
+    """Make a function of those signatures for compiled code, or give it one that Python has.
+
+    build(builder, *arguments) adds the LLVM instructions of a call and returns their value.
+    """
 
     def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], _INT64)
+        return build(builder, *arguments)
 
-    return types.int64(types.float64), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _from_bits(_typing_context: Any, _bits: Any) -> Any:
-    """The double that 64 bits stand for."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], _DOUBLE)
-
-    return types.float64(types.int64), codegen
+    function = function or build
+    template = make_concrete_template("Operation", function, signatures)
+    infer_global(function, types.Function(template))
+    for signature in signatures:
+        lower_builtin(function, *signature.args)(codegen)
+    return function
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _fma(_typing_context: Any, _x: Any, _y: Any, _z: Any) -> Any:
-    """x y + z, rounded once."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.fma(*arguments)
-
-    return types.float64(types.float64, types.float64, types.float64), codegen
+# The 64 bits of a double as an integer, and the double that 64 bits stand for.
+to_bits: Callable[[float], int] = operation(
+    lambda builder, x: builder.bitcast(x, _INT64), types.int64(types.float64)
+)
+from_bits: Callable[[int], float] = operation(
+    lambda builder, bits: builder.bitcast(bits, _DOUBLE), types.float64(types.int64)
+)
+# x y + z, rounded once.
+fma: Callable[[float, float, float], float] = operation(
+    lambda builder, *xyz: builder.fma(*xyz), types.float64(*[types.float64] * 3)
+)
 
 
 @intrinsic(prefer_literal=True)  # type: ignore[untyped-decorator]
@@ -83,9 +84,6 @@ def _horner4(_context: Any, rows: Any, _row: Any, _first: Any, powers: Any, _t: 
     return four(rows, types.intp, types.intp, powers, types.float64), codegen
 
 
-to_bits = cast("Callable[[float], int]", _to_bits)
-from_bits = cast("Callable[[int], float]", _from_bits)
-fma = cast("Callable[[float, float, float], float]", _fma)
 horner4 = cast(
     "Callable[[FloatArray, int, int, int, float], tuple[float, float, float, float]]", _horner4
 )

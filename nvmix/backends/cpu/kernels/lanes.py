@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.typing import signature
-from numba.core.typing.templates import ConcreteTemplate, infer_global
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic, models, register_model
 
+from nvmix.backends.cpu.kernels.intrinsics import operation
 from nvmix.foundation.typing import FloatArray
 
 if TYPE_CHECKING:
@@ -48,21 +48,11 @@ _VECTOR: Final = ir.VectorType(_DOUBLE, LANES)
 
 
 class _Lanes(types.Type):  # type: ignore[misc]
-    """The numba type of `Lanes`."""
-
-    def __init__(self) -> None:
-        super().__init__(name="Lanes")
+    """The numba type of `Lanes`, one LLVM vector."""
 
 
-_LANES: Final = _Lanes()
-
-
-@register_model(_Lanes)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
-    """Its data model: one LLVM vector."""
-
-    def __init__(self, manager: Any, numba_type: Any) -> None:
-        super().__init__(manager, numba_type, _VECTOR)
+_LANES: Final = _Lanes("Lanes")
+register_model(_Lanes)(partial(models.PrimitiveModel, be_type=_VECTOR))
 
 
 def _broadcast(builder: Any, value: Any) -> Any:
@@ -75,35 +65,20 @@ def _broadcast(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(first, empty, places)
 
 
-def _define(operation: Any, instruction: str) -> None:
+def _define(function: Any, instruction: str) -> None:
     """Define a Python operator on lanes by an instruction of LLVM."""
     pairs = [(_LANES, _LANES), (_LANES, types.float64), (types.float64, _LANES)]
 
-    class _Template(ConcreteTemplate):  # type: ignore[misc]
-        cases = [signature(_LANES, *pair) for pair in pairs]  # noqa: RUF012
+    def build(builder: Any, x: Any, y: Any) -> Any:
+        return getattr(builder, instruction)(_broadcast(builder, x), _broadcast(builder, y))
 
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return getattr(builder, instruction)(*(_broadcast(builder, x) for x in arguments))
-
-    infer_global(operation)(_Template)
-    for pair in pairs:
-        lower_builtin(operation, *pair)(codegen)
+    operation(build, *(_LANES(*pair) for pair in pairs), function=function)
 
 
 _define(operator.add, "fadd")
 _define(operator.sub, "fsub")
 _define(operator.mul, "fmul")
 _define(operator.truediv, "fdiv")
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _from_double(_typing_context: Any, _x: Any) -> Any:
-    """Eight copies of a double."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _broadcast(builder, arguments[0])
-
-    return _LANES(types.float64), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -120,56 +95,41 @@ def _lanes_at(_typing_context: Any, rows: Any, _row: Any, _first: Any) -> Any:
     return _LANES(rows, types.intp, types.intp), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _at_least(_typing_context: Any, _x: Any, _bound: Any) -> Any:
+def _larger(builder: Any, x: Any, bound: Any) -> Any:
     """The larger of each lane and a bound; nan stays nan."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        x, bound = arguments[0], _broadcast(builder, arguments[1])
-        return builder.select(builder.fcmp_ordered("<", x, bound), bound, x)
-
-    return _LANES(_LANES, types.float64), codegen
+    bound = _broadcast(builder, bound)
+    return builder.select(builder.fcmp_ordered("<", x, bound), bound, x)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _total(_typing_context: Any, _x: Any) -> Any:
+def _sum(builder: Any, x: Any) -> Any:
     """Sum of the lanes: halves are added to halves until one number is left."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        x, half = arguments[0], LANES // 2
-        while half:
-            low, high = (
-                builder.shuffle_vector(
-                    x, x, ir.Constant(ir.VectorType(ir.IntType(32), half), list(places))
-                )
-                for places in (range(half), range(half, 2 * half))
+    half = LANES // 2
+    while half:
+        low, high = (
+            builder.shuffle_vector(
+                x, x, ir.Constant(ir.VectorType(ir.IntType(32), half), list(places))
             )
-            x, half = builder.fadd(low, high), half // 2
-        return builder.extract_element(x, ir.Constant(ir.IntType(32), 0))
+            for places in (range(half), range(half, 2 * half))
+        )
+        x, half = builder.fadd(low, high), half // 2
+    return builder.extract_element(x, ir.Constant(ir.IntType(32), 0))
 
-    return types.float64(_LANES), codegen
 
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _power_in_last_bits(_typing_context: Any, x: Any) -> Any:
+def _power(builder: Any, x: Any) -> Any:
     """2^n for the integer n, -1022 <= n <= 1023, in the last bits of a double or of each lane."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        value = arguments[0]
-        if value.type == _VECTOR:
-            integers = ir.VectorType(_INT64, LANES)
-            shift, one = (ir.Constant(integers, [n] * LANES) for n in (52, 1023 << 52))
-        else:
-            integers = _INT64
-            shift, one = ir.Constant(_INT64, 52), ir.Constant(_INT64, 1023 << 52)
-        exponent = builder.shl(builder.bitcast(value, integers), shift)
-        return builder.bitcast(builder.add(exponent, one), value.type)
-
-    return x(x), codegen
+    integers = ir.VectorType(_INT64, LANES) if x.type == _VECTOR else _INT64
+    shift, one = (
+        ir.Constant(integers, [n] * LANES if x.type == _VECTOR else n) for n in (52, 1023 << 52)
+    )
+    exponent = builder.shl(builder.bitcast(x, integers), shift)
+    return builder.bitcast(builder.add(exponent, one), x.type)
 
 
-broadcast = cast("Callable[[float], Lanes]", _from_double)
+# Eight copies of a double.
+broadcast: Callable[[float], Lanes] = operation(_broadcast, _LANES(types.float64))
 lanes_at = cast("Callable[[FloatArray, int, int], Lanes]", _lanes_at)
-at_least = cast("Callable[[Lanes, float], Lanes]", _at_least)
-total = cast("Callable[[Lanes], float]", _total)
-power_in_last_bits = cast("Callable[[Number], Number]", _power_in_last_bits)
+at_least: Callable[[Lanes, float], Lanes] = operation(_larger, _LANES(_LANES, types.float64))
+total: Callable[[Lanes], float] = operation(_sum, types.float64(_LANES))
+power_in_last_bits: Callable[[Number], Number] = operation(
+    _power, _LANES(_LANES), types.float64(types.float64)
+)
