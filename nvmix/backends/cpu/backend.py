@@ -13,7 +13,7 @@ from nvmix.backends.cpu.kernels.em.m_step import subordinator_of
 from nvmix.backends.cpu.kernels.em.missing_values import Patterns
 from nvmix.backends.cpu.partition import groups_of, pieces_of, table_of
 from nvmix.backends.cpu.placed import Placed, canonical, placed
-from nvmix.backends.cpu.quasi_newton import fit_gamma_shape, fit_gig
+from nvmix.backends.cpu.quasi_newton import fit_gamma, fit_gig
 from nvmix.backends.status import Status
 from nvmix.backends.types import (
     ACCELERATIONS,
@@ -109,9 +109,9 @@ class CPUBackend:
             p, a, b, code = entry_points.fit_subordinator_entry(log_y, inv_y, y, family, start)
             return (p, a, b), GIGStatus(code)
         if fixed.b == 0.0:
-            return _fit_gamma(log_y, y, method)
+            return fit_gamma(log_y, y, method)
         if fixed.a == 0.0:
-            (p, a, _), status = _fit_gamma(-log_y, inv_y, method)
+            (p, a, _), status = fit_gamma(-log_y, inv_y, method)
             return (-p, 0.0, a), status
         p, a, b, code = entry_points.gig_boundary_entry(log_y, inv_y, y, family.p)
         if code == GIGStatus.INTERIOR:
@@ -171,18 +171,9 @@ class CPUBackend:
             map_threads(of_patterns, X.patterns) if X.patterns else map_threads(of_rows, X.groups)
         )
         sums, scatter = pairwise_sum(parts, add_each)
-        weight, log_likelihood, log_y, inv_y, y = sums[:SCALARS].tolist()
+        scalars, x, x_inv_y = np.split(sums, [SCALARS, SCALARS + d])
         return SufficientStatistics(
-            weight=weight,
-            log_likelihood=log_likelihood,
-            log_y=log_y,
-            inv_y=inv_y,
-            y=y,
-            x=sums[SCALARS : SCALARS + d],
-            x_inv_y=sums[SCALARS + d :],
-            xx_inv_y=scatter,
-            origin=normal.mu,
-            scale=normal.L,
+            *scalars.tolist(), x, x_inv_y, scatter, origin=normal.mu, scale=normal.L
         )
 
     def fit(
@@ -209,8 +200,7 @@ class CPUBackend:
             X.X, X.weights, model, loop_options, table, histories
         )
         normal = NormalParameters(*model[:3])
-        (values, changes), counts = histories, (n_iter, n_passes)
-        return FitTrace(normal, model.theta, values, changes, *counts, value, Status(status))
+        return FitTrace(normal, model.theta, *histories, n_iter, n_passes, value, Status(status))
 
 
 def _table(X: FloatArray, p: float) -> FloatArray:
@@ -223,13 +213,3 @@ def _model(normal: NormalParameters, theta: GIGParameters) -> Model:
     """A model as compiled functions take it."""
     mu, gamma, L = (canonical(x) for x in normal)
     return Model(mu, gamma, L, np.array(theta, np.float64))
-
-
-def _fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:
-    """Gamma law with the given E log Y and E Y, by a method of scipy.optimize."""
-    c = float(np.log(y)) - log_y if y > 0.0 else np.nan
-    if not c > 0.0:
-        status = GIGStatus.DEGENERATE if c == 0.0 else GIGStatus.INFEASIBLE
-        return (np.nan, np.nan, 0.0), status
-    p, status = fit_gamma_shape(c, method)
-    return (p, 2.0 * p / y, 0.0), status

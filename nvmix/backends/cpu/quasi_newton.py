@@ -61,8 +61,12 @@ def _run(
     return result.x, GIGStatus.INTERIOR if stationary else GIGStatus.NOT_CONVERGED
 
 
-def fit_gamma_shape(c: float, method: str) -> tuple[float, GIGStatus]:
-    """Shape p of a gamma law with log E[Y] - E[log Y] = c, by minimising over log p."""
+def fit_gamma(log_y: float, y: float, method: str) -> tuple[GIGParameters, GIGStatus]:
+    """Gamma law (p, a, 0) with these E log Y and E Y, by minimising over log p."""
+    c = float(np.log(y)) - log_y if y > 0.0 else np.nan
+    if not c > 0.0:
+        status = GIGStatus.DEGENERATE if c == 0.0 else GIGStatus.INFEASIBLE
+        return (np.nan, np.nan, 0.0), status
 
     def objective(x: FloatArray) -> tuple[float, FloatArray]:
         if abs(x[0]) > _LARGEST_LOG:
@@ -72,7 +76,8 @@ def fit_gamma_shape(c: float, method: str) -> tuple[float, GIGStatus]:
         return log_z + p * (1.0 + c), np.array([p * (log_t + c)])
 
     x, status = _run(objective, np.array([-math.log(2.0 * c)]), method)
-    return math.exp(x[0]), status
+    p = math.exp(x[0])
+    return (p, 2.0 * p / y, 0.0), status
 
 
 def fit_gig(

@@ -155,7 +155,9 @@ def _slopes(v: float, x: float) -> tuple[float, float]:
     s, slope = x + d1, e1 / (x + e)
     # The poles 1 / v and 1 / v^2 cancel by hand.
     curvature = g2 + s * s * second - 2.0 * slope - v * v * slope * slope
-    return g1 + v * slope + s * first, curvature + d2 * first + _over(d2, v) / (x + e)
+    # d'' / v tends to -2 zeta(3).
+    over = d2 / v if v > 0.0 else -2.0 * _ODD[0]
+    return g1 + v * slope + s * first, curvature + d2 * first + over / (x + e)
 
 
 @device
@@ -170,12 +172,6 @@ def _slope_beyond(v: float, x: float) -> float:
     slope = v * e1 / (x + e)
     # 1 - L(y) = 1 / y - 2 / (e^{2 y} - 1).
     return _even_part(v)[0] + slope + d1 - (x + d1) * (1.0 / y - 2.0 / math.expm1(2.0 * y))
-
-
-@device
-def _over(d2: float, v: float) -> float:
-    """d'' / v, which tends to -2 zeta(3)."""
-    return d2 / v if v > 0.0 else -2.0 * _ODD[0]
 
 
 @device

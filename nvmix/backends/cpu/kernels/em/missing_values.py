@@ -26,25 +26,13 @@ from nvmix.foundation.typing import FloatArray, IntArray
 
 
 class Patterns(NamedTuple):
-    """Rows sorted by pattern, without the missing values.
+    """Rows sorted by pattern, without the missing values."""
 
-    Attributes
-    ----------
-    values : (k,) array
-        Values of the first row, then those of the next.
-    weights : (n,) array
-        Weights of the rows in that order; empty where all are 1.
-    columns : (patterns, d) array
-        Columns of each pattern: those with values, then the missing ones.
-    n_present, n_rows : (patterns,) array
-        Number of columns with values, and of rows, of each pattern.
-    """
-
-    values: FloatArray
-    weights: FloatArray
-    columns: IntArray
-    n_present: IntArray
-    n_rows: IntArray
+    values: FloatArray  # (k,): those of the first row, then those of the next
+    weights: FloatArray  # (n,) of the rows in that order; empty where all are 1
+    columns: IntArray  # (patterns, d): the columns with values, then the missing ones
+    n_present: IntArray  # (patterns,) numbers of columns with values
+    n_rows: IntArray  # (patterns,) numbers of rows
 
 
 @device

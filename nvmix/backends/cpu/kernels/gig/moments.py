@@ -36,19 +36,18 @@ def log_mode_terms(p: float, a: float, b: float) -> tuple[float, float, float]:
 
 
 @device
-def _gamma_limit(p: float, a: float) -> tuple[float, float, float, float]:
-    """(lnZ, E log Y, E 1/Y, E Y) of Gamma(p, a / 2); lnZ = inf unless p > 0 and a > 0."""
+def _limit_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
+    """`gig_moments` at very small a b, p >= 0: those of Gamma(p, a / 2) where that is 0.
+
+    lnZ = inf unless p > 0 and a > 0.
+    """
+    if a > 0.0 and b > 0.0:
+        return small_moments(p, a, b)
     if not (p > 0.0 and a > 0.0):
         return np.inf, np.nan, np.nan, np.nan
     log_scale = math.log(2.0) - math.log(a)
     inverse = 0.5 * (a / (p - 1.0)) if p > 1.0 else np.inf
     return math.lgamma(p) + p * log_scale, digamma(p) + log_scale, inverse, 2.0 * p / a
-
-
-@device
-def _limit_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
-    """`gig_moments` at very small a b, p >= 0."""
-    return _gamma_limit(p, a) if b == 0.0 or a == 0.0 else small_moments(p, a, b)
 
 
 @device
@@ -73,8 +72,22 @@ def gig_moments(p: float, a: float, b: float) -> tuple[float, float, float, floa
 
 @device
 def _limit_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
-    """`gig_covariance` at very small a b, p >= 0."""
-    return _gamma_covariance(p, a) if b == 0.0 or a == 0.0 else small_covariance(p, a, b)
+    """`gig_covariance` at very small a b, p >= 0: that of Gamma(p, a / 2) where that is 0.
+
+    Infinite where a moment does not exist.
+    """
+    if a > 0.0 and b > 0.0:
+        return small_covariance(p, a, b)
+    if not (p > 0.0 and a > 0.0):
+        return np.nan, np.nan, np.nan, np.nan, np.nan, np.nan
+    rate = 0.5 * a
+    log_inverse, inverse_y, inverse = -np.inf, -np.inf, np.inf
+    if p > 1.0:
+        log_inverse = -rate / (p - 1.0) ** 2
+        inverse_y = -1.0 / (p - 1.0)
+    if p > 2.0:
+        inverse = rate * rate / ((p - 1.0) ** 2 * (p - 2.0))
+    return trigamma(p), log_inverse, 1.0 / rate, inverse, inverse_y, p / (rate * rate)
 
 
 @device
@@ -97,18 +110,3 @@ def gig_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
     iy = c23 + c13 - c12 - c11
     yy = (c22 + 2.0 * c12 + c11) * y * y
     return c11, li, ly, ii, iy, yy
-
-
-@device
-def _gamma_covariance(p: float, a: float) -> tuple[float, ...]:
-    """`gig_covariance` of Gamma(p, a / 2); infinite where a moment does not exist."""
-    if not (p > 0.0 and a > 0.0):
-        return np.nan, np.nan, np.nan, np.nan, np.nan, np.nan
-    rate = 0.5 * a
-    log_inverse, inverse_y, inverse = -np.inf, -np.inf, np.inf
-    if p > 1.0:
-        log_inverse = -rate / (p - 1.0) ** 2
-        inverse_y = -1.0 / (p - 1.0)
-    if p > 2.0:
-        inverse = rate * rate / ((p - 1.0) ** 2 * (p - 2.0))
-    return trigamma(p), log_inverse, 1.0 / rate, inverse, inverse_y, p / (rate * rate)

@@ -33,12 +33,7 @@ Triple: TypeAlias = tuple[float, float, float]
 # (p, a, b, `GIGStatus`).
 Solution: TypeAlias = tuple[float, float, float, int]
 
-_INTERIOR: Final = int(GIGStatus.INTERIOR)
-_GAMMA: Final = int(GIGStatus.GAMMA)
-_INVERSE_GAMMA: Final = int(GIGStatus.INVERSE_GAMMA)
-_DEGENERATE: Final = int(GIGStatus.DEGENERATE)
-_INFEASIBLE: Final = int(GIGStatus.INFEASIBLE)
-_NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
+_INTERIOR, _GAMMA, _INVERSE_GAMMA, _DEGENERATE, _INFEASIBLE, _NOT_CONVERGED = map(int, GIGStatus)
 
 _MAX_NEWTON: Final = 300
 # Squared Newton decrement, a squared length in standard deviations of the statistics, at which a
