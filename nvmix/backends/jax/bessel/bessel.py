@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.scipy.special import polygamma
 
 from nvmix.backends.jax.bessel.quadrature import basis, cumulants, means
-from nvmix.backends.jax.gig.moments import times
+from nvmix.backends.jax.gig.moments import differentiable, times
 
 # The root of t tanh t = 1, where v t = z cosh t; its sinh in three parts, the first of few digits.
 _CROSSING: Final = 1.1996786402577337
@@ -88,42 +88,43 @@ def log_bessel_derivatives(v: Any, z: Any) -> Any:
     return jnp.stack([jnp.where(inside, x, end) for x, end in zip(values, ends, strict=True)])
 
 
-@jax.custom_jvp
+def _total(value: Any, slopes: tuple[Any, Any], tangents: tuple[Any, Any]) -> Any:
+    """The tangent of a value with those slopes by v and z."""
+    by_v, by_z = (times(slope, tangent) for slope, tangent in zip(slopes, tangents, strict=True))
+    return (by_v + by_z) * jnp.ones_like(value)
+
+
+def _log_kv_tangent(value: Any, arguments: Any, tangents: Any) -> Any:
+    """By `slopes`."""
+    return _total(value, slopes(*arguments), tangents)
+
+
+@differentiable(_log_kv_tangent)
 def log_kv(v: Any, z: Any) -> Any:
     """log K_v(z), elementwise on equal shapes; differentiable twice."""
     return log_bessel(v, z)[0]
 
 
-def _log_kv_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """Derivatives by `slopes`."""
-    (v, z), (dv, dz) = primals, tangents
-    by_v, by_z = slopes(v, z)
-    value = log_kv(v, z)
-    return value, (times(by_v, dv) + times(by_z, dz)) * jnp.ones_like(value)
+def _ratio_tangent(value: Any, arguments: Any, tangents: Any) -> Any:
+    """By the second derivatives of log K_v."""
+    v, z = arguments
+    _, _, vz, zz = log_bessel_derivatives(v, z)
+    return _total(value, (1.0 / z - vz, -(v / z / z + zz)), tangents)
 
 
-log_kv.defjvp(_log_kv_jvp, symbolic_zeros=True)
-
-
-@jax.custom_jvp
+@differentiable(_ratio_tangent)
 def kv_ratio(v: Any, z: Any) -> Any:
     """K_{v+1}(z) / K_v(z), elementwise on equal shapes; differentiable once."""
     return log_bessel(v, z)[1]
 
 
-def _kv_ratio_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """Derivatives by the second ones of log K_v."""
-    (v, z), (dv, dz) = primals, tangents
-    _, _, vz, zz = log_bessel_derivatives(v, z)
-    value = kv_ratio(v, z)
-    slope = times(1.0 / z - vz, dv) - times(v / z / z + zz, dz)
-    return value, slope * jnp.ones_like(value)
+def _slopes_tangents(values: Any, arguments: Any, tangents: Any) -> tuple[Any, Any]:
+    """By the second derivatives of log K_v."""
+    _, vv, vz, zz = log_bessel_derivatives(*arguments)
+    return _total(values[0], (vv, vz), tangents), _total(values[1], (vz, zz), tangents)
 
 
-kv_ratio.defjvp(_kv_ratio_jvp, symbolic_zeros=True)
-
-
-@jax.custom_jvp
+@differentiable(_slopes_tangents)
 def slopes(v: Any, z: Any) -> tuple[Any, Any]:
     """d/dv and d/dz of log K_v(z), elementwise on equal shapes; differentiable once."""
     by_v = log_bessel_derivatives(v, z)[0]
@@ -132,16 +133,3 @@ def slopes(v: Any, z: Any) -> tuple[Any, Any]:
     inside = (z > 0.0) & (ratio < jnp.inf)
     slope = jnp.abs(v) / jnp.where(inside, z, 1.0) - jnp.where(inside, ratio, 1.0)
     return by_v, jnp.where(ratio == jnp.inf, -jnp.inf, jnp.where(inside, slope, jnp.nan))
-
-
-def _slopes_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """Derivatives by the second ones of log K_v."""
-    (v, z), (dv, dz) = primals, tangents
-    values = slopes(v, z)
-    _, vv, vz, zz = log_bessel_derivatives(v, z)
-    one = jnp.ones_like(vv)
-    by_v = (times(vv, dv) + times(vz, dz)) * one
-    return values, (by_v, (times(vz, dv) + times(zz, dz)) * one)
-
-
-slopes.defjvp(_slopes_jvp, symbolic_zeros=True)

@@ -62,7 +62,47 @@ def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     return tuple(jnp.where(valid, moment, jnp.nan) for moment in moments)
 
 
-@jax.custom_jvp
+def times(x: Any, tangent: Any) -> Any:
+    """x times a tangent; 0 where that is known to be 0, even if x is infinite."""
+    return 0.0 if isinstance(tangent, SymbolicZero) else x * tangent
+
+
+def differentiable(tangents_of: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Give a function derivatives; tangents_of(values, arguments, tangents) are those of values."""
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        result = jax.custom_jvp(function)
+
+        def jvp(arguments: Any, tangents: Any) -> tuple[Any, Any]:
+            values = result(*arguments)
+            return values, tangents_of(values, arguments, tangents)
+
+        result.defjvp(jvp, symbolic_zeros=True)
+        return result
+
+    return decorated
+
+
+def by_natural(slopes_of: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """`differentiable` by (p, a, b); slopes_of(values, p, a, b) are by (p, -b/2, -a/2).
+
+    Infinite slopes count as 0: that by b at b = 0, times a tangent of 0, would be nan.
+    """
+
+    def tangents_of(values: Any, arguments: Any, tangents: Any) -> Any:
+        dp, da, db = tangents
+
+        def tangent(value: Any, slopes: Any) -> Any:
+            by_p, by_b, by_a = (jnp.where(jnp.isinf(slope), 0.0, slope) for slope in slopes)
+            total = times(by_p, dp) - 0.5 * (times(by_b, db) + times(by_a, da))
+            return jnp.broadcast_to(total, value.shape).astype(value.dtype)
+
+        return jax.tree.map(tangent, values, slopes_of(values, *arguments))
+
+    return differentiable(tangents_of)
+
+
+@by_natural(lambda values, *law: (values[1:], *gig_covariance(*law)))
 def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     """(lnZ, E log Y, E 1/Y, E Y), elementwise; a, b >= 0."""
     p, a, b = jnp.broadcast_arrays(p, a, b)
@@ -76,76 +116,16 @@ def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     return tuple(jnp.where(limit, x, z) for x, z in zip(limit_moments(p, a, b), inner, strict=True))
 
 
-def times(x: Any, tangent: Any) -> Any:
-    """x times a tangent; 0 where that is known to be 0, even if x is infinite."""
-    return 0.0 if isinstance(tangent, SymbolicZero) else x * tangent
+@by_natural(lambda _, *law: gig_moments(*law)[1:])
+def log_norm(p: Any, a: Any, b: Any) -> Any:
+    """lnZ on equal shapes, differentiable three times; its derivative needs no covariance."""
+    return gig_moments(p, a, b)[0]
 
 
-def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """Derivatives by the expectations and the covariance."""
-    values, c = gig_moments(*primals), gig_covariance(*primals)
-    return values, moment_tangents(values, c, tangents)
-
-
-gig_moments.defjvp(_moments_jvp, symbolic_zeros=True)
-
-
-def log_norm_of(moments: Callable[..., Any]) -> Any:
-    """Make the function lnZ of a function for (lnZ, ...), whose derivative needs no covariance."""
-
-    @jax.custom_jvp
-    def log_norm(p: Any, a: Any, b: Any) -> Any:
-        return moments(p, a, b)[0]
-
-    def by_expectations(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        value = log_norm(*primals)
-        return value, tangent_of(by_tangents(moments(*primals)[1:], tangents), value)
-
-    log_norm.defjvp(by_expectations, symbolic_zeros=True)
-    return log_norm
-
-
-# lnZ(p, a, b) on equal shapes, differentiable three times.
-log_norm: Final = log_norm_of(gig_moments)
-
-
-def moment_tangents(values: Any, covariance: Any, tangents: Any) -> tuple[Any, ...]:
-    """Tangents of (lnZ, E log Y, E 1/Y, E Y)."""
-    slopes = (values[1:], *covariance)
-    return tuple(
-        tangent_of(by_tangents(slope, tangents), value)
-        for slope, value in zip(slopes, values, strict=True)
-    )
-
-
-@jax.custom_jvp
+@by_natural(lambda _, *law: jnp.moveaxis(_statistics_cumulants(*law, 3), 2, 0))
 def gig_covariance(p: Any, a: Any, b: Any) -> Any:
     """(3, 3, ...) covariance of (log Y, 1/Y, Y); differentiable once."""
     return _statistics_cumulants(p, a, b, 2)
-
-
-def _covariance_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """Derivatives by the third cumulants."""
-    c = gig_covariance(*primals)
-    p, a, b = primals
-    third = jnp.moveaxis(_statistics_cumulants(p, a, b, 3), 2, 0)
-    return c, tangent_of(by_tangents(third, tangents), c)
-
-
-gig_covariance.defjvp(_covariance_jvp, symbolic_zeros=True)
-
-
-def by_tangents(slopes: Any, tangents: Any) -> Any:
-    """Sum of slopes by (p, -b/2, -a/2) times tangents of (p, a, b); infinite slopes count as 0."""
-    dp, da, db = tangents
-    # An infinite slope, as by b at b = 0, times a tangent of 0 would be nan.
-    by_p, by_b, by_a = (jnp.where(jnp.isinf(slope), 0.0, slope) for slope in slopes)
-    return times(by_p, dp) - 0.5 * (times(by_b, db) + times(by_a, da))
-
-
-def tangent_of(slope: Any, value: Any) -> Any:
-    """The slope with the shape and type of its value."""
-    return jnp.broadcast_to(slope, value.shape).astype(value.dtype)
 
 
 def moments_and_covariance(p: Any, a: Any, b: Any) -> tuple[Any, Any]:

@@ -17,12 +17,11 @@ import numpy as np
 
 from nvmix.backends.jax.bessel.quadrature import means
 from nvmix.backends.jax.gig.moments import (
+    by_natural,
     gig_covariance,
     gig_moments,
     limit_moments,
-    log_norm_of,
     mode_terms,
-    moment_tangents,
     vanishing,
 )
 
@@ -81,7 +80,13 @@ def _interpolated(p: Any, a: Any, s: Any, inside: Any) -> Any:
     return jax.lax.while_loop(lambda state: state[0] < count, body, start)[1]
 
 
-@jax.custom_jvp
+def _slopes(values: Any, p: Any, a: Any, s: Any) -> tuple[Any, ...]:
+    """Expectations, and covariances a batch of rows at a time."""
+    by_row = jax.lax.map(lambda si: gig_covariance(p, a, si), s, batch_size=_BATCH)
+    return values[1:], *jnp.moveaxis(by_row, 0, -1)
+
+
+@by_natural(_slopes)
 def moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
     """(lnZ, E log Y, E 1/Y, E Y) of GIG(p, a, s) at scalars p, a and (n,) s; 1e-12 relative.
 
@@ -107,16 +112,7 @@ def moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
     return jax.lax.cond(jnp.any(limit), with_limits, lambda: inner)
 
 
-def _moments_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    """Derivatives by the expectations and the covariance, a batch of rows at a time."""
-    p, a, s = primals
-    values = moments_along(p, a, s)
-    by_row = jax.lax.map(lambda si: gig_covariance(p, a, si), s, batch_size=_BATCH)
-    return values, moment_tangents(values, jnp.moveaxis(by_row, 0, -1), tangents)
-
-
-moments_along.defjvp(_moments_jvp, symbolic_zeros=True)
-
-
-# lnZ of `moments_along`, differentiable twice.
-log_norm_along: Final = log_norm_of(moments_along)
+@by_natural(lambda _, *law: moments_along(*law)[1:])
+def log_norm_along(p: Any, a: Any, s: Any) -> Any:
+    """lnZ of `moments_along`, differentiable twice."""
+    return moments_along(p, a, s)[0]
