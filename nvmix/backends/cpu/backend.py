@@ -172,8 +172,9 @@ class CPUBackend:
         )
         sums, scatter = pairwise_sum(parts, add_each)
         scalars, x, x_inv_y = np.split(sums, [SCALARS, SCALARS + d])
+        weight, log_likelihood, log_y, inv_y, y = scalars.tolist()
         return SufficientStatistics(
-            *scalars.tolist(), x, x_inv_y, scatter, origin=normal.mu, scale=normal.L
+            weight, log_likelihood, log_y, inv_y, y, x, x_inv_y, scatter, normal.mu, normal.L
         )
 
     def fit(
@@ -200,7 +201,8 @@ class CPUBackend:
             X.X, X.weights, model, loop_options, table, histories
         )
         normal = NormalParameters(*model[:3])
-        return FitTrace(normal, model.theta, *histories, n_iter, n_passes, value, Status(status))
+        (values, changes), counts = histories, (n_iter, n_passes)
+        return FitTrace(normal, model.theta, values, changes, *counts, value, Status(status))
 
 
 def _table(X: FloatArray, p: float) -> FloatArray:

@@ -46,20 +46,12 @@ def _e_step(
     return e_step.e_step(rows, normal, theta, moments.log_norm(*theta), blocks)
 
 
-_SETTINGS = ("fixed", "method", "rule", "acceleration", "blocks", "capacity")
-
-
-@partial(jax.jit, static_argnames=_SETTINGS)
+@jax.jit
 def _run(
-    rows: e_step.Rows, normal: NormalParameters, theta: Any, by_likelihood: Any, max_iter: Any,
-    tol: Any, *, fixed: Fixed, method: str, rule: Any, acceleration: str, blocks: int,
-    capacity: int,
-) -> tuple[loop.State, FitTrace, Any]:  # fmt: skip
+    rows: e_step.Rows, normal: NormalParameters, theta: Any, options: loop.LoopOptions
+) -> tuple[loop.State, FitTrace, Any]:
     """The last state, its trace, and whether that may end at a singularity (`trace_at_end`)."""
-    options = loop.LoopOptions(
-        fixed, method, rule, acceleration, blocks, by_likelihood, max_iter, tol
-    )
-    last = loop.run(rows, normal, theta, options, capacity)
+    last = loop.run(rows, normal, theta, options)
     return last, loop.trace_of(last), loop.may_be_singular(last.last)
 
 
@@ -147,20 +139,19 @@ class JAXBackend:
         """Run the loop on the device of the data; results are JAX arrays under a JAX trace."""
         normal, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (normal, jnp.stack(theta)))
         rows, normal, theta = _constant((X.rows, normal, theta))
-        last, trace, may_be_singular = _run(
-            rows,
-            normal,
-            theta,
-            options.criterion == "likelihood",
-            options.max_iter,
-            options.tol,
-            fixed=options.constraints.fixed,
-            method=_needed(options.method, options.constraints.fixed),
+        held = options.constraints.fixed
+        loop_options = loop.LoopOptions(
+            by_likelihood=options.criterion == "likelihood",
+            max_iter=options.max_iter,
+            tol=options.tol,
+            fixed=held,
+            method=_needed(options.method, held),
             rule=options.rule,
             acceleration=options.acceleration,
             blocks=X.blocks,
             capacity=max(_CAPACITY, 1 << (options.max_iter - 1).bit_length()),
         )
+        last, trace, may_be_singular = _run(rows, normal, theta, loop_options)
         if traced(may_be_singular):
             return _trace_at_end(rows, last)
         trace, may_be_singular = jax.device_get((trace, may_be_singular))

@@ -80,15 +80,9 @@ def place(X: Any, device: Any = None, weights: Any = None) -> Placed:
         # Not for rows of one device, which would be committed to it and compile again.
         values = jax.device_put(values, target)
     values = values.astype(float)
-    given = 1.0 if weights is None else _filled(weights, size)
+    # On the host; `_weights` puts them where the rows are.
+    given = 1.0 if weights is None else np.pad(np.asarray(weights, float), (0, size - n))
     return Placed(Rows(values, _weights(values, n, given)), n, blocks)
-
-
-def _filled(weights: Any, size: int) -> Any:
-    """Weights with zeros up to a size, on the host; `_weights` puts them where the rows are."""
-    values = np.zeros(size)
-    values[: len(weights)] = weights
-    return values
 
 
 def _padded(X: Any, size: int) -> Any:
@@ -96,8 +90,5 @@ def _padded(X: Any, size: int) -> Any:
     n, d = X.shape
     if size == n:
         return X
-    if on_jax(X):
-        return jnp.concatenate([X, jnp.broadcast_to(X[:1], (size - n, d))])
-    values = np.empty((size, d))
-    values[:n], values[n:] = X, X[0]
-    return values
+    xp = jnp if on_jax(X) else np
+    return xp.concatenate([X, xp.broadcast_to(X[:1], (size - n, d))])

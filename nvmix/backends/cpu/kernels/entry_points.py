@@ -5,11 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvmix.backends.cpu.jit import entry, loop
-from nvmix.backends.cpu.kernels.bessel.bessel import (
-    bessel_curvature,
-    bessel_pair,
-    log_bessel_peak,
-)
+from nvmix.backends.cpu.kernels.bessel.bessel import bessel_curvature, bessel_pair, log_bessel_peak
 from nvmix.backends.cpu.kernels.em.e_step import add_rows, log_norms, posterior
 from nvmix.backends.cpu.kernels.em.loop import fit
 from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
@@ -22,12 +18,7 @@ from nvmix.backends.cpu.kernels.gig.solve import (
     gig_derivatives,
     gig_objective,
 )
-from nvmix.backends.cpu.kernels.gig.table import (
-    bessel_covered,
-    covers,
-    is_steep,
-    tabulated,
-)
+from nvmix.backends.cpu.kernels.gig.table import bessel_covered, covers, is_steep, tabulated
 from nvmix.backends.cpu.kernels.gig.variates import gig_variates
 from nvmix.foundation.typing import FloatArray
 

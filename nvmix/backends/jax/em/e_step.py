@@ -7,6 +7,7 @@ differs between rows, so that moments come from series in b + q (`gig.series`).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -98,10 +99,7 @@ def e_step(
 
     log_norm_y is lnZ(p, a, b).
     """
-
-    def block_sums(block: Rows) -> Sums:
-        return _block_sums(block, normal, theta, log_norm_y)
-
+    block_sums = partial(_block_sums, normal=normal, theta=theta, log_norm_y=log_norm_y)
     if blocks == 1:
         return SufficientStatistics(*block_sums(rows), origin=normal.mu, scale=normal.L)
     cut = jax.tree.map(lambda x: x.reshape(blocks, -1, *x.shape[1:]), rows)

@@ -7,6 +7,8 @@ of a batch under `vmap` does its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -40,17 +42,27 @@ from nvmix.backends.types import FitTrace, Fixed, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
 
-class LoopOptions(NamedTuple):
-    """`EMOptions` for rows in a number of blocks; the last three members may be traced."""
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["by_likelihood", "max_iter", "tol"],
+    meta_fields=["fixed", "method", "rule", "acceleration", "blocks", "capacity"],
+)
+@dataclass(frozen=True)
+class LoopOptions:
+    """`EMOptions` for rows in a number of blocks; the first three members may be traced.
 
+    Histories have room for `capacity` iterations, at least max_iter.
+    """
+
+    by_likelihood: Any
+    max_iter: Any
+    tol: Any
     fixed: Fixed
     method: str
     rule: Callable[..., SufficientStatistics] | None
     acceleration: str
     blocks: int
-    by_likelihood: Any
-    max_iter: Any
-    tol: Any
+    capacity: int
 
 
 class Candidate(NamedTuple):
@@ -173,21 +185,17 @@ def _updated(options: LoopOptions, state: State, value: Any) -> Counters:
     )
 
 
-def _has_converged(options: LoopOptions, candidate: Candidate, counters: Counters) -> Any:
-    """Whether the fit has converged with an accepted candidate, after which the counters are these.
+def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Counters) -> Any:
+    """The status after an accepted candidate: converged inside or on a boundary, or running.
 
-    By parameters, it has when the parameter change is below tol. By likelihood, it has after
-    `N_BELOW_TOL` iterations in a row whose predicted gain is below tol. An extrapolated step
-    predicts its gain by its size (`parameter_change`). Gains of plain steps fall geometrically, so
-    that two in a row predict what is left by Aitken's extrapolation; the first of them predicts
-    nothing, and leaves the count as it is.
+    The counters are those after it. By parameters, the fit has converged when the parameter change
+    is below tol. By likelihood, it has after `N_BELOW_TOL` iterations in a row whose predicted gain
+    is below tol. An extrapolated step predicts its gain by its size (`parameter_change`). Gains of
+    plain steps fall geometrically, so that two in a row predict what is left by Aitken's
+    extrapolation; the first of them predicts nothing, and leaves the count as it is.
     """
     by_likelihood = counters.n_below_tol >= N_BELOW_TOL
-    return jnp.where(options.by_likelihood, by_likelihood, candidate.change < options.tol)
-
-
-def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Counters) -> Any:
-    """The status after an accepted candidate: converged inside or on a boundary, or running."""
+    arrived = jnp.where(options.by_likelihood, by_likelihood, candidate.change < options.tol)
     _, a, b = candidate.model.theta
     converged = jnp.int32(Status.CONVERGED)
     if options.fixed.a is None:
@@ -195,7 +203,7 @@ def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Co
     if options.fixed.b is None:
         converged = jnp.where(b == 0.0, Status.VARIANCE_GAMMA_LIMIT, converged)
     running = jnp.where(counters.n_iter >= options.max_iter, Status.MAX_ITER, RUNNING)
-    return jnp.where(_has_converged(options, candidate, counters), converged, running)
+    return jnp.where(arrived, converged, running)
 
 
 def _turn(options: LoopOptions, rows: Rows, frame: Frame | None, state: State) -> State:
@@ -288,15 +296,13 @@ def trace_of(state: State) -> FitTrace:
     return FitTrace(normal, theta, *histories, *counts, counters.value, state.status)
 
 
-def run(
-    rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions, capacity: int
-) -> State:
-    """Fit by EM; histories have room for `capacity` iterations, at least options.max_iter."""
+def run(rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions) -> State:
+    """Fit by EM."""
     moments, covariance = moments_and_covariance(*theta)
     start = Model(normal, theta, moments)
     plain = options.acceleration == "none"
     frame = None if plain else frame_of(normal, jnp.exp(moments[1]), covariance)
-    no_history, zero = jnp.full(capacity, jnp.nan, theta.dtype), jnp.int32(0)
+    no_history, zero = jnp.full(options.capacity, jnp.nan, theta.dtype), jnp.int32(0)
     inf = jnp.full_like(theta[0], jnp.inf)
     eta = ()
     if options.rule:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import digamma, gammaln, polygamma
 
@@ -102,7 +103,13 @@ def by_natural(slopes_of: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     return differentiable(tangents_of)
 
 
-@by_natural(lambda values, *law: (values[1:], *gig_covariance(*law)))
+@by_natural(lambda _, p, a, b: jnp.moveaxis(_statistics_cumulants(p, a, b, 3), 2, 0))
+def gig_covariance(p: Any, a: Any, b: Any) -> Any:
+    """(3, 3, ...) covariance of (log Y, 1/Y, Y); differentiable once."""
+    return _statistics_cumulants(p, a, b, 2)
+
+
+@by_natural(lambda values, p, a, b: (values[1:], *gig_covariance(p, a, b)))
 def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     """(lnZ, E log Y, E 1/Y, E Y), elementwise; a, b >= 0."""
     p, a, b = jnp.broadcast_arrays(p, a, b)
@@ -116,16 +123,10 @@ def gig_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     return tuple(jnp.where(limit, x, z) for x, z in zip(limit_moments(p, a, b), inner, strict=True))
 
 
-@by_natural(lambda _, *law: gig_moments(*law)[1:])
+@by_natural(lambda _, p, a, b: gig_moments(p, a, b)[1:])
 def log_norm(p: Any, a: Any, b: Any) -> Any:
     """lnZ on equal shapes, differentiable three times; its derivative needs no covariance."""
     return gig_moments(p, a, b)[0]
-
-
-@by_natural(lambda _, *law: jnp.moveaxis(_statistics_cumulants(*law, 3), 2, 0))
-def gig_covariance(p: Any, a: Any, b: Any) -> Any:
-    """(3, 3, ...) covariance of (log Y, 1/Y, Y); differentiable once."""
-    return _statistics_cumulants(p, a, b, 2)
 
 
 def moments_and_covariance(p: Any, a: Any, b: Any) -> tuple[Any, Any]:
@@ -189,10 +190,8 @@ def _gamma_covariance(p: Any, rate: Any) -> Any:
     log_inverse = jnp.where(p > 1.0, -rate / p1**2, -jnp.inf)
     inverse_y = jnp.where(p > 1.0, -1.0 / p1, -jnp.inf)
     inverse = jnp.where(p > 2.0, rate**2 / (p1**2 * p2), jnp.inf)
-    c = _symmetric(
-        [polygamma(1, p), log_inverse, 1.0 / rate, inverse, inverse_y, p / rate**2],
-        [[0, 1, 2], [1, 3, 4], [2, 4, 5]],
-    )
+    members = [polygamma(1, p), log_inverse, 1.0 / rate, inverse, inverse_y, p / rate**2]
+    c = jnp.stack(members)[np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])]
     return jnp.where(proper, c, jnp.nan)
 
 
@@ -205,14 +204,6 @@ def _gamma_third(p: Any, rate: Any) -> Any:
     p, rate = jnp.where(proper, p, 1.0), jnp.where(proper, rate, 1.0)
     infinite = jnp.full_like(p, jnp.inf)
     members = [polygamma(2, p), jnp.zeros_like(p), 1.0 / rate**2, 2.0 * p / rate**3, infinite]
-    places = [[[4] * 3 for _ in range(3)] for _ in range(3)]
-    for i in (0, 2):
-        for j in (0, 2):
-            for k in (0, 2):
-                places[i][j][k] = (i + j + k) // 2
-    return jnp.where(proper, _symmetric(members, places), jnp.nan)
-
-
-def _symmetric(members: list[Any], places: list[Any]) -> Any:
-    """Tensor of the members at those places."""
-    return jnp.stack(members)[jnp.array(places)]
+    i, j, k = np.indices((3, 3, 3))
+    places = np.where((i == 1) | (j == 1) | (k == 1), 4, (i + j + k) // 2)
+    return jnp.where(proper, jnp.stack(members)[places], jnp.nan)

@@ -112,7 +112,7 @@ def moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
     return jax.lax.cond(jnp.any(limit), with_limits, lambda: inner)
 
 
-@by_natural(lambda _, *law: moments_along(*law)[1:])
+@by_natural(lambda _, p, a, s: moments_along(p, a, s)[1:])
 def log_norm_along(p: Any, a: Any, s: Any) -> Any:
     """lnZ of `moments_along`, differentiable twice."""
     return moments_along(p, a, s)[0]

@@ -17,11 +17,7 @@ from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.bessel.gamma import trigamma
 from nvmix.backends.cpu.kernels.bessel.peak import bessel_peak
 from nvmix.backends.cpu.kernels.bessel.quadrature import covariances, means
-from nvmix.backends.cpu.kernels.bessel.small_argument import (
-    is_small,
-    small_bessel,
-    small_curvature,
-)
+from nvmix.backends.cpu.kernels.bessel.small_argument import is_small, small_bessel, small_curvature
 
 # Half-integer orders up to the first, at z from the second on, have polynomials that do not
 # overflow.

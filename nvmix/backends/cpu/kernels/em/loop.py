@@ -92,14 +92,6 @@ def _e_step(
 
 
 @device
-def _frame_of(model: Model, s: float) -> Frame:
-    """The frame of extrapolation: origin mu, scale sqrt(s) L, and Y / s in the place of Y."""
-    inverse = np.empty(model.L.shape)
-    invert_lower(model.L, inverse)
-    return Frame(model.mu.copy(), model.L.copy(), inverse, s)
-
-
-@device
 def _metric_of(variances: tuple[float, float, float], s: float, d: int) -> FloatArray:
     """(k,) factors of the statistics in norms: 1 / standard deviation for those of Y, else 1.
 
@@ -188,7 +180,9 @@ def fit(
     sums, scatter = np.empty(SCALARS + 2 * d), np.empty((d, d))
     image, means = np.empty(3 + 2 * d + d * d), np.empty(3 + 2 * d + d * d)
     last = Model(model.mu.copy(), model.gamma.copy(), model.L.copy(), model.theta.copy())
-    frame = _frame_of(model, options.s)
+    inverse = np.empty((d, d))
+    invert_lower(model.L, inverse)
+    frame = Frame(last.mu.copy(), last.L.copy(), inverse, options.s)
     history = new_history(_metric_of(options.variances, options.s, d))
     counters = np.array([-math.inf, math.inf, 0.0, 0.0])
     new_moments = moments = (0.0, 0.0, 0.0, 0.0)
