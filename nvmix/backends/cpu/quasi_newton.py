@@ -41,9 +41,8 @@ def _log_start(
         return start[0] if p is None else p, math.log(start[1] * s), math.log(start[2] / s)
     lam = m / (m * m - 1.0)
     small, large = math.log(lam / (m * m)), math.log(lam)
-    if (p is None and log_t <= 0.0) or (p is not None and p <= 0.0):
-        return -0.5 if p is None else p, small, large
-    return 0.5 if p is None else p, large, small
+    order = p if p is not None else (-0.5 if log_t <= 0.0 else 0.5)
+    return (order, small, large) if order <= 0.0 else (order, large, small)
 
 
 def _run(

@@ -22,10 +22,7 @@ from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.typing import FloatArray
 
 # Kinds of subordinator, by how eta -> theta is solved.
-_GIG: Final = 0
-_GAMMA: Final = 1
-_INVERSE_GAMMA: Final = 2
-_INVERSE_GAUSSIAN: Final = 3
+_GIG, _GAMMA, _INVERSE_GAMMA, _INVERSE_GAUSSIAN = range(4)
 
 _INTERIOR: Final = int(GIGStatus.INTERIOR)
 _DEGENERATE: Final = int(GIGStatus.DEGENERATE)
@@ -60,11 +57,13 @@ def subordinator_of(fixed: Fixed, least_p: float) -> Subordinator:
 
 
 @device
-def _gamma_order(c: float, p: float, least_p: float) -> tuple[float, int]:
-    """Order of a gamma law with log E[Y] - E[log Y] = c, at least least_p; p unless that is nan."""
+def _gamma(log_y: float, y: float, p: float, least_p: float) -> tuple[float, float, int]:
+    """(p, a) of the gamma law with these E log Y and E Y, at p or, if that is nan, >= least_p."""
+    c = math.log(y) - log_y if y > 0.0 else math.nan
     if not c > 0.0:
-        return math.nan, _DEGENERATE if c == 0.0 else _INFEASIBLE
-    return (max(gamma_shape(c), least_p) if math.isnan(p) else p), _INTERIOR
+        return math.nan, math.nan, _DEGENERATE if c == 0.0 else _INFEASIBLE
+    order = max(gamma_shape(c), least_p) if math.isnan(p) else p
+    return order, 2.0 * order / y, _INTERIOR
 
 
 @device
@@ -78,13 +77,11 @@ def fit_subordinator(
     p = least_p, and a second solve finds the other coordinates.
     """
     if family.kind == _GAMMA:
-        c = math.log(y) - log_y if y > 0.0 else math.nan
-        p, status = _gamma_order(c, family.p, family.least_p)
-        return p, 2.0 * p / y, 0.0, status
+        p, a, status = _gamma(log_y, y, family.p, family.least_p)
+        return p, a, 0.0, status
     if family.kind == _INVERSE_GAMMA:
-        c = math.log(inv_y) + log_y if inv_y > 0.0 else math.nan
-        p, status = _gamma_order(c, -family.p, -math.inf)
-        return -p, 0.0, 2.0 * p / inv_y, status
+        p, a, status = _gamma(-log_y, inv_y, -family.p, -math.inf)
+        return -p, 0.0, a, status
     if family.kind == _INVERSE_GAUSSIAN:
         D = y * inv_y - 1.0 if y > 0.0 and inv_y > 0.0 else math.nan
         if NO_VARIANCE < D < math.inf:
