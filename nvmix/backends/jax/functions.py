@@ -20,6 +20,11 @@ log_prob = of_the_caller(jax.jit(rows_e_step.log_prob))
 log_kv = of_the_caller(jax.jit(bessel.log_kv))
 kv_ratio = of_the_caller(jax.jit(bessel.kv_ratio))
 log_kv_derivatives = of_the_caller(jax.jit(bessel.log_bessel_derivatives))
+# d/dz of log K_v(z), elementwise on equal shapes.
+log_kv_dz = of_the_caller(jax.jit(lambda v, z: bessel.slopes(v, z)[1]))
+# (lnZ, E log Y, E 1/Y, E Y) of one law, and the (3, 3) covariance of (log Y, 1/Y, Y).
+gig_law = of_the_caller(jax.jit(lambda theta: moments.gig_moments(*theta)))
+gig_covariance = of_the_caller(jax.jit(lambda theta: moments.gig_covariance(*theta)))
 
 
 @of_the_caller
@@ -28,20 +33,6 @@ def e_step(X: Any, normal: NormalParameters, theta: Any) -> SufficientStatistics
     """Posterior expectations summed over the rows of X."""
     rows = rows_e_step.Rows(X, jnp.ones_like(X[:, 0]))
     return rows_e_step.e_step(rows, normal, theta, moments.log_norm(*theta), 1)
-
-
-@of_the_caller
-@jax.jit
-def gig_law(theta: Any) -> tuple[Any, ...]:
-    """(lnZ, E log Y, E 1/Y, E Y) of one law."""
-    return moments.gig_moments(*theta)
-
-
-@of_the_caller
-@jax.jit
-def gig_covariance(theta: Any) -> Any:
-    """(3, 3) covariance of (log Y, 1/Y, Y)."""
-    return moments.gig_covariance(*theta)
 
 
 @of_the_caller
@@ -58,10 +49,3 @@ def normal_parameters(eta: SufficientStatistics) -> NormalParameters:
     """mu, gamma and L of the M-step, nan where there are none."""
     normal, exists = m_step.normal_parameters(eta)
     return NormalParameters(*(jnp.where(exists, x, jnp.nan) for x in normal))
-
-
-@of_the_caller
-@jax.jit
-def log_kv_dz(v: Any, z: Any) -> Any:
-    """d/dz of log K_v(z), elementwise on equal shapes."""
-    return bessel.slopes(v, z)[1]

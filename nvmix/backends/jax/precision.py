@@ -45,10 +45,12 @@ def of_the_caller(function: F) -> F:
     """As `for_the_caller`, but functions of traced arguments run in the caller's precision.
 
     JAX transposes derivatives after the scope of float64 has ended, where doubles do not exist.
+    Arguments become floats of the precision of the call.
     """
 
     def with_defaults(*arguments: Any, **static: Any) -> Any:
-        return function(*_defaults(arguments), **static)
+        floats = jax.tree.map(lambda x: jnp.asarray(x, float), arguments)
+        return function(*floats, **static)
 
     outside = for_the_caller(with_defaults)
 
@@ -59,11 +61,6 @@ def of_the_caller(function: F) -> F:
         return outside(*arguments, **static)
 
     return wrapped  # type: ignore[return-value]
-
-
-def _defaults(arguments: tuple[Any, ...]) -> Any:
-    """Arguments as floats of the current default precision."""
-    return jax.tree.map(lambda x: jnp.asarray(x, float), arguments)
 
 
 def _single(x: Any) -> Any:

@@ -88,43 +88,18 @@ def log_bessel_derivatives(v: Any, z: Any) -> Any:
     return jnp.stack([jnp.where(inside, x, end) for x, end in zip(values, ends, strict=True)])
 
 
-def _total(value: Any, slopes: tuple[Any, Any], tangents: tuple[Any, Any]) -> Any:
-    """The tangent of a value with those slopes by v and z."""
-    by_v, by_z = (times(slope, tangent) for slope, tangent in zip(slopes, tangents, strict=True))
-    return (by_v + by_z) * jnp.ones_like(value)
+def _total(slopes: Any, tangents: Any) -> Any:
+    """Sum of slopes by v and z times the tangents of v and z."""
+    return times(slopes[0], tangents[0]) + times(slopes[1], tangents[1])
 
 
-def _log_kv_tangent(value: Any, arguments: Any, tangents: Any) -> Any:
-    """By `slopes`."""
-    return _total(value, slopes(*arguments), tangents)
+def _second_slopes(_: Any, v: Any, z: Any) -> Any:
+    """Slopes of both `slopes`: the second derivatives of log K_v."""
+    _, vv, vz, zz = log_bessel_derivatives(v, z)
+    return (vv, vz), (vz, zz)
 
 
-@differentiable(_log_kv_tangent)
-def log_kv(v: Any, z: Any) -> Any:
-    """log K_v(z), elementwise on equal shapes; differentiable twice."""
-    return log_bessel(v, z)[0]
-
-
-def _ratio_tangent(value: Any, arguments: Any, tangents: Any) -> Any:
-    """By the second derivatives of log K_v."""
-    v, z = arguments
-    _, _, vz, zz = log_bessel_derivatives(v, z)
-    return _total(value, (1.0 / z - vz, -(v / z / z + zz)), tangents)
-
-
-@differentiable(_ratio_tangent)
-def kv_ratio(v: Any, z: Any) -> Any:
-    """K_{v+1}(z) / K_v(z), elementwise on equal shapes; differentiable once."""
-    return log_bessel(v, z)[1]
-
-
-def _slopes_tangents(values: Any, arguments: Any, tangents: Any) -> tuple[Any, Any]:
-    """By the second derivatives of log K_v."""
-    _, vv, vz, zz = log_bessel_derivatives(*arguments)
-    return _total(values[0], (vv, vz), tangents), _total(values[1], (vz, zz), tangents)
-
-
-@differentiable(_slopes_tangents)
+@differentiable(_total, _second_slopes)
 def slopes(v: Any, z: Any) -> tuple[Any, Any]:
     """d/dv and d/dz of log K_v(z), elementwise on equal shapes; differentiable once."""
     by_v = log_bessel_derivatives(v, z)[0]
@@ -133,3 +108,21 @@ def slopes(v: Any, z: Any) -> tuple[Any, Any]:
     inside = (z > 0.0) & (ratio < jnp.inf)
     slope = jnp.abs(v) / jnp.where(inside, z, 1.0) - jnp.where(inside, ratio, 1.0)
     return by_v, jnp.where(ratio == jnp.inf, -jnp.inf, jnp.where(inside, slope, jnp.nan))
+
+
+@differentiable(_total, lambda _, v, z: slopes(v, z))
+def log_kv(v: Any, z: Any) -> Any:
+    """log K_v(z), elementwise on equal shapes; differentiable twice."""
+    return log_bessel(v, z)[0]
+
+
+def _ratio_slopes(_: Any, v: Any, z: Any) -> Any:
+    """Slopes of `kv_ratio`, by the second derivatives of log K_v."""
+    _, _, vz, zz = log_bessel_derivatives(v, z)
+    return 1.0 / z - vz, -(v / z / z + zz)
+
+
+@differentiable(_total, _ratio_slopes)
+def kv_ratio(v: Any, z: Any) -> Any:
+    """K_{v+1}(z) / K_v(z), elementwise on equal shapes; differentiable once."""
+    return log_bessel(v, z)[1]

@@ -175,14 +175,8 @@ def _updated(options: LoopOptions, state: State, value: Any) -> Counters:
     left = jnp.where(extrapolated, candidate.predicted_gain, left)
     n_below_tol = jnp.where(left < options.tol, counters.n_below_tol + 1, 0)
     predicts = extrapolated | (n_plain > 1)
-    return Counters(
-        value,
-        gain,
-        n_plain,
-        jnp.where(predicts, n_below_tol, counters.n_below_tol),
-        counters.n_iter + one,
-        counters.n_passes,
-    )
+    n_below_tol = jnp.where(predicts, n_below_tol, counters.n_below_tol)
+    return Counters(value, gain, n_plain, n_below_tol, counters.n_iter + one, counters.n_passes)
 
 
 def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Counters) -> Any:

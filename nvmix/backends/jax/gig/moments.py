@@ -9,6 +9,7 @@ u = log Y - log of the mode (`bessel.quadrature`), or closed forms of gamma laws
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import jax
@@ -68,15 +69,25 @@ def times(x: Any, tangent: Any) -> Any:
     return 0.0 if isinstance(tangent, SymbolicZero) else x * tangent
 
 
-def differentiable(tangents_of: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
-    """Give a function derivatives; tangents_of(values, arguments, tangents) are those of values."""
+def differentiable(
+    total: Callable[[Any, Any], Any], slopes_of: Callable[..., Any]
+) -> Callable[[Callable[..., Any]], Any]:
+    """Give a function derivatives by its arguments.
+
+    slopes_of(values, *arguments) are the slopes of each value, and total(slopes, tangents) are
+    their products with the tangents of the arguments.
+    """
 
     def decorated(function: Callable[..., Any]) -> Any:
         result = jax.custom_jvp(function)
 
         def jvp(arguments: Any, tangents: Any) -> tuple[Any, Any]:
             values = result(*arguments)
-            return values, tangents_of(values, arguments, tangents)
+
+            def tangent(value: Any, slopes: Any) -> Any:
+                return jnp.broadcast_to(total(slopes, tangents), value.shape).astype(value.dtype)
+
+            return values, jax.tree.map(tangent, values, slopes_of(values, *arguments))
 
         result.defjvp(jvp, symbolic_zeros=True)
         return result
@@ -84,23 +95,15 @@ def differentiable(tangents_of: Callable[..., Any]) -> Callable[[Callable[..., A
     return decorated
 
 
-def by_natural(slopes_of: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
-    """`differentiable` by (p, a, b); slopes_of(values, p, a, b) are by (p, -b/2, -a/2).
+def _natural(slopes: Any, tangents: Any) -> Any:
+    """Sum of slopes by (p, -b/2, -a/2) times tangents of (p, a, b); infinite slopes count as 0."""
+    dp, da, db = tangents
+    # An infinite slope, as by b at b = 0, times a tangent of 0 would be nan.
+    by_p, by_b, by_a = (jnp.where(jnp.isinf(slope), 0.0, slope) for slope in slopes)
+    return times(by_p, dp) - 0.5 * (times(by_b, db) + times(by_a, da))
 
-    Infinite slopes count as 0: that by b at b = 0, times a tangent of 0, would be nan.
-    """
 
-    def tangents_of(values: Any, arguments: Any, tangents: Any) -> Any:
-        dp, da, db = tangents
-
-        def tangent(value: Any, slopes: Any) -> Any:
-            by_p, by_b, by_a = (jnp.where(jnp.isinf(slope), 0.0, slope) for slope in slopes)
-            total = times(by_p, dp) - 0.5 * (times(by_b, db) + times(by_a, da))
-            return jnp.broadcast_to(total, value.shape).astype(value.dtype)
-
-        return jax.tree.map(tangent, values, slopes_of(values, *arguments))
-
-    return differentiable(tangents_of)
+by_natural: Final = partial(differentiable, _natural)
 
 
 @by_natural(lambda _, p, a, b: jnp.moveaxis(_statistics_cumulants(p, a, b, 3), 2, 0))

@@ -35,24 +35,13 @@ _WIDE: Final = 2.0
 _VANISHED: Final = 1e-280
 
 
-class Tolerances(NamedTuple):
-    """When a solve is done, in one precision: by its decrement and the errors of E[T] and E[1/T].
-
-    The decrement is the squared length of a Newton step in standard deviations of the statistics.
-    One below `decrement` is small enough; so is one below `stalled` that no longer falls. residual
-    is the largest relative error allowed. Below `quadratic` full steps converge, while differences
-    of the objective are rounding.
-    """
-
-    decrement: float
-    stalled: float
-    residual: float
-    quadratic: float
-
-
+# When a solve is done, in each precision, by its decrement, the squared length of a Newton step in
+# standard deviations of the statistics. One below the first number is small enough; so is one below
+# the second that no longer falls. The third is the largest relative error of E[T] and E[1/T]
+# allowed. Below the last, full steps converge, while differences of the objective are rounding.
 _TOLERANCES: Final = {
-    "float64": Tolerances(1e-26, 1e-14, 1e-10, 1e-8),
-    "float32": Tolerances(1e-12, 1e-8, 1e-4, 1e-4),
+    "float64": (1e-26, 1e-14, 1e-10, 1e-8),
+    "float32": (1e-12, 1e-8, 1e-4, 1e-4),
 }
 
 
@@ -162,7 +151,8 @@ def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tupl
     many as `steps`, tries the Newton step from the best point, or half of a step that did not
     ascend.
     """
-    m, end, k = 1.0 + 0.5 * (tau[1] + tau[2]), _TOLERANCES[str(tau.dtype)], len(starts)
+    m, k = 1.0 + 0.5 * (tau[1] + tau[2]), len(starts)
+    small, stalling, allowed, quadratic = _TOLERANCES[str(tau.dtype)]
     valid = jnp.all(starts[:, 1:] > 0.0, axis=1) & jnp.all(jnp.isfinite(starts), axis=1)
 
     def body(search: _Search) -> _Search:
@@ -171,15 +161,15 @@ def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tupl
         off = jnp.stack([at.g[1] + at.g[0], at.g[2] - at.g[0]])
         residual = jnp.max(jnp.abs(off)) / m
         step, decrement = _direction(at, m, fixed)
-        stalled = (decrement <= end.stalled) & (decrement > 0.25 * search.last)
-        finished = ((decrement <= end.decrement) | stalled) & (residual <= end.residual)
+        stalled = (decrement <= stalling) & (decrement > 0.25 * search.last)
+        finished = ((decrement <= small) | stalled) & (residual <= allowed)
         failed = ~(decrement >= 0.0) | (at.theta[1] * at.theta[2] < _VANISHED)
         moved = _moved(at.theta, search.size * step, m > _WIDE)
         number = jnp.minimum(i, k - 1)
         first = jnp.where(valid[number], starts[number], at.theta)
         trial = evaluated(jnp.where(starting, first, moved), tau)
         ascends = trial.value >= at.value + 1e-4 * search.size * decrement
-        free = (decrement <= end.quadratic) | (search.size < _SMALLEST)
+        free = (decrement <= quadratic) | (search.size < _SMALLEST)
         better = valid[number] & (trial.value > at.value)
         taken = jnp.where(starting, better, (ascends | free) & ~finished & ~failed)
         return _Search(
@@ -196,6 +186,6 @@ def newton(tau: Any, starts: Any, fixed: bool, steps: int = _MAX_NEWTON) -> tupl
     worst = jax.tree.map(lambda x: x.astype(tau.dtype), worst)
     infinite = jnp.inf * one
     start = _Search(worst, one, infinite, infinite, jnp.array(False), jnp.int32(0))
-    end_of_search = jax.lax.while_loop(lambda s: ~s.done & (s.trials < k + steps), body, start)
-    tolerance = jnp.where(end_of_search.done, end.residual, ROUNDED)
-    return end_of_search.point, end_of_search.residual <= tolerance
+    last = jax.lax.while_loop(lambda s: ~s.done & (s.trials < k + steps), body, start)
+    tolerance = jnp.where(last.done, allowed, ROUNDED)
+    return last.point, last.residual <= tolerance

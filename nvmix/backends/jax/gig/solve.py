@@ -185,14 +185,11 @@ def _interior(
     else:
         theta, solved = quasi_newton(tau, starts, method, fixed)
     theta, moments, status = _reproducing(theta, solved, log_t, m, shapes, fixed)
-    theta = theta / scale
-    return theta.at[0].set(p) if fixed else theta, _rescaled(moments, theta[0], s), status
-
-
-def _rescaled(moments: Any, p: Any, c: Any) -> Any:
-    """(lnZ, E log Y, E 1/Y, E Y) of c Y from those of Y, whose order is p."""
-    log_z, log_y, inv_y, y = moments
-    return jnp.stack([log_z + p * jnp.log(c), log_y + jnp.log(c), inv_y / c, y * c])
+    theta, log_s = theta / scale, jnp.log(s)
+    # Moments of Y = s T from those of T.
+    log_z, log_t, inv_t, t = moments
+    moments = jnp.stack([log_z + theta[0] * log_s, log_t + log_s, inv_t / s, t * s])
+    return theta.at[0].set(p) if fixed else theta, moments, status
 
 
 def _gig(eta: Any, p: Any, start: Any, method: str, fixed: bool) -> tuple[Any, Any, Any]:
