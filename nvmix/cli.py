@@ -1,7 +1,5 @@
 """The command line: ``python -m nvmix fit DATA.csv --family nig``."""
 
-from __future__ import annotations
-
 import argparse
 import csv
 import importlib

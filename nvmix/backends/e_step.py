@@ -1,7 +1,5 @@
 """The E-step over any source of rows: one class for arrays, chunks and clusters."""
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Callable

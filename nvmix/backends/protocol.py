@@ -1,7 +1,5 @@
 """What a backend must do: a few coarse, fused operations on plain arrays."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tolerances that backends share."""
 
-from __future__ import annotations
-
 from typing import Final
 
 # Where Y is constant or the subordinator undetermined. D is E[Y] E[1/Y] - 1, which is 0 for a

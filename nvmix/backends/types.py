@@ -1,7 +1,5 @@
 """Plain records that backends take and return."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """Detection of JAX arrays without importing JAX."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

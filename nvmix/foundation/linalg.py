@@ -5,8 +5,6 @@ triangular solvers wake a pool of threads even for a 3 x 3 matrix, which costs m
 busy machine.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from functools import cache

@@ -4,8 +4,6 @@ Importing JAX takes seconds, so nvmix does not do it for users of the CPU backen
 imported when a class is defined, the class is registered as soon as anybody imports JAX.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Types of arrays and of names of columns, which all layers use."""
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 import numpy as np

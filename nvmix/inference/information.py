@@ -13,8 +13,6 @@ T. A. Louis, Finding the observed information matrix when using the EM algorithm
 Royal Statistical Society B 44 (1982), 226-233.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """Gauges: conventions for the scale shared by Sigma and Y, which leave the distribution of X."""
 
-from __future__ import annotations
-
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.mixture.em_maps import Mixture
 

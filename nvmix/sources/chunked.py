@@ -1,7 +1,5 @@
 """Source of chunks that a function reads in this process, with prefetch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Column checks of a source: the search for constant and collinear columns in passes."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reader of CSV files, with error messages that name the row and the column."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The source of any X that a fit accepts, and the rows of it that a starting model is made from."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from array import array as stdlib_array

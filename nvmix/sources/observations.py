@@ -3,8 +3,6 @@
 A JAX tracer has a shape but no numbers. Its shape is checked, and it is returned unchanged.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Prefetch: a thread reads the next items of a generator while the caller works on one."""
 
-from __future__ import annotations
-
 import _thread
 import atexit
 from collections.abc import Generator

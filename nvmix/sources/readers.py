@@ -1,7 +1,5 @@
 """Readers of rows on disk: functions that return an iterator of chunks, anew for each pass."""
 
-from __future__ import annotations
-
 import importlib
 import mmap
 import os

@@ -1,7 +1,5 @@
 """The protocol of sources: rows that each pass reads in chunks, wherever they are stored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol, TypeVar
 

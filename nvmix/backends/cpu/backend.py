@@ -1,7 +1,5 @@
 """The CPU backend: numba kernels behind the Backend protocol."""
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias
 
 import numpy as np

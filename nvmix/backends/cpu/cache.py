@@ -4,8 +4,6 @@ numba stamps the machine code of a function by the file that defines it. Kernels
 compiled into it too, so the stamp is extended by a hash of all of them.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from functools import cache

@@ -1,7 +1,5 @@
 """The numba decorators of the package, and nothing else."""
 
-from __future__ import annotations
-
 import importlib
 import warnings
 from collections.abc import Callable

@@ -9,8 +9,6 @@ the copy that it met first. Copies with reordered sums differ in the last bit, s
 would depend on what else had been run. Kernels are made private to each loop instead.
 """
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 from llvmlite.binding import Linkage

@@ -4,8 +4,6 @@ They are no interface, so another numba may move them. The kernels then compile 
 pipeline, which takes twice as long, and a test tells what moved.
 """
 
-from __future__ import annotations
-
 import importlib
 import inspect
 from typing import Final, TypeAlias

@@ -4,8 +4,6 @@ Groups depend on the shape of the data alone, so that sums have the same bits fo
 threads.
 """
 
-from __future__ import annotations
-
 import threading
 from itertools import pairwise
 from typing import Final

@@ -1,7 +1,5 @@
 """Observations as compiled functions take them, in groups of rows that are tasks for threads."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@ As in `kernels.gig.solve`, solves are for T = Y / s with E[T] = E[1/T] = m, and 
 (t, e^t - 1 - t, e^-t - 1 + t), t = log T, with expectations tau.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Final

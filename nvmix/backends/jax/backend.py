@@ -1,7 +1,5 @@
 """The JAX backend: jitted functions behind the Backend protocol, in float64."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

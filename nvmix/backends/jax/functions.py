@@ -1,7 +1,5 @@
 """Functions of models on JAX arrays and tracers, to which jit, grad, vmap and jacfwd apply."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Rows on a device: padded to few sizes, cut into blocks on a CPU, or sharded as they are."""
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 import jax

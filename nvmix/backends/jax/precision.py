@@ -3,8 +3,6 @@
 That flag belongs to the user and is never changed: precision is set in scopes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar

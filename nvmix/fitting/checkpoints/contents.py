@@ -1,7 +1,5 @@
 """Models and statistics as numbers and arrays by name, which a checkpoint holds, and back."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace

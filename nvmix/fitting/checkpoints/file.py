@@ -1,7 +1,5 @@
 """A file of the state of a fit, written so that no interrupt leaves a damaged one."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

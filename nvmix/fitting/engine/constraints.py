@@ -1,7 +1,5 @@
 """What a fit holds fixed: parameters, symmetry and a bound of the shape."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -4,8 +4,6 @@ At b = 0 and p - d/2 in (0, 1) the density has a cusp at mu, and the likelihood 
 that mu may come to. With mu held at a row it is smooth.
 """
 
-from __future__ import annotations
-
 import operator
 from functools import partial
 from typing import Final

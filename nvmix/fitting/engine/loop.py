@@ -3,8 +3,6 @@
 The compiled loops of the backends take the same steps in the same order.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """One fit from one start: which loop runs it, and what its end means."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from typing import Any, Final

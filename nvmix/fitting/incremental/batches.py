@@ -1,7 +1,5 @@
 """Batches of rows in random order, and conversion of a key to a random generator."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

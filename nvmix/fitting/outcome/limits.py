@@ -1,7 +1,5 @@
 """Ends of a fit at a limit of its family: mu at rows of the data, a = 0 or b = 0, Gaussian."""
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Progress lines of a fit, in a terminal, a notebook or a log file, and the forecast in them."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import deque

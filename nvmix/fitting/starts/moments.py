@@ -1,7 +1,5 @@
 """Moments and random subsets of the data, from which starting models are made."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 

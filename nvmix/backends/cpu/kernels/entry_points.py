@@ -1,7 +1,5 @@
 """The compiled functions that Python calls, each cached on disk; arrays are filled in place."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from nvmix.backends.cpu.jit import entry, loop

@@ -1,7 +1,5 @@
 """Machine operations that Python has no name for: bits of doubles, fused products, SIMD Horner."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final, cast
 

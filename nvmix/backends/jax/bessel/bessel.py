@@ -5,8 +5,6 @@ the peak gives at every order and argument: under `vmap` every branch is compute
 one method. Derivatives are moments of (t, cosh t). docs/accuracy.md has the errors.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import jax

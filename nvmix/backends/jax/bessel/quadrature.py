@@ -8,8 +8,6 @@ are added, a number at a time, until the terms of all pairs are negligible. floa
 summed in float32.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import jax

@@ -5,8 +5,6 @@ g(u), the image of u, are the statistics of the E-step at the model that the M-s
 of a batch under `vmap` does its own steps.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax

@@ -5,8 +5,6 @@ log f(x) = -d/2 log 2 pi - log|L| + g . w + lnZ(p - d/2, a + |g|^2, b + q) - lnZ
 differs between rows, so that moments come from series in b + q (`gig.series`).
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 

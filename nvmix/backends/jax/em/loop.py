@@ -4,8 +4,6 @@ It takes the steps of `nvmix.fitting.engine.loop` in the same order, but without
 of a batch under `vmap` does its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The M-step on JAX arrays, and the parameter change of a step."""
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 import jax.numpy as jnp

@@ -6,8 +6,6 @@ covariance is its Hessian, and third cumulants are its third derivatives. All ar
 u = log Y - log of the mode (`bessel.quadrature`), or closed forms of gamma laws where a b is 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final

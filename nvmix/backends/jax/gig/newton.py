@@ -10,8 +10,6 @@ a step that would nearly reach a = 0 or b = 0 is damped, for the quadratic model
 the boundary. A step is halved until the objective rises enough.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 import jax

@@ -1,7 +1,5 @@
 """Quasi-Newton GIG eta -> theta by optimistix: minimise A(k) - k . tau, as defined in `newton`."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import jax

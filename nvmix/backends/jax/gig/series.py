@@ -7,8 +7,6 @@ intervals. Each turn of a loop computes the quadrature at the nodes of one inter
 at every s, so that a row costs a few additions and multiplications for each interval.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import jax

@@ -4,8 +4,6 @@ eta = (E log Y, E 1/Y, E Y) is given. Interior solves are for T = Y / s, s = sqr
 that E[T] = E[1/T] = m (`newton`). D is E[Y] E[1/Y] - 1.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, Final
 

@@ -6,8 +6,6 @@ sinh t0 = v / z and t = t0 + u, the integrand is its largest value times the wei
 means and covariances under w. Half-integer orders and very small z have closed forms.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

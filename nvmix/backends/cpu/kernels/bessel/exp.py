@@ -1,7 +1,5 @@
 """exp without branches, of one double or of eight side by side."""
 
-from __future__ import annotations
-
 from nvmix.backends.cpu.jit import contracting_device
 from nvmix.backends.cpu.kernels.lanes import Number, power_in_last_bits
 

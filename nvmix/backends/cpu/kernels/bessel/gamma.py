@@ -1,7 +1,5 @@
 """Derivatives of log Gamma on x > 0: recurrence to x >= 10, then the Stirling series."""
 
-from __future__ import annotations
-
 import math
 
 from nvmix.backends.cpu.jit import device

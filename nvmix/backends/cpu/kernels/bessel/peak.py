@@ -4,8 +4,6 @@ Their terms cancel, so that each is summed with compensation for rounding. A max
 the mode itself may be rounded, if only the terms are then exact for that rounded mode.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -15,8 +15,6 @@ have cosh u - 1, e^u - 1 - u and e^-u - 1 + u at the first nodes u = (j + 1) h_k
 saves their exponentials.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -13,8 +13,6 @@ derivatives (t / (1 - v) of K_v for v <= 3/4, which adds 2 t / (1 - v)^3 to d2/d
 that cancel, as at v = 0 and v = 1, are taken by series. GIG functions take p >= 0 and a, b > 0.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -5,8 +5,6 @@ are combined with weights that sum to 1, so that what is extrapolated depends ne
 and axes of the data nor on the family. `nvmix.fitting.engine.acceleration` has the references.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final, NamedTuple
 

@@ -5,8 +5,6 @@ b + q differs between rows, so that its moments come from a table of one variabl
 log f(x) = -d/2 log 2 pi - log|L| + g . w + lnZ(p - d/2, a + |g|^2, b + q) - lnZ(p, a, b).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final, NamedTuple
 

@@ -3,8 +3,6 @@
 It takes the steps of `nvmix.fitting.engine.loop` in the same order.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """The M-step: mu, gamma, Sigma and the subordinator from the means of the statistics."""
 
-from __future__ import annotations
-
 import math
 from typing import Final, NamedTuple
 

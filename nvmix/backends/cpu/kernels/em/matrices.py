@@ -1,7 +1,5 @@
 """Products and factors of small matrices in plain loops, which start no threads as LAPACK may."""
 
-from __future__ import annotations
-
 import math
 
 from nvmix.backends.cpu.jit import device

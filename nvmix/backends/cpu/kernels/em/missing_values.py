@@ -7,8 +7,6 @@ Y g + sqrt(Y) N(0, I) with g = C^-1 gamma, whatever the values: their expectatio
 of Y. An orthogonal Q turns u into the frame w = L^-1 (x - mu) of all rows.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@ Triangular and symmetric halves are left out. Tiles of two rows by four columns 
 summed at once: eight fused multiply-adds for every six loads, where a dot product has one for two.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from nvmix.backends.cpu.jit import reducing_device

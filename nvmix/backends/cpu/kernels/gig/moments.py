@@ -5,8 +5,6 @@ of the mode (`bessel.quadrature`), closed forms at very small a b (`bessel.small
 those of gamma laws at a b = 0. 1 / Y ~ GIG(-p, b, a), so that limits are written for p >= 0 alone.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

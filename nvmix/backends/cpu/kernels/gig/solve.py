@@ -14,8 +14,6 @@ for the quadratic model knows nothing of the boundary. A step is halved until th
 enough.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final, TypeAlias
 

@@ -11,8 +11,6 @@ over the interval. Wider intervals would need a higher degree, narrower ones mor
 depends on order and argument alone, not on earlier calls.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Final, TypeAlias

@@ -7,8 +7,6 @@ strip is accepted without evaluating f (J. H. Ahrens, Sampling from general dist
 suboptimal division of domains, 1993).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any, Final
 
