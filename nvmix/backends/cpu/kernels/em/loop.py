@@ -13,7 +13,7 @@ from nvmix.backends.cpu.kernels.em.acceleration import new_history, propose, rej
 from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model, add_rows
 from nvmix.backends.cpu.kernels.em.m_step import (
     Frame,
-    Subordinator,
+    SubordinatorKind,
     m_step,
     parameter_change,
     to_frame,
@@ -51,7 +51,7 @@ class LoopOptions(NamedTuple):
     `CRITERIA`. s and variances are for the frame and the metric of extrapolation.
     """
 
-    subordinator: Subordinator
+    subordinator: SubordinatorKind
     mu: FloatArray
     symmetric: bool
     s: float

@@ -27,7 +27,7 @@ _DEGENERATE: Final = int(GIGStatus.DEGENERATE)
 _INFEASIBLE: Final = int(GIGStatus.INFEASIBLE)
 
 
-class Subordinator(NamedTuple):
+class SubordinatorKind(NamedTuple):
     """Kind of subordinator to solve for, its p where that is fixed, else nan, and a bound of p."""
 
     kind: int
@@ -44,14 +44,14 @@ class Frame(NamedTuple):
     s: float
 
 
-def subordinator_of(fixed: Fixed, least_p: float) -> Subordinator:
+def subordinator_of(fixed: Fixed, least_p: float) -> SubordinatorKind:
     """The subordinator with those coordinates fixed and p >= least_p."""
     p = math.nan if fixed.p is None else float(fixed.p)
     if fixed.b == 0.0:
-        return Subordinator(_GAMMA, p, least_p)
+        return SubordinatorKind(_GAMMA, p, least_p)
     if fixed.a == 0.0:
-        return Subordinator(_INVERSE_GAMMA, p, least_p)
-    return Subordinator(_INVERSE_GAUSSIAN if p == -0.5 else _GIG, p, least_p)
+        return SubordinatorKind(_INVERSE_GAMMA, p, least_p)
+    return SubordinatorKind(_INVERSE_GAUSSIAN if p == -0.5 else _GIG, p, least_p)
 
 
 @device
@@ -66,7 +66,7 @@ def _gamma(log_y: float, y: float, p: float, least_p: float) -> tuple[float, flo
 
 @device
 def fit_subordinator(
-    log_y: float, inv_y: float, y: float, family: Subordinator, start: Triple
+    log_y: float, inv_y: float, y: float, family: SubordinatorKind, start: Triple
 ) -> Solution:
     """The theta that maximises theta . eta - A(theta); start may be nan.
 
@@ -191,7 +191,7 @@ def _normal_parameters(
 
 @device
 def m_step(
-    means: FloatArray, frame: Frame, held_mu: FloatArray, symmetric: bool, family: Subordinator,
+    means: FloatArray, frame: Frame, held_mu: FloatArray, symmetric: bool, family: SubordinatorKind,
     model: Model,
 ) -> int:  # fmt: skip
     """Replace the model by the maximiser for means in the frame, and return a `GIGStatus`.
