@@ -63,7 +63,8 @@ class Mixture(MixtureLaw):
                     raise ValueError(msg)
                 functions = get_functions()
                 return functions.e_step(source.values, normal, theta)  # type: ignore[no-any-return]
-            source = source._replace(weights=row_weights(weights, len(source.values)))
+            if weights is not None:
+                source = source._replace(weights=row_weights(weights, len(source.values)))
         with closing(source):
             return EStep(source, backend).unchecked(normal, theta)
 

@@ -169,8 +169,8 @@ class CPUBackend:
             map_threads(of_patterns, X.patterns) if X.patterns else map_threads(of_rows, X.groups)
         )
         sums, scatter = pairwise_sum(parts, add_each)
-        scalars, x, x_inv_y = np.split(sums, [SCALARS, SCALARS + d])
-        weight, log_likelihood, log_y, inv_y, y = scalars.tolist()
+        weight, log_likelihood, log_y, inv_y, y = sums[:SCALARS].tolist()
+        x, x_inv_y = sums[SCALARS : SCALARS + d], sums[SCALARS + d :]
         return SufficientStatistics(
             weight, log_likelihood, log_y, inv_y, y, x, x_inv_y, scatter, normal.mu, normal.L
         )
