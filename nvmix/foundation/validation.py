@@ -51,7 +51,7 @@ def real(name: str, value: Any) -> float:
 
 
 def positive(name: str, value: object) -> float:
-    """Return a float > 0."""
+    """Return value as a float > 0."""
     number = real(name, value)
     if not traced(number) and not number > 0.0:
         msg = f"{name} must be positive, got {number}"

@@ -126,7 +126,7 @@ class StandardErrors(Mapping[str, Any]):
         return list(dict.fromkeys(name.partition("[")[0] for name in self.names))
 
     def _shaped(self, name: str, values: FloatArray) -> FloatArray:
-        """The values, of all k, of one parameter's elements in the shape of the parameter."""
+        """Those of (k, ...) values that belong to the elements of a parameter, in its shape."""
         elements = values[[element.partition("[")[0] == name for element in self.names]]
         if name in {"mu", "gamma"}:
             return elements

@@ -133,5 +133,5 @@ def _value_gradient_curvature(
 
 
 def _positive(h: FloatArray) -> FloatArray:
-    """h with its diagonal raised by the rounding of its entries."""
+    """h with its diagonal raised by a factor 1 + 1e-12: rounding must not make it singular."""
     return h + 1e-12 * np.diag(np.diag(h))

@@ -67,7 +67,10 @@ def highest_cusp(
 def _likeliest_starts(
     model: Mixture, source: Source, count: int, *, symmetric: bool
 ) -> list[Mixture]:
-    """The model moved to the nearest rows where it is likeliest; gamma keeps its mean."""
+    """Models with mu at a row near that of `model` and b = 0, the likeliest first.
+
+    gamma is such that the mean of X stays as it is, unless the fit is symmetric.
+    """
     nearest = partial(_nearest, distances_from(model), count)
     _, rows = source.reduce(nearest, partial(_nearer, count))
     y, theta = model.subordinator.gig_expectations[2], (*model.subordinator.gig[:2], 0.0)

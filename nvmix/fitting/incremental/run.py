@@ -218,7 +218,7 @@ class IncrementalFitRun:
         self.progress.likelihood(self.state.n_steps, value)
 
     def _contents(self) -> Callable[[], dict[str, Any]]:
-        """Function that returns the contents of a checkpoint as of now, also after later steps."""
+        """Function that returns a checkpoint of the fit as it is now, even if called later."""
         state = self.state
         position = {
             "history.values": self._likelihoods,

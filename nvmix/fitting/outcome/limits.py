@@ -145,7 +145,7 @@ def _rows_dominate(model: Mixture, source: Source) -> bool:
 
 
 def _weights(chunk: Chunk) -> FloatArray:
-    """Weights of the rows of a chunk."""
+    """Weights of the rows of a chunk, 1 where it has none."""
     return np.ones(len(chunk.values)) if chunk.weights is None else chunk.weights
 
 

@@ -95,7 +95,7 @@ class EWMAUpdate:
     w: float
 
     def __post_init__(self) -> None:
-        """Validate."""
+        """Validate the parameters."""
         if positive("w", self.w) > 1.0:
             msg = f"w must be at most 1, got {self.w}"
             raise ValueError(msg)
@@ -151,7 +151,7 @@ class RobbinsMonroUpdate:
     exponent: float = 1.0
 
     def __post_init__(self) -> None:
-        """Validate."""
+        """Validate the parameters."""
         nonnegative("tau0", self.tau0)
         if not 0.5 < real("exponent", self.exponent) <= 1.0:
             msg = f"exponent must be above 0.5 and at most 1, got {self.exponent}"
@@ -250,7 +250,7 @@ class AffineUpdate:
     c: float = 1.0
 
     def __post_init__(self) -> None:
-        """Validate."""
+        """Validate the parameters."""
         if self.a is not None:
             instance("a", self.a, SufficientStatistics)
             check_finite("a", self.a)

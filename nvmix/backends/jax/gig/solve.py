@@ -205,7 +205,7 @@ def _gig(eta: Any, p: Any, start: Any, method: str, fixed: bool) -> tuple[Any, A
 def fit_subordinator(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any, Any]:
     """theta that maximises theta . eta - A, its moments with lnZ, and `GIGStatus`.
 
-    See `Backend.gig_fit`. A start (p, a, b) of nan is none.
+    See `Backend.gig_fit`. A start (p, a, b) of nan means that there is none.
     """
     log_y, inv_y, y = eta
     if fixed.b == 0.0:

@@ -56,7 +56,10 @@ def subordinator_of(fixed: Fixed, least_p: float) -> SubordinatorKind:
 
 @device
 def _gamma(log_y: float, y: float, p: float, least_p: float) -> tuple[float, float, int]:
-    """(p, a) of the gamma law with these E log Y and E Y, at p or, if that is nan, >= least_p."""
+    """(p, a) and `GIGStatus` of the gamma law with these E log Y and E Y.
+
+    p is the given one or, if that is nan, solved for and at least least_p.
+    """
     c = math.log(y) - log_y if y > 0.0 else math.nan
     if not c > 0.0:
         return math.nan, math.nan, _DEGENERATE if c == 0.0 else _INFEASIBLE
@@ -142,7 +145,7 @@ def to_frame(
 def _normal_parameters(
     means: FloatArray, held_mu: FloatArray, symmetric: bool, frame: Frame, out: Model
 ) -> bool:
-    """Fill mu, gamma and L in the frame; whether they exist, with a Sigma that is not rounding.
+    """Fill mu, gamma and L in the frame; whether they exist and Sigma is more than rounding.
 
     Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is free. With D = E[Y] E[1/Y] - 1,
     mu = (E[Y] E[X/Y] - E[X]) / D and gamma = (E[1/Y] E[X] - E[X/Y]) / D where both are. Sigma is

@@ -74,7 +74,7 @@ def _interval(s: float) -> int:
 
 @inlined_device
 def tabulated(table: FloatArray, x: float) -> tuple[float, float, float, float]:
-    """The four functions at x, whose interval is built; within 1e-13 relative of direct values."""
+    """The four functions at x, in an interval that is filled; relative error at most 1e-13."""
     i = _interval(x)
     return horner4(table, i, 2, _POWERS, (x - table[i, 0]) * table[i, 1])
 
