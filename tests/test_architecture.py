@@ -154,17 +154,18 @@ def test_what_compiles_and_what_loads_give_the_same_bits(tmp_path):
 
 
 def test_an_edit_of_any_kernel_recompiles(tmp_path):
-    """A kernel that nobody has listed anywhere is seen by the cache of compiled code."""
+    """The cache sees a kernel that nobody has listed, also where an argument's class is gone."""
     package = tmp_path / "nvmix"
     shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns("__pycache__"))
     new = package / "backends/cpu/kernels/em/new_kernel.py"
-    new.write_text(_NEW_KERNEL.format(value=2.0))
+    new.write_text(_NEW_KERNEL.format(value=2.0, name="Before"))
     entries = package / "backends/cpu/kernels/entry_points.py"
     entries.write_text(entries.read_text() + _NEW_ENTRY)
 
     def answer():
         code = (
-            "from nvmix.backends.cpu.kernels.entry_points import new_entry; print(new_entry(1.0))"
+            "from nvmix.backends.cpu.kernels.entry_points import Argument, new_entry;"
+            "print(new_entry(Argument(1.0)))"
         )
         run = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
@@ -173,23 +174,30 @@ def test_an_edit_of_any_kernel_recompiles(tmp_path):
         return float(run.stdout)
 
     assert answer() == 2.0
-    new.write_text(_NEW_KERNEL.format(value=3.0))
+    new.write_text(_NEW_KERNEL.format(value=3.0, name="After"))
     assert answer() == 3.0
 
 
 _NEW_KERNEL = """
+from typing import NamedTuple
+
 from nvmix.backends.cpu.jit import device
 
+class {name}(NamedTuple):
+    x: float
+
+Argument = {name}
+
 @device
-def new_kernel(x):
-    return {value} * x
+def new_kernel(argument):
+    return {value} * argument.x
 """
 _NEW_ENTRY = """
-from nvmix.backends.cpu.kernels.em.new_kernel import new_kernel
+from nvmix.backends.cpu.kernels.em.new_kernel import Argument, new_kernel
 
 @entry
-def new_entry(x: float) -> float:
-    return new_kernel(x)
+def new_entry(argument: Argument) -> float:
+    return new_kernel(argument)
 """
 
 

@@ -1,7 +1,7 @@
 """numba's disk cache of the entry points, out of date as soon as any kernel has changed.
 
 numba stamps the machine code of a function by the file that defines it. Kernels in other files are
-compiled into it too, so the stamp is extended by a hash of all of them.
+compiled into it too, so the version of numba is extended by a hash of all of them.
 """
 
 import hashlib
@@ -36,5 +36,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        # The version is compared before the rest of an index is unpickled, which would fail where a
+        # class of the kernels has gone since.
         index = self._cache_file
-        index._source_stamp = (index._source_stamp, kernels_hash())  # noqa: SLF001
+        index._version = (index._version, kernels_hash())  # noqa: SLF001
