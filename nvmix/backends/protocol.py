@@ -20,8 +20,8 @@ class Backend(Protocol):
     """Operations that a numerical backend provides.
 
     Arguments are float64 arrays that the caller has validated; results are NumPy arrays. The
-    GIG(p, a, b) density is proportional to y^(p-1) exp(-(a y + b / y) / 2), with a = 0 or b = 0
-    standing for the inverse-gamma and gamma limits.
+    GIG(p, a, b) density is proportional to y^(p-1) exp(-(a y + b / y) / 2): that of an inverse
+    gamma distribution where a = 0, and of a gamma distribution where b = 0.
     """
 
     @property

@@ -98,21 +98,21 @@ class FitRun:
             log_likelihoods=read_only(trace.log_likelihoods[:n_iter]),
             changes=read_only(trace.changes[:n_iter]),
         )
-        fitted = start.at(trace.normal, trace.gig)
+        looped, fitted = trace, start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
         if status in (Status.CUSP, Status.SINGULAR):
             trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
         elif self.options.rule is None:
             found = gaussian_limit(fitted, trace, status, source, constraints)
             trace, status = (trace, status) if found is None else (found, Status.GAUSSIAN_LIMIT)
-        fitted = start.at(trace.normal, trace.gig)
+        if trace is not looped:
+            fitted = start.at(trace.normal, trace.gig)
         gauged = in_gauge(fitted, self.regularization, start)
         if gauged is None:
             gauged, status = fitted, Status.NO_GAUGE
         order = "p" if "p" in fitted.subordinator.parameters else "alpha"
         return replace(
             self._record(gauged, trace, int(status), e_step.weight),
-            converged=bool(settled(status)),
             at_bound=(order,) if fitted.subordinator.gig[0] == constraints.least_p else (),
             rows=rows_at_mu(fitted, source) if status in _AT_ROWS else (),
             data=(source.values, source.weights) if isinstance(source, ArraySource) else None,

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import polygamma
 
 from nvmix.backends.jax.bessel.quadrature import basis, cumulants, means
-from nvmix.backends.jax.gig.moments import differentiable, times
+from nvmix.backends.jax.derivatives import differentiable, times
 
 # The root of t tanh t = 1, where v t = z cosh t; its sinh in three parts, the first of few digits.
 _CROSSING: Final = 1.1996786402577337

@@ -6,17 +6,15 @@ covariance is its Hessian, and third cumulants are its third derivatives. All ar
 u = log Y - log of the mode (`bessel.quadrature`), or closed forms of gamma laws where a b is 0.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import digamma, gammaln, polygamma
 
 from nvmix.backends.jax.bessel.quadrature import cumulants, means
+from nvmix.backends.jax.derivatives import differentiable, times
 
 # Products a b below this multiple of the least normal number, at which e^u could overflow, count
 # as 0.
@@ -60,37 +58,6 @@ def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     )
     valid = (a >= 0.0) & (b >= 0.0)
     return tuple(jnp.where(valid, moment, jnp.nan) for moment in moments)
-
-
-def times(x: Any, tangent: Any) -> Any:
-    """x times a tangent; 0 where that is known to be 0, even if x is infinite."""
-    return 0.0 if isinstance(tangent, SymbolicZero) else x * tangent
-
-
-def differentiable(
-    total: Callable[[Any, Any], Any], slopes_of: Callable[..., Any]
-) -> Callable[[Callable[..., Any]], Any]:
-    """Give a function derivatives by its arguments.
-
-    slopes_of(values, *arguments) are the slopes of each value, and total(slopes, tangents) are
-    their products with the tangents of the arguments.
-    """
-
-    def decorated(function: Callable[..., Any]) -> Any:
-        result = jax.custom_jvp(function)
-
-        def jvp(arguments: Any, tangents: Any) -> tuple[Any, Any]:
-            values = result(*arguments)
-
-            def tangent(value: Any, slopes: Any) -> Any:
-                return jnp.broadcast_to(total(slopes, tangents), value.shape).astype(value.dtype)
-
-            return values, jax.tree.map(tangent, values, slopes_of(values, *arguments))
-
-        result.defjvp(jvp, symbolic_zeros=True)
-        return result
-
-    return decorated
 
 
 def _natural(slopes: Any, tangents: Any) -> Any:
