@@ -128,7 +128,7 @@ def test_a_status_is_a_number_with_a_sentence(X):
 
 
 def test_few_frames_lie_between_a_call_and_the_compiled_loop(X, monkeypatch):
-    depths, loop = [], entry_points.fit_loop
+    depths, loop = [], entry_points.advance_loop
 
     def counted(*arguments):
         frame, depth = sys._getframe(1), 1
@@ -138,10 +138,10 @@ def test_few_frames_lie_between_a_call_and_the_compiled_loop(X, monkeypatch):
         return loop(*arguments)
 
     start = NormalInverseGaussian.default_init(X)
-    monkeypatch.setattr(entry_points, "fit_loop", counted)
+    monkeypatch.setattr(entry_points, "advance_loop", counted)
     start.fit(X)
     # The compiled loop itself is the last.
-    assert depths == [6]
+    assert depths == [7]
 
 
 def test_a_start_validates_its_rows_once(X, monkeypatch):

@@ -68,6 +68,11 @@ def get_functions() -> Any:
     return importlib.import_module("nvmix.backends.jax.functions")
 
 
+def get_engine() -> Any:
+    """Load the module of the compiled steps of an EM fit: `Fit`, and single steps."""
+    return importlib.import_module("nvmix.backends.cpu.fit")
+
+
 @cache
 def _load(name: str) -> Backend:
     """Import a backend's module and make its instance."""

@@ -43,11 +43,16 @@ CAUTIOUS: Final = 4
 FIRST_STRIDE: Final = 4.0
 STRIDES: Final = 4.0
 
+# How much narrower than EM's own step an extrapolated one may make Sigma, as a ratio of standard
+# deviations in any direction: at 1.1 curved ridges are slow, at 3 steps still leave for a singular
+# Sigma nearby.
+TRUST: Final = 1.5
+
 # Convergence by likelihood, and falls of the mean log-likelihood. All but the first are relative.
 
 # Iterations in a row with a predicted gain below tol, after which a fit has converged: none of the
 # 828 fits of docs/convergence.md then had more than tol left.
-N_BELOW_TOL: Final = 3
+N_ITERATIONS_BELOW_TOL: Final = 3
 # A fall below this is rounding of a sum, and no reason to reject an extrapolated step.
 ROUNDING: Final = 1e-14
 # A fall above this in a plain step, which never lowers the exact likelihood, says that rounding

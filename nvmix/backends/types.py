@@ -16,6 +16,14 @@ GAUGES: Final = ("none", "det_sigma_one", "det_sigma_x", "a_eq_b")
 ACCELERATIONS: Final = ("none", "squarem", "anderson")
 CRITERIA: Final = ("parameters", "likelihood")
 
+# Steps of an iteration, in their order; the first is the E-step at a candidate, a model of the last
+# M-step. `nvmix.backends.cpu.kernels.em.loop` has the others.
+E_STEP, ACCEPT, PROPOSE, SOLVE, FINISH = range(5)
+# The status of a fit that goes on, and of one that goes on from EM's own step, after an
+# extrapolated one of which there is no model.
+RUNNING: Final = -1
+REPEAT: Final = -2
+
 
 class Fixed(NamedTuple):
     """Coordinates of GIG(p, a, b) that are held fixed; None is free.

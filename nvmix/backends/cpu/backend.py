@@ -4,18 +4,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nvmix.backends.cpu.fit import Fit
 from nvmix.backends.cpu.kernels import entry_points
 from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
-from nvmix.backends.cpu.kernels.em.loop import LoopOptions
 from nvmix.backends.cpu.kernels.em.m_step import subordinator_of
 from nvmix.backends.cpu.kernels.em.missing_values import Patterns
 from nvmix.backends.cpu.partition import groups_of, pieces_of, table_of
 from nvmix.backends.cpu.placed import Placed, canonical, placed
 from nvmix.backends.cpu.quasi_newton import fit_gamma, fit_gig
-from nvmix.backends.status import Status
 from nvmix.backends.types import (
-    ACCELERATIONS,
-    CRITERIA,
     EMOptions,
     FitTrace,
     Fixed,
@@ -179,28 +176,10 @@ class CPUBackend:
         self, X: Placed, normal: NormalParameters, theta: GIGParameters, options: EMOptions
     ) -> FitTrace:
         """Fit complete rows, of one group, by one call of compiled code."""
-        model = _model(NormalParameters(*(np.array(x) for x in normal)), theta)
-        held = options.constraints
-        loop_options = LoopOptions(
-            subordinator_of(held.fixed, held.least_p),
-            np.empty(0) if held.mu is None else np.array(held.mu),
-            held.symmetric,
-            float(np.exp(self.gig_law(theta)[1])),
-            tuple(np.diag(self.gig_covariance(theta)).tolist()),
-            ACCELERATIONS.index(options.acceleration),
-            CRITERIA.index(options.criterion),
-            options.max_iter,
-            options.tol,
-        )
         # A table of an order that changes is of no use to later fits, and not stored.
-        table = _table(X.X, theta[0] if held.fixed.p is not None else np.nan)
-        histories = np.full((2, options.max_iter), np.nan)
-        value, n_iter, n_passes, status = entry_points.fit_loop(
-            X.X, X.weights, model, loop_options, table, histories
-        )
-        normal = NormalParameters(*model[:3])
-        (values, changes), counts = histories, (n_iter, n_passes)
-        return FitTrace(normal, model.theta, values, changes, *counts, value, Status(status))
+        fixed_order = options.constraints.fixed.p is not None
+        table = _table(X.X, theta[0] if fixed_order else np.nan)
+        return Fit.new(normal, theta, options).run(X.X, X.weights, table)
 
 
 def _table(X: FloatArray, p: float) -> FloatArray:

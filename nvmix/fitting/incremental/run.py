@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nvmix.backends import get_backend
+from nvmix.backends import get_backend, get_engine
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.checkpoints.contents import (
@@ -22,7 +22,6 @@ from nvmix.fitting.checkpoints.contents import (
     statistics_from,
 )
 from nvmix.fitting.checkpoints.file import CheckpointFile
-from nvmix.fitting.engine.loop_state import parameter_change
 from nvmix.fitting.incremental.batches import Batches, check_same_rows
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
@@ -122,7 +121,8 @@ class Step:
             value = batch.mean_log_likelihood if i == 0 else value
             eta = self.rule(state.eta, batch, state.n_steps)
             model = model.m_step(eta, self.m_step_backend, self.m_step_method)
-        change, _ = parameter_change(state.model, model)
+        old = state.model.normal, state.model.subordinator.gig
+        change = get_engine().parameter_change(old, (model.normal, model.subordinator.gig))
         if math.isnan(change):
             msg = "the statistics are infinite or nan"
             raise DegenerateError(msg)

@@ -5,7 +5,7 @@ import numpy as np
 from nvmix.backends.cpu.jit import entry, loop
 from nvmix.backends.cpu.kernels.bessel.bessel import bessel_curvature, bessel_pair, log_bessel_peak
 from nvmix.backends.cpu.kernels.em.e_step import add_rows, log_norms, posterior
-from nvmix.backends.cpu.kernels.em.loop import fit
+from nvmix.backends.cpu.kernels.em.loop import advance
 from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
 from nvmix.backends.cpu.kernels.em.missing_values import add_patterns
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
@@ -72,7 +72,7 @@ fit_subordinator_entry = entry(fit_subordinator)
 gig_variates_loop = loop(gig_variates)
 e_step_loop = loop(add_rows)
 patterns_loop = loop(add_patterns)
-fit_loop = loop(fit)
+advance_loop = loop(advance)
 
 
 @entry

@@ -30,7 +30,7 @@ from nvmix.backends.status import Status, settled
 from nvmix.backends.tolerances import (
     DOMINANT,
     FALL,
-    N_BELOW_TOL,
+    N_ITERATIONS_BELOW_TOL,
     NEAR,
     NEGLIGIBLE,
     NO_GAIN,
@@ -181,12 +181,13 @@ def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Co
     """The status after an accepted candidate: converged inside or on a boundary, or running.
 
     The counters are those after it. By parameters, the fit has converged when the parameter change
-    is below tol. By likelihood, it has after `N_BELOW_TOL` iterations in a row whose predicted gain
-    is below tol. An extrapolated step predicts its gain by its size (`parameter_change`). Gains of
-    plain steps fall geometrically, so that two in a row predict what is left by Aitken's
-    extrapolation; the first of them predicts nothing, and leaves the count as it is.
+    is below tol. By likelihood, it has after `N_ITERATIONS_BELOW_TOL` iterations in a row whose
+    predicted gain is below tol. An extrapolated step predicts its gain by its size
+    (`parameter_change`). Gains of plain steps fall geometrically, so that two in a row predict what
+    is left by Aitken's extrapolation; the first of them predicts nothing, and leaves the count as
+    it is.
     """
-    by_likelihood = counters.n_below_tol >= N_BELOW_TOL
+    by_likelihood = counters.n_below_tol >= N_ITERATIONS_BELOW_TOL
     arrived = jnp.where(options.by_likelihood, by_likelihood, candidate.change < options.tol)
     _, a, b = candidate.model.theta
     converged = jnp.int32(Status.CONVERGED)

@@ -2,7 +2,13 @@
 
 g(u), the image of u, are the statistics of the E-step at the model that the M-step makes of u. They
 are combined with weights that sum to 1, so that what is extrapolated depends neither on the units
-and axes of the data nor on the family. `nvmix.fitting.engine.acceleration` has the references.
+and axes of the data nor on the family.
+
+R. Varadhan and C. Roland, Simple and globally convergent methods for accelerating the convergence
+of any EM algorithm, Scandinavian Journal of Statistics 35 (2008), 335-353, for SQUAREM. N. C.
+Henderson and R. Varadhan, Damped Anderson acceleration with restarts and monotonicity control for
+accelerating EM and EM-like algorithms, Journal of Computational and Graphical Statistics 28 (2019),
+834-846.
 """
 
 import math
@@ -40,13 +46,27 @@ class History(NamedTuple):
     state: FloatArray
 
 
-@device
 def new_history(metric: FloatArray) -> History:
     """Return an empty history."""
     k = metric.size
     residuals, images = np.zeros((MEMORY, k)), np.zeros((MEMORY, k))
     state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE, 0.0])
     return History(metric, np.zeros(k), np.zeros(k), residuals, images, state)
+
+
+@device
+def is_extrapolated(history: History) -> bool:
+    """Whether the last proposal was extrapolated."""
+    extrapolated: bool = history.state[_EXTRAPOLATED] > 0.0
+    return extrapolated
+
+
+@device
+def take_image(history: History, proposal: FloatArray) -> None:
+    """Put the last image, EM's own step, in the place of an extrapolated proposal."""
+    history.state[_EXTRAPOLATED] = 0.0
+    for k in range(proposal.size):
+        proposal[k] = history.image[k]
 
 
 @device
@@ -126,7 +146,7 @@ def _squarem(history: History, last: int, proposal: FloatArray) -> bool:
 
 
 @device
-def propose(
+def extrapolate(
     history: History, method: int, u: FloatArray, image: FloatArray, proposal: FloatArray
 ) -> bool:
     """Fill proposal with the next statistics to invert; whether they are extrapolated.
@@ -138,16 +158,17 @@ def propose(
     needs two residuals, is possible from the third image on. SQUAREM makes a stride after every
     second plain step. Anderson's method combines up to `MEMORY` differences in every iteration, but
     for `CAUTIOUS` ones after a rejection, which go by SQUAREM. Where there is no combination the
-    proposal is the image: a plain step.
+    proposal is the image: a plain step. An infinite statistic, which the M-step does not use, has
+    no residual.
     """
     n, extrapolated = int(history.state[_N_IMAGES]), history.state[_EXTRAPOLATED] > 0.0
     combined, last = False, (n - 2) % MEMORY
     if method != _NONE:
         for k in range(u.size if n > 0 else 0):
-            residual = image[k] - u[k]
+            residual = _difference(image[k], u[k])
             if n > 1:
                 history.residuals[last, k] = residual - history.residual[k]
-                history.images[last, k] = image[k] - history.image[k]
+                history.images[last, k] = _difference(image[k], history.image[k])
             history.residual[k] = residual
         for k in range(u.size):
             history.image[k] = image[k]
@@ -164,3 +185,10 @@ def propose(
         proposal[k] = image[k]
     history.state[_EXTRAPOLATED] = 1.0 if combined else 0.0
     return combined
+
+
+@device
+def _difference(x: float, y: float) -> float:
+    """x - y, 0 where that is not finite."""
+    difference = x - y
+    return difference if math.isfinite(difference) else 0.0

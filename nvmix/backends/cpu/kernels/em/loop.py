@@ -1,29 +1,62 @@
-"""The EM loop over complete rows in memory, as one compiled call.
+"""The EM loop, cut at its E-step: everything between two E-steps stands here, once.
 
-It takes the steps of `nvmix.fitting.engine.loop` in the same order.
+One compiled function, `advance`, has two drivers. Given rows, it does the E-step itself, and runs a
+whole fit. Without rows it does the other steps, and leaves the E-step to a caller in Python
+(`nvmix.fitting.engine.loop`) that has threads, sources, missing values or another backend.
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.acceleration import new_history, propose, reject
-from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model, add_rows
+from nvmix.backends.cpu.kernels.em.acceleration import (
+    extrapolate,
+    is_extrapolated,
+    reject,
+    take_image,
+)
+from nvmix.backends.cpu.kernels.em.change import parameter_change
+from nvmix.backends.cpu.kernels.em.e_step import Model, add_rows
 from nvmix.backends.cpu.kernels.em.m_step import (
-    Frame,
-    SubordinatorKind,
-    m_step,
-    parameter_change,
+    fit_subordinator,
+    from_frame,
+    is_proper,
+    normal_parameters,
     to_frame,
 )
-from nvmix.backends.cpu.kernels.em.matrices import invert_lower
+from nvmix.backends.cpu.kernels.em.matrices import cholesky, invert_lower
+from nvmix.backends.cpu.kernels.em.state import (
+    CHANGE,
+    GAIN,
+    N_BELOW_TOL,
+    N_ITER,
+    N_PASSES,
+    N_PLAIN,
+    ORDER,
+    PREDICTED_GAIN,
+    REPEATED,
+    SOLUTION,
+    VALUE,
+    FitState,
+    LoopOptions,
+)
 from nvmix.backends.cpu.kernels.gig.moments import gig_moments
 from nvmix.backends.cpu.kernels.gig.table import clear
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import FALL, N_BELOW_TOL, NO_GAIN, ROUNDING
-from nvmix.backends.types import CRITERIA, GIGStatus
+from nvmix.backends.tolerances import FALL, N_ITERATIONS_BELOW_TOL, NO_GAIN, ROUNDING, TRUST
+from nvmix.backends.types import (
+    ACCEPT,
+    CRITERIA,
+    E_STEP,
+    FINISH,
+    PROPOSE,
+    REPEAT,
+    RUNNING,
+    SOLVE,
+    GIGStatus,
+)
 from nvmix.foundation.typing import FloatArray
 
 _CONVERGED: Final = int(Status.CONVERGED)
@@ -32,74 +65,33 @@ _DEGENERATE: Final = int(Status.DEGENERATE)
 _NON_FINITE: Final = int(Status.NON_FINITE)
 _UNBOUNDED: Final = int(Status.UNBOUNDED)
 _NO_SOLUTION: Final = int(Status.NO_SOLUTION)
-# The status of a fit that goes on.
-_RUNNING: Final = -1
-_SOLVED: Final = int(GIGStatus.INTERIOR)
 _NO_SUBORDINATOR: Final = int(GIGStatus.DEGENERATE)
 _NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
 _LIKELIHOOD: Final = CRITERIA.index("likelihood")
-
-# Places in the counters of a fit: mean log-likelihood of the last accepted model, its gain over the
-# model before, plain steps in a row, and iterations in a row whose predicted gain is below tol.
-_VALUE, _GAIN, _N_PLAIN, _N_BELOW_TOL = range(4)
-
-
-class LoopOptions(NamedTuple):
-    """`EMOptions` as numbers, and s = e^E[log Y] and the variances of (log Y, 1/Y, Y) at the start.
-
-    mu is empty where it is free; acceleration and criterion are places in `ACCELERATIONS` and
-    `CRITERIA`. s and variances are for the frame and the metric of extrapolation.
-    """
-
-    subordinator: SubordinatorKind
-    mu: FloatArray
-    symmetric: bool
-    s: float
-    variances: tuple[float, float, float]
-    acceleration: int
-    criterion: int
-    max_iter: int
-    tol: float
 
 
 @device
 def _copy(source: Model, target: Model) -> None:
     """Copy a model into another's arrays."""
-    d = source.mu.size
-    for i in range(3):
-        target.theta[i] = source.theta[i]
-    for i in range(d):
-        target.mu[i], target.gamma[i] = source.mu[i], source.gamma[i]
-        for j in range(d):
-            target.L[i, j] = source.L[i, j]
+    target.theta[:] = source.theta
+    target.mu[:] = source.mu
+    target.gamma[:] = source.gamma
+    target.L[:] = source.L
 
 
 @device
-def _e_step(
-    X: FloatArray, weights: FloatArray, model: Model, log_norm: float, table: FloatArray,
-    sums: FloatArray, scatter: FloatArray,
-) -> float:  # fmt: skip
-    """Fill sums and scatter by `add_rows`, and return the mean log-likelihood."""
+def _e_step(X: FloatArray, weights: FloatArray, table: FloatArray, state: FitState) -> None:
+    """Fill sums and scatter by the rows, at the candidate."""
+    model = state.candidate
+    if model.theta[0] != state.numbers[ORDER]:
+        clear(table)
+        state.numbers[ORDER] = model.theta[0]
     inverse = np.empty(model.L.shape)
     invert_lower(model.L, inverse)
-    sums[:] = 0.0
-    scatter[:] = 0.0
-    add_rows(X, weights, model, inverse, log_norm, table, sums, scatter)
-    value: float = sums[1] / sums[0]
-    return value
-
-
-@device
-def _metric_of(variances: tuple[float, float, float], s: float, d: int) -> FloatArray:
-    """(k,) factors of the statistics in norms: 1 / standard deviation for those of Y, else 1.
-
-    The statistics of X are in units of the frame, those of Y have their own.
-    """
-    metric = np.ones(3 + 2 * d + d * d)
-    for i, scale in enumerate((1.0, s, 1.0 / s)):
-        if 0.0 < variances[i] < math.inf:
-            metric[i] = 1.0 / (math.sqrt(variances[i]) * scale)
-    return metric
+    state.sums[:] = 0.0
+    state.scatter[:] = 0.0
+    log_norm = state.moments[0, 0]
+    add_rows(X, weights, model, inverse, log_norm, table, state.sums, state.scatter)
 
 
 @device
@@ -114,113 +106,173 @@ def _aitken(gain: float, previous: float, size: float) -> float:
 
 
 @device
-def _has_converged(
-    counters: FloatArray,
-    value: float,
-    change: float,
-    predicted_gain: float,
-    extrapolated: bool,
-    options: LoopOptions,
-) -> bool:
-    """Update the counters after an accepted step, and return whether the fit has converged.
+def _has_converged(state: FitState, value: float, options: LoopOptions) -> bool:
+    """Update the numbers after an accepted step, and return whether the fit has converged.
 
     By parameters, it has when the parameter change is below tol. By likelihood, it has after
-    `N_BELOW_TOL` iterations in a row whose predicted gain is below tol. An extrapolated step
-    predicts its gain by its size (`parameter_change`). Gains of plain steps fall geometrically, so
-    that two in a row predict what is left by Aitken's extrapolation; the first of them predicts
-    nothing, and leaves the count as it is.
+    `N_ITERATIONS_BELOW_TOL` iterations in a row whose predicted gain is below tol. An extrapolated
+    step predicts its gain by its size (`parameter_change`). Gains of plain steps fall
+    geometrically, so that two in a row predict what is left by Aitken's extrapolation; the first of
+    them predicts nothing, and leaves the count as it is.
     """
-    previous, counters[_GAIN] = counters[_GAIN], value - counters[_VALUE]
-    counters[_VALUE] = value
-    counters[_N_PLAIN] = 0.0 if extrapolated else counters[_N_PLAIN] + 1.0
-    if extrapolated or counters[_N_PLAIN] > 1.0:
-        aitken = _aitken(counters[_GAIN], previous, abs(value))
-        left = predicted_gain if extrapolated else aitken
-        counters[_N_BELOW_TOL] = counters[_N_BELOW_TOL] + 1.0 if left < options.tol else 0.0
+    numbers, extrapolated = state.numbers, is_extrapolated(state.history)
+    previous, numbers[GAIN] = numbers[GAIN], value - numbers[VALUE]
+    numbers[N_PLAIN] = 0.0 if extrapolated else numbers[N_PLAIN] + 1.0
+    if extrapolated or numbers[N_PLAIN] > 1.0:
+        aitken = _aitken(numbers[GAIN], previous, abs(value))
+        left = numbers[PREDICTED_GAIN] if extrapolated else aitken
+        numbers[N_BELOW_TOL] = numbers[N_BELOW_TOL] + 1.0 if left < options.tol else 0.0
     if options.criterion == _LIKELIHOOD:
-        enough: bool = counters[_N_BELOW_TOL] >= N_BELOW_TOL
+        enough: bool = numbers[N_BELOW_TOL] >= N_ITERATIONS_BELOW_TOL
         return enough
-    return change < options.tol
+    below: bool = numbers[CHANGE] < options.tol
+    return below
 
 
 @device
-def _status_of(proper: bool, solution: int, value: float, accepted: float) -> int:
-    """The status after a candidate that is not rejected: the fit goes on if it is proper and good.
+def _accept(state: FitState, options: LoopOptions) -> int:
+    """Accept or reject the candidate by its E-step, and return the status of the fit.
 
-    Its mean log-likelihood has to be finite, and as high as the last accepted one: EM never lowers
-    the likelihood but by rounding, and a fall by more says that rounding dominates the M-step.
+    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
+    candidate is better, and if so its statistics make the next M-step. An extrapolated candidate is
+    rejected if its likelihood is lower than that of the last accepted model by more than rounding.
+    Then EM's own step from the statistics of that model follows, which cannot be rejected. So a
+    rejection costs one pass. EM never lowers the likelihood but by rounding, and a fall by more
+    says that rounding dominates the M-step.
     """
-    if not proper:
-        return _NO_SOLUTION if solution == _NOT_CONVERGED else _DEGENERATE
+    numbers = state.numbers
+    value, accepted = state.sums[1] / state.sums[0], numbers[VALUE]
+    numbers[N_PASSES] += 1.0
+    if is_extrapolated(state.history) and not value >= accepted - ROUNDING * abs(accepted):
+        reject(state.history)
+        numbers[REPEATED], numbers[N_BELOW_TOL] = 1.0, 0.0
+        return RUNNING
     if not math.isfinite(value):
         return _UNBOUNDED if value == math.inf else _NON_FINITE
-    return _DEGENERATE if value < accepted - FALL * abs(accepted) else _RUNNING
+    if value < accepted - FALL * abs(accepted) and not options.may_fall:
+        return _DEGENERATE
+    status, n = RUNNING, int(numbers[N_ITER])
+    if accepted > -math.inf:
+        state.changes[n] = numbers[CHANGE]
+        n += 1
+        if _has_converged(state, value, options):
+            status = _CONVERGED
+        elif n == options.max_iter:
+            status = _MAX_ITER
+    numbers[VALUE], numbers[N_ITER], numbers[REPEATED] = value, n, 0.0
+    state.log_likelihoods[n] = value
+    _copy(state.candidate, state.last)
+    state.moments[1] = state.moments[0]
+    return status
 
 
 @device
-def fit(
-    X: FloatArray, weights: FloatArray, model: Model, options: LoopOptions, table: FloatArray,
-    histories: FloatArray,
-) -> tuple[float, int, int, int]:  # fmt: skip
-    """Fit the model in place; mean log-likelihood, iterations, passes and `Status`.
+def _is_within(sigma: FloatArray, log_y: float, plain: FloatArray, plain_log_y: float) -> bool:
+    """Whether Sigma is nowhere narrower than EM's own by more than the factor `TRUST`.
 
-    A turn of the loop starts from a candidate, the model of the last M-step (at first the start).
-    It does the E-step of it, accepts or rejects it, and does the M-step of the next candidate.
-    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
-    candidate is better, and if so its statistics make the next M-step. An extrapolated candidate
-    is rejected if its likelihood is lower than that of the last accepted model by more than
-    rounding, or if it is no model at all. Then the M-step repeats from the statistics of the last
-    accepted model, without extrapolation; such a plain step cannot be rejected, and ends the fit
-    where it is improper. So a rejection costs one pass. Row 0 of histories gets the mean
-    log-likelihood before each iteration, row 1 its parameter change.
+    In no direction may the standard deviation in units of e^(E[log Y] / 2) be smaller than that:
+    Sigma e^E[log Y] - (EM's) / TRUST^2 is positive definite.
     """
-    d = model.mu.size
-    sums, scatter = np.empty(SCALARS + 2 * d), np.empty((d, d))
-    image, means = np.empty(3 + 2 * d + d * d), np.empty(3 + 2 * d + d * d)
-    last = Model(model.mu.copy(), model.gamma.copy(), model.L.copy(), model.theta.copy())
-    inverse = np.empty((d, d))
-    invert_lower(model.L, inverse)
-    frame = Frame(last.mu.copy(), last.L.copy(), inverse, options.s)
-    history = new_history(_metric_of(options.variances, options.s, d))
-    counters = np.array([-math.inf, math.inf, 0.0, 0.0])
-    new_moments = moments = (0.0, 0.0, 0.0, 0.0)
-    change, predicted_gain, order = math.inf, math.inf, model.theta[0]
-    n_iter, n_passes, solution, extrapolated = 0, 0, _SOLVED, False
+    d = len(sigma)
+    difference, L = np.empty((d, d)), np.empty((d, d))
+    factor = math.exp(log_y - plain_log_y)
+    for i in range(d):
+        for j in range(i + 1):
+            difference[i, j] = factor * sigma[i, j] - plain[i, j] / (TRUST * TRUST)
+    return cholesky(difference, L)
+
+
+@device
+def _propose(state: FitState, options: LoopOptions) -> None:
+    """Extrapolate the statistics, and fill the candidate's mu, gamma and L.
+
+    An extrapolated step is one from which EM itself would go on to the same place: else its
+    likelihood may be higher and yet it leads elsewhere, next to a singular Sigma. So EM's own step
+    takes its place where it is improper or not within the region of `_is_within`.
+    """
+    d, means, history, held = state.frame.origin.size, state.means, state.history, options.held
+    candidate, numbers, sigma = state.candidate, state.numbers, np.empty((d, d))
+    if numbers[REPEATED] > 0.0:
+        take_image(history, means)
+    else:
+        image = np.empty(means.size)
+        to_frame(state.sums, state.scatter, candidate, state.frame, image)
+        extrapolate(history, options.acceleration, means, image, means)
+    candidate.theta[:] = state.last.theta
+    proper = normal_parameters(means, held, state.frame, candidate, sigma)
+    if is_extrapolated(history):
+        plain, plain_sigma = np.empty((d, d)), np.empty((d, d))
+        other = Model(np.empty(d), np.empty(d), plain, candidate.theta)
+        exists = normal_parameters(history.image, held, state.frame, other, plain_sigma)
+        log_y, plain_log_y = means[0], history.image[0]
+        if exists and not (proper and _is_within(sigma, log_y, plain_sigma, plain_log_y)):
+            take_image(history, means)
+            _copy(other, candidate)
+            proper = True
+    from_frame(state.frame, held, candidate)
+    numbers[SOLUTION] = 0.0 if proper else float(_NO_SUBORDINATOR)
+
+
+@device
+def _solve(state: FitState, options: LoopOptions) -> None:
+    """Fill the candidate's law of Y, by a solve that starts from that of the last model."""
+    if state.numbers[SOLUTION] >= _NO_SUBORDINATOR:
+        return
+    means, theta = state.means, state.candidate.theta
+    start = (theta[0], theta[1], theta[2])
+    p, a, b, solution = fit_subordinator(means[0], means[1], means[2], options.subordinator, start)
+    theta[0], theta[1], theta[2] = p, a, b
+    state.numbers[SOLUTION] = float(solution)
+
+
+@device
+def _finish(state: FitState) -> int:
+    """The moments and the parameter change of the candidate, and the status of the fit.
+
+    An extrapolated candidate that is no proper model is rejected.
+    """
+    numbers, candidate, moments = state.numbers, state.candidate, state.moments
+    proper = numbers[SOLUTION] < _NO_SUBORDINATOR and is_proper(candidate)
+    if proper:
+        p, a, b = candidate.theta[0], candidate.theta[1], candidate.theta[2]
+        moments[0, 0], moments[0, 1], moments[0, 2], moments[0, 3] = gig_moments(p, a, b)
+        change, predicted_gain = parameter_change(state.last, moments[1], candidate, moments[0])
+        numbers[CHANGE], numbers[PREDICTED_GAIN] = change, predicted_gain
+        proper = not math.isnan(change)
+    if proper:
+        return RUNNING
+    if is_extrapolated(state.history):
+        reject(state.history)
+        numbers[REPEATED], numbers[N_BELOW_TOL] = 1.0, 0.0
+        return REPEAT
+    return _NO_SOLUTION if numbers[SOLUTION] == _NOT_CONVERGED else _DEGENERATE
+
+
+@device
+def advance(
+    X: FloatArray, weights: FloatArray, table: FloatArray, state: FitState, options: LoopOptions,
+    first: int, last: int,
+) -> int:  # fmt: skip
+    """Do the steps of iterations from `first` on, until `last` is done or the fit ends; its status.
+
+    X may have no rows if the steps do not include E_STEP. A last of -1 runs the fit to its end.
+    """
+    step = first
     while True:
-        proper, value, accepted = solution < _NO_SUBORDINATOR, math.nan, counters[_VALUE]
-        if proper:
-            new_moments = gig_moments(model.theta[0], model.theta[1], model.theta[2])
-        if n_passes > 0 and proper:
-            change, predicted_gain = parameter_change(last, moments, model, new_moments)
-            proper = not math.isnan(change)
-        if proper:
-            if model.theta[0] != order:
-                clear(table)
-                order = model.theta[0]
-            value = _e_step(X, weights, model, new_moments[0], table, sums, scatter)
-            n_passes += 1
-        if extrapolated and not value >= accepted - ROUNDING * abs(accepted):
-            reject(history)
-            extrapolated, counters[_N_BELOW_TOL] = False, 0.0
-            means = image.copy()
-            _copy(last, model)
+        status = RUNNING
+        if step == E_STEP:
+            _e_step(X, weights, table, state)
+        elif step == ACCEPT:
+            status = _accept(state, options)
+        elif step == PROPOSE:
+            _propose(state, options)
+        elif step == SOLVE:
+            _solve(state, options)
         else:
-            status = _status_of(proper, solution, value, accepted)
-            if status != _RUNNING:
-                _copy(last, model)
-                return accepted, n_iter, n_passes, status
-            if n_passes == 1:
-                counters[_VALUE] = value
-            else:
-                histories[1, n_iter] = change
-                n_iter += 1
-                if _has_converged(counters, value, change, predicted_gain, extrapolated, options):
-                    return value, n_iter, n_passes, _CONVERGED
-                if n_iter == options.max_iter:
-                    return value, n_iter, n_passes, _MAX_ITER
-            histories[0, n_iter] = value
-            _copy(model, last)
-            moments = new_moments
-            to_frame(sums, scatter, model, frame, image)
-            extrapolated = propose(history, options.acceleration, means, image, means)
-        solution = m_step(means, frame, options.mu, options.symmetric, options.subordinator, model)
+            status = _finish(state)
+        if status == REPEAT and first != FINISH:
+            step = PROPOSE
+        elif status != RUNNING or step == last:
+            return status
+        else:
+            step = (step + 1) % (FINISH + 1)

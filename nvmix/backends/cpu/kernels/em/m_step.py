@@ -36,12 +36,21 @@ class SubordinatorKind(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Coordinates of extrapolation: L^-1 (x - origin) / sqrt(s) and Y / s; inverse is L^-1."""
+    """Coordinates L^-1 (x - origin), in which steps are taken; inverse is L^-1."""
 
     origin: FloatArray
     L: FloatArray
     inverse: FloatArray
-    s: float
+
+
+class Held(NamedTuple):
+    """What an M-step holds: mu, in the coordinates of the data, empty where it is free, and gamma.
+
+    symmetric holds gamma at 0.
+    """
+
+    mu: FloatArray
+    symmetric: bool
 
 
 def subordinator_of(fixed: Fixed, least_p: float) -> SubordinatorKind:
@@ -112,9 +121,7 @@ def to_frame(
 
     Their order is E log Y, E 1/Y, E Y, E X, E X/Y and the rows of E XX'/Y.
     """
-    d = model.mu.size
-    n, s = sums[0], frame.s
-    root = math.sqrt(s)
+    d, n = model.mu.size, sums[0]
     T, half, full = np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
     shift, c = np.empty(d), np.empty(d)
     multiply(frame.inverse, model.L, T)
@@ -123,16 +130,15 @@ def to_frame(
     multiply(T, scatter, half)
     multiply_transposed(half, T, full)
     # Infinite where mu is held at a row of the data and b = 0; the M-step does not use it there.
-    inv_y = sums[3] / n * s if sums[3] < math.inf else 0.0
-    means[0], means[1], means[2] = sums[2] / n - math.log(s), inv_y, sums[4] / n / s
+    inv_y = sums[3] / n if sums[3] < math.inf else 0.0
+    means[0], means[1], means[2] = sums[2] / n, inv_y, sums[4] / n
     for i in range(d):
-        c[i] /= root
         x, x_inv_y = 0.0, 0.0
         for j in range(i + 1):
             x += T[i, j] * sums[SCALARS + j]
             x_inv_y += T[i, j] * sums[SCALARS + d + j]
-        means[3 + i] = x / (n * root) + c[i]
-        means[3 + d + i] = x_inv_y / n * root
+        means[3 + i] = x / n + c[i]
+        means[3 + d + i] = x_inv_y / n
     for i in range(d):
         for j in range(d):
             cross = means[3 + d + i] * c[j] + c[i] * means[3 + d + j]
@@ -142,137 +148,98 @@ def to_frame(
 
 
 @device
-def _normal_parameters(
-    means: FloatArray, held_mu: FloatArray, symmetric: bool, frame: Frame, out: Model
+def _location_and_skewness(
+    means: FloatArray, held: Held, frame: Frame, mu: FloatArray, gamma: FloatArray
 ) -> bool:
-    """Fill mu, gamma and L in the frame; whether they exist and Sigma is more than rounding.
+    """Fill mu and gamma in the frame; whether they are determined.
 
-    Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is free. With D = E[Y] E[1/Y] - 1,
-    mu = (E[Y] E[X/Y] - E[X]) / D and gamma = (E[1/Y] E[X] - E[X/Y]) / D where both are. Sigma is
-    the mean of (x - mu - gamma Y)(x - mu - gamma Y)' / Y.
+    With D = E[Y] E[1/Y] - 1, mu = (E[Y] E[X/Y] - E[X]) / D and gamma = (E[1/Y] E[X] - E[X/Y]) / D
+    where both are free. A symmetric law needs E[1/Y] alone, and has it where E[Y] is infinite.
     """
-    d = out.mu.size
+    d = mu.size
     inv_y, y = means[1], means[2]
     x, x_inv_y = means[3 : 3 + d], means[3 + d : 3 + 2 * d]
-    mu, gamma = out.mu, out.gamma
-    D = y * inv_y - 1.0
-    if held_mu.size == 0 and not NO_MIXING < D < math.inf:
-        return False
-    if held_mu.size > 0:
-        _subtract(held_mu, frame.origin, gamma)
+    if held.mu.size > 0:
+        _subtract(held.mu, frame.origin, gamma)
         apply(frame.inverse, gamma, mu)
         for i in range(d):
-            mu[i] /= math.sqrt(frame.s)
-            gamma[i] = 0.0 if symmetric else (x[i] - mu[i]) / y
-    elif symmetric:
+            gamma[i] = 0.0 if held.symmetric else (x[i] - mu[i]) / y
+        return True
+    if held.symmetric:
         for i in range(d):
             mu[i], gamma[i] = x_inv_y[i] / inv_y, 0.0
-    else:
-        for i in range(d):
-            mu[i] = (y * x_inv_y[i] - x[i]) / D
-            gamma[i] = (inv_y * x[i] - x_inv_y[i]) / D
-    sigma = np.empty((d, d))
+        return True
+    D = y * inv_y - 1.0
+    if not NO_MIXING < D < math.inf:
+        return False
+    for i in range(d):
+        mu[i] = (y * x_inv_y[i] - x[i]) / D
+        gamma[i] = (inv_y * x[i] - x_inv_y[i]) / D
+    return True
+
+
+@device
+def normal_parameters(
+    means: FloatArray, held: Held, frame: Frame, out: Model, sigma: FloatArray
+) -> bool:
+    """Fill mu, gamma, L and Sigma (lower triangle) in the frame; whether these are proper.
+
+    Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is free. Sigma is the mean of
+    (x - mu - gamma Y)(x - mu - gamma Y)' / Y; it is improper where it is singular or, next to
+    that, rounding.
+    """
+    d, inv_y, y = out.mu.size, means[1], means[2]
+    x, x_inv_y = means[3 : 3 + d], means[3 + d : 3 + 2 * d]
+    mu, gamma = out.mu, out.gamma
+    if not _location_and_skewness(means, held, frame, mu, gamma):
+        return False
     for i in range(d):
         for j in range(i + 1):
-            about_mu = (
+            sigma[i, j] = (
                 means[3 + (2 + i) * d + j]
                 - x_inv_y[i] * mu[j]
                 - mu[i] * (x_inv_y[j] - inv_y * mu[j])
             )
-            cross = gamma[i] * (x[j] - mu[j]) + (x[i] - mu[i]) * gamma[j]
-            sigma[i, j] = about_mu - cross + y * gamma[i] * gamma[j]
+            if not held.symmetric:
+                cross = gamma[i] * (x[j] - mu[j]) + (x[i] - mu[i]) * gamma[j]
+                sigma[i, j] += y * gamma[i] * gamma[j] - cross
     if not cholesky(sigma, out.L):
         return False
+    if held.symmetric:
+        return True
     inverse, g = np.empty((d, d)), np.empty(d)
     invert_lower(out.L, inverse)
     apply(inverse, gamma, g)
     square = 0.0
     for i in range(d):
         square += g[i] * g[i]
-    return not square * y * D > COLLAPSED
+    return not square * y * (y * inv_y - 1.0) > COLLAPSED
 
 
 @device
-def m_step(
-    means: FloatArray, frame: Frame, held_mu: FloatArray, symmetric: bool, family: SubordinatorKind,
-    model: Model,
-) -> int:  # fmt: skip
-    """Replace the model by the maximiser for means in the frame, and return a `GIGStatus`.
-
-    DEGENERATE if mu, gamma and Sigma do not exist or some parameter is no finite, proper number.
-    held_mu is mu in the coordinates of the data where it is held fixed, else empty; symmetric holds
-    gamma at 0. The subordinator's solve starts from that of the model.
-    """
+def from_frame(frame: Frame, held: Held, model: Model) -> None:
+    """Turn mu, gamma and L of a model from the frame to the coordinates of the data."""
     d = model.mu.size
-    s = frame.s
-    p, a, b = model.theta
-    if not _normal_parameters(means, held_mu, symmetric, frame, model):
-        return _DEGENERATE
-    p, a, b, status = fit_subordinator(means[0], means[1], means[2], family, (p, a * s, b / s))
-    if status >= _DEGENERATE:
-        return status
-    model.theta[0], model.theta[1], model.theta[2] = p, a / s, b * s
     x, L = np.empty(d), np.empty((d, d))
     apply(frame.L, model.mu, x)
     for i in range(d):
-        model.mu[i] = frame.origin[i] + math.sqrt(s) * x[i]
+        model.mu[i] = frame.origin[i] + x[i] if held.mu.size == 0 else held.mu[i]
     apply(frame.L, model.gamma, x)
-    for i in range(d):
-        model.gamma[i] = x[i] / math.sqrt(s)
     multiply(frame.L, model.L, L)
-    total = p + model.theta[1] + model.theta[2]
     for i in range(d):
-        if held_mu.size > 0:
-            model.mu[i] = held_mu[i]
-        total += model.mu[i] + model.gamma[i]
-        for j in range(i + 1):
+        model.gamma[i] = x[i]
+        for j in range(d):
             model.L[i, j] = L[i, j]
-            total += L[i, j]
-    proper = (a > 0.0 or p < 0.0) and (b > 0.0 or p > 0.0) and a >= 0.0 and b >= 0.0
-    return status if proper and math.isfinite(total) else _DEGENERATE
 
 
 @device
-def parameter_change(
-    old: Model, old_moments: tuple[float, ...], new: Model, new_moments: tuple[float, ...]
-) -> tuple[float, float]:
-    """Largest relative change of mu, gamma, Sigma and the subordinator, and the predicted gain.
-
-    mu, gamma and Sigma change relative to the old Sigma, the subordinator by its Jeffreys
-    divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y), to
-    second order: an upper bound of what the step gains in mean log-likelihood. With e^E[log Y] as
-    the unit of Y neither depends on the gauge. Moments are (lnZ, E log Y, E 1/Y, E Y).
-    """
-    d = old.mu.size
-    s, t = math.exp(old_moments[1]), math.exp(new_moments[1])
-    inverse, w = np.empty((d, d)), np.empty((d, d))
-    invert_lower(old.L, inverse)
-    mu, gamma, shift = np.empty(d), np.empty(d), np.empty(d)
-    _subtract(new.mu, old.mu, shift)
-    apply(inverse, shift, mu)
-    for i in range(d):
-        shift[i] = new.gamma[i] * t - old.gamma[i] * s
-    apply(inverse, shift, gamma)
-    multiply(inverse, new.L, w)
-    mu_square, gamma_square, sigma_square = 0.0, 0.0, 0.0
-    for i in range(d):
-        mu_square += mu[i] * mu[i] / s
-        gamma_square += gamma[i] * gamma[i] / s
-        for j in range(d):
-            product = 0.0
-            for k in range(d):
-                product += w[i, k] * w[j, k]
-            product = product * t / s - (1.0 if i == j else 0.0)
-            sigma_square += product * product
-    a, b = old.theta[1] * s, old.theta[2] / s
-    a1, b1 = new.theta[1] * t, new.theta[2] / t
-    # (theta - theta') . (eta - eta') of Y / s ~ GIG(p, a s, b / s); E[log] is 0 for both.
-    divergence = 0.0
-    if a != a1:
-        divergence -= 0.5 * (a - a1) * (old_moments[3] / s - new_moments[3] / t)
-    if b != b1:
-        divergence -= 0.5 * (b - b1) * (old_moments[2] * s - new_moments[2] * t)
-    divergence = 0.0 if divergence < 0.0 else divergence
-    change = math.sqrt(max(mu_square, gamma_square, sigma_square / d, divergence))
-    total = divergence + 2.0 * mu_square + 2.0 * gamma_square + 0.5 * sigma_square
-    return (math.nan if math.isnan(total) else change), 0.5 * total
+def is_proper(model: Model) -> bool:
+    """Whether all parameters are finite, and (p, a, b) those of a law."""
+    p, a, b = model.theta
+    total = p + a + b
+    for i in range(model.mu.size):
+        total += model.mu[i] + model.gamma[i]
+        for j in range(i + 1):
+            total += model.L[i, j]
+    proper = (a > 0.0 or p < 0.0) and (b > 0.0 or p > 0.0) and a >= 0.0 and b >= 0.0
+    return proper and math.isfinite(total)

@@ -1,0 +1,271 @@
+"""An EM fit as compiled code takes it: its state, its options and its steps."""
+
+from collections.abc import Iterator
+from typing import Any, Final, Self
+
+import numpy as np
+
+from nvmix.backends.cpu.kernels import entry_points
+from nvmix.backends.cpu.kernels.em import state as places
+from nvmix.backends.cpu.kernels.em.acceleration import new_history
+from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
+from nvmix.backends.cpu.kernels.em.m_step import Frame, Held, subordinator_of
+from nvmix.backends.cpu.kernels.em.state import FitState, LoopOptions
+from nvmix.backends.cpu.kernels.gig.table import NO_TABLE
+from nvmix.backends.status import Status
+from nvmix.backends.types import (
+    ACCELERATIONS,
+    CRITERIA,
+    E_STEP,
+    FINISH,
+    PROPOSE,
+    Constraints,
+    EMOptions,
+    FitTrace,
+    Fixed,
+    GIGParameters,
+    GIGStatus,
+    NormalParameters,
+)
+from nvmix.foundation.linalg import inverse_lower
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.typing import FloatArray
+
+_NO_ROWS: Final = np.empty((0, 1))
+_NO_WEIGHTS: Final = np.empty(0)
+_TO_THE_END: Final = -1
+
+
+class Fit:
+    """State and options of one fit, with the steps that compiled code does on them.
+
+    The state has Y in units of s. A driver in Python gives it the statistics of each E-step.
+    """
+
+    def __init__(self, state: FitState, options: LoopOptions, s: float) -> None:
+        self.state, self.options, self.s = state, options, s
+
+    @classmethod
+    def new(cls, normal: NormalParameters, theta: GIGParameters, options: EMOptions) -> Self:
+        """A fit before the E-step at its start.
+
+        In the frame of a fit, its start has mu = 0, Sigma = I and E[log Y] = 0. Statistics of Y
+        weigh in norms by one over their standard deviations, those that the fit does not use not at
+        all. A rule has the statistics in its own unit of Y.
+        """
+        held, d = options.constraints, normal.mu.size
+        log_y = _moments(theta)[1]
+        s = 1.0 if options.rule is not None else float(np.exp(log_y))
+        p, a, b = theta
+        theta = p, a * s, b / s
+        metric = np.ones(3 + 2 * d + d * d)
+        if options.acceleration != "none":
+            metric[:3] = _metric_of_y(theta)
+            if held.symmetric and held.fixed.a == 0.0:
+                metric[2] = 0.0
+        L = normal.L * np.sqrt(s)
+        arrays = normal.mu, normal.gamma * s, L, theta
+        candidate, last = (Model(*(np.array(x, np.float64) for x in arrays)) for _ in range(2))
+        numbers = np.zeros(places.N_NUMBERS)
+        numbers[places.VALUE], numbers[places.GAIN] = -np.inf, np.inf
+        numbers[places.CHANGE] = numbers[places.PREDICTED_GAIN] = np.inf
+        numbers[places.ORDER] = p
+        state = FitState(
+            candidate=candidate,
+            last=last,
+            moments=np.array([_moments(theta)] * 2),
+            sums=np.zeros(SCALARS + 2 * d),
+            scatter=np.zeros((d, d)),
+            means=np.zeros(metric.size),
+            frame=Frame(np.array(normal.mu), L, inverse_lower(L)),
+            history=new_history(metric),
+            numbers=numbers,
+            log_likelihoods=np.full(options.max_iter + 1, np.nan),
+            changes=np.full(options.max_iter, np.nan),
+        )
+        mu = np.empty(0) if held.mu is None else np.array(held.mu)
+        return cls(state, _loop_options(options, Held(mu, held.symmetric)), s)
+
+    def run(self, X: FloatArray, weights: FloatArray, table: FloatArray) -> FitTrace:
+        """Fit complete rows in memory by one call."""
+        arguments = self.state, self.options, E_STEP, _TO_THE_END
+        return self.trace(entry_points.advance_loop(X, weights, table, *arguments))
+
+    def advance(self, first: int, last: int) -> int:
+        """Do the steps of an iteration from the first to the last; RUNNING or a status."""
+        arguments = self.state, self.options, first, last
+        return entry_points.advance_loop(_NO_ROWS, _NO_WEIGHTS, NO_TABLE, *arguments)
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations that are done."""
+        return int(self.state.numbers[places.N_ITER])
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no model has been accepted yet."""
+        return bool(self.state.numbers[places.VALUE] == -np.inf)
+
+    def iteration(self, i: int) -> tuple[float, float]:
+        """Mean log-likelihood before iteration i, and its parameter change."""
+        return float(self.state.log_likelihoods[i]), float(self.state.changes[i])
+
+    @property
+    def theta(self) -> GIGParameters:
+        """(p, a, b) of the candidate, or, before SOLVE, of the last model."""
+        p, a, b = self.state.candidate.theta.tolist()
+        return p, a, b
+
+    def candidate(self) -> tuple[NormalParameters, GIGParameters]:
+        """The model at which an E-step is to be done; copies, for steps overwrite it."""
+        return NormalParameters(*(x.copy() for x in self.state.candidate[:3])), self.theta
+
+    def last(self) -> tuple[NormalParameters, GIGParameters]:
+        """The last accepted model."""
+        p, a, b = self.state.last.theta.tolist()
+        return NormalParameters(*(x.copy() for x in self.state.last[:3])), (p, a, b)
+
+    @property
+    def value(self) -> tuple[float, float]:
+        """Weight and log-likelihood of the last E-step."""
+        weight, log_likelihood = self.state.sums[:2].tolist()
+        return weight, log_likelihood
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether mu, gamma and Sigma of the M-step exist, so that the law of Y may follow."""
+        return bool(self.state.numbers[places.SOLUTION] < GIGStatus.DEGENERATE)
+
+    @property
+    def expectations(self) -> GIGParameters:
+        """(E log Y, E 1/Y, E Y) that the law of Y is to have."""
+        log_y, inv_y, y = self.state.means[:3].tolist()
+        return log_y, inv_y, y
+
+    def expect(self, eta: SufficientStatistics) -> None:
+        """Take the expectations of Y, from one more E-step, that its law is to have."""
+        self.state.means[:3] = eta.E_log_Y, eta.E_inv_Y, eta.E_Y
+        self.state.numbers[places.N_PASSES] += 1.0
+
+    def solved(self, theta: GIGParameters, status: GIGStatus) -> None:
+        """Take the law of Y that somebody else has solved for."""
+        self.state.candidate.theta[:] = theta
+        self.state.numbers[places.SOLUTION] = status
+
+    def take(self, eta: SufficientStatistics) -> None:
+        """Take the statistics of an E-step at the candidate."""
+        self.state.sums[:2] = eta.weight, eta.log_likelihood
+        self.take_combined(eta)
+
+    def take_combined(self, eta: SufficientStatistics) -> None:
+        """Take what a rule has made of the statistics, for the M-step."""
+        d, sums, model = eta.d, self.state.sums, self.state.candidate
+        eta = eta.in_frame(model.mu, model.L)
+        sums[2:SCALARS] = eta.log_y, eta.inv_y, eta.y
+        sums[SCALARS : SCALARS + d], sums[SCALARS + d :] = eta.x, eta.x_inv_y
+        self.state.scatter[:] = eta.xx_inv_y
+        if eta.weight != sums[0]:
+            sums[2:] *= sums[0] / eta.weight
+            self.state.scatter[:] *= sums[0] / eta.weight
+
+    def contents(self) -> dict[str, Any]:
+        """Copies of the arrays of the state by name, of those of iterations as far as they go."""
+        contents = {name: x.copy() for name, x in _arrays(self.state)}
+        contents["log_likelihoods"] = contents["log_likelihoods"][: self.n_iter + 1]
+        contents["changes"] = contents["changes"][: self.n_iter]
+        return contents
+
+    def restore(self, contents: dict[str, Any]) -> dict[str, Any]:
+        """Take the arrays of another fit's `contents`, and return them.
+
+        KeyError if one is missing.
+        """
+        found = {name: contents[name] for name, _ in _arrays(self.state)}
+        most = max(len(self.state.changes), len(found["changes"]))
+        self.state = self.state._replace(
+            log_likelihoods=np.full(most + 1, np.nan), changes=np.full(most, np.nan)
+        )
+        for name, x in _arrays(self.state):
+            x[: len(found[name])] = found[name]
+        return contents
+
+    def trace(self, status: int) -> FitTrace:
+        """The record of the fit, which ended at the last accepted model."""
+        (mu, gamma, L, theta), s = self.state.last, self.s
+        numbers = self.state.numbers
+        n_iter, n_passes = int(numbers[places.N_ITER]), int(numbers[places.N_PASSES])
+        return FitTrace(
+            NormalParameters(mu, gamma / s, L / np.sqrt(s)),
+            theta * (1.0, 1.0 / s, s),
+            self.state.log_likelihoods[:n_iter],
+            self.state.changes[:n_iter],
+            n_iter,
+            n_passes,
+            float(numbers[places.VALUE]),
+            Status(status),
+        )
+
+
+def normal_parameters(
+    eta: SufficientStatistics, constraints: Constraints
+) -> NormalParameters | None:
+    """mu, gamma and L of the M-step from statistics; None where there are none."""
+    law = (-0.5, 1.0, 1.0)
+    normal = NormalParameters(eta.origin, np.zeros(eta.d), eta.scale)
+    fit = Fit.new(normal, law, _one_step(constraints))
+    fit.take(eta)
+    fit.advance(PROPOSE, PROPOSE)
+    return fit.candidate()[0] if fit.is_proper else None
+
+
+def parameter_change(
+    old: tuple[NormalParameters, GIGParameters], new: tuple[NormalParameters, GIGParameters]
+) -> float:
+    """Largest relative change of the parameters (see `BatchEMFitter`); nan if it is none."""
+    fit = Fit.new(*old, _one_step(Constraints(Fixed())))
+    (normal, (p, a, b)), model, s = new, fit.state.candidate, fit.s
+    model.mu[:], model.gamma[:], model.L[:] = normal.mu, normal.gamma * s, normal.L * np.sqrt(s)
+    model.theta[:] = p, a * s, b / s
+    fit.advance(FINISH, FINISH)
+    return float(fit.state.numbers[places.CHANGE])
+
+
+def _arrays(state: Any, prefix: str = "") -> Iterator[tuple[str, FloatArray]]:
+    """Arrays of a nested record by name."""
+    for name, value in zip(state._fields, state, strict=True):
+        if isinstance(value, tuple):
+            yield from _arrays(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _one_step(constraints: Constraints) -> EMOptions:
+    """Options of a single step."""
+    return EMOptions(constraints, "newton", None, "none", "parameters", 1, 0.0)
+
+
+def _loop_options(options: EMOptions, held: Held) -> LoopOptions:
+    """`EMOptions` as numbers."""
+    constraints = options.constraints
+    return LoopOptions(
+        subordinator_of(constraints.fixed, constraints.least_p),
+        held,
+        ACCELERATIONS.index(options.acceleration),
+        CRITERIA.index(options.criterion),
+        options.rule is not None,
+        options.max_iter,
+        options.tol,
+    )
+
+
+def _moments(theta: GIGParameters) -> tuple[float, float, float, float]:
+    """(lnZ, E log Y, E 1/Y, E Y)."""
+    return entry_points.gig_moments_entry(*map(float, theta))
+
+
+def _metric_of_y(theta: GIGParameters) -> FloatArray:
+    """(3,) one over the standard deviations of (log Y, 1/Y, Y), 1 where these do not exist."""
+    ll, _, _, ii, _, yy = entry_points.gig_covariance_entry(*map(float, theta))
+    variances = np.array([ll, ii, yy])
+    known = np.isfinite(variances) & (variances > 0.0)
+    return np.where(known, 1.0 / np.sqrt(np.where(known, variances, 1.0)), 1.0)
