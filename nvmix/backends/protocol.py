@@ -55,9 +55,6 @@ class Backend(Protocol):
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """(lnZ, E log Y, E 1/Y, E Y), elementwise on equal shapes."""
 
-    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
-        """(3, 3) covariance of (log Y, 1/Y, Y): the Fisher information of natural parameters."""
-
     def gig_fit(
         self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
     ) -> tuple[GIGParameters, GIGStatus]:
@@ -66,6 +63,12 @@ class Backend(Protocol):
         The maximum-likelihood equations of the family: where eta lies outside the image of the
         interior, the boundary law that maximises theta . eta - A(theta). A statistic that belongs
         to a coordinate fixed at zero is ignored and may be nan.
+        """
+
+    def gig_covariances(self, p: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+        """(n, 3, 3) covariances of (log Y, 1/Y, Y) for (n,) parameters.
+
+        Each is the Fisher information of natural parameters.
         """
 
     def gig_variates(self, theta: GIGParameters, n: int, rng: np.random.Generator) -> FloatArray:

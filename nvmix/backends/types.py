@@ -19,10 +19,12 @@ CRITERIA: Final = ("parameters", "likelihood")
 # Steps of an iteration, in their order; the first is the E-step at a candidate, a model of the last
 # M-step. `nvmix.backends.cpu.kernels.em.loop` has the others.
 E_STEP, ACCEPT, PROPOSE, SOLVE, FINISH = range(5)
-# The status of a fit that goes on, and of one that goes on from EM's own step, after an
-# extrapolated one of which there is no model.
+# The status of a fit that goes on, and of one whose M-step is to be done again, for another
+# proposal.
 RUNNING: Final = -1
 REPEAT: Final = -2
+# The status of a fit that has met its criterion, though more may be left to gain.
+UNCONFIRMED: Final = -3
 
 
 class Fixed(NamedTuple):
@@ -76,6 +78,12 @@ class EMOptions(NamedTuple):
     criterion: str  # of `CRITERIA`
     max_iter: int
     tol: float  # parameter change, or predicted gain, below which a fit has converged
+    # Whether mu, gamma and Sigma are maximised before the law of Y, each after an E-step of its
+    # own (MCECM), rather than all after one.
+    conditional: bool = False
+    # Whether a fit that has met its criterion ends, UNCONFIRMED, where more may be left to gain:
+    # a caller goes on by other means. Else it iterates until little is left.
+    ends_unconfirmed: bool = False
 
 
 class FitTrace(NamedTuple):
@@ -88,7 +96,7 @@ class FitTrace(NamedTuple):
     n_iter: Any
     n_passes: Any  # passes over the data that the iterations took
     log_likelihood: Any  # mean log-likelihood of the model
-    status: Any  # number of a `Status`
+    status: Any  # number of a `Status`, or UNCONFIRMED
 
     @property
     def gig(self) -> GIGParameters:

@@ -333,14 +333,18 @@ class BatchEMFitter:
         if acceleration == "auto":
             acceleration = "anderson" if self._may_extrapolate() else "none"
         options = EMOptions(
-            constraints, method, rule, acceleration, self.criterion, self.max_iter, self.tol
+            constraints,
+            method,
+            rule,
+            acceleration,
+            self.criterion,
+            self.max_iter,
+            self.tol,
+            conditional=self.algorithm == "mcecm",
         )
         checkpoint = checkpoint_file(self, _CHECKPOINT_EVERY, _DECISIVE, model)
         backends = self.e_step_backend, self.m_step_backend
-        conditional = self.algorithm == "mcecm"
-        return FitRun(
-            options, self.regularization, *backends, conditional, self.device, progress, checkpoint
-        )
+        return FitRun(options, self.regularization, *backends, self.device, progress, checkpoint)
 
     def _run_traced(self, model: Mixture, X: Any, weights: Any = None) -> EMResult:
         """Fit rows, or from a model, that JAX traces, as one program."""

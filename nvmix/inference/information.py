@@ -76,10 +76,7 @@ def free_coordinates(model: Mixture, held: Collection[str]) -> BoolArray:
 def information_in(
     frame: Frame, X: FloatArray, weights: FloatArray | None, free: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Observed information (k, k) by the k free coordinates of the frame, and scales (k,) of them.
-
-    The scales are square roots of the complete data's information.
-    """
+    """Observed and complete information (k, k) by the k free coordinates of the frame."""
     X = np.asarray(X, np.float64)
     weights = np.ones(len(X)) if weights is None else weights
     inverse, start, parts = inverse_lower(frame.L), 0, []
@@ -97,7 +94,7 @@ def information_in(
             "a cusp, or gamma = 0 is free where E[Y | x] is infinite"
         )
         raise ValueError(msg)
-    return 0.5 * (information + information.T), np.sqrt(np.abs(np.diag(complete)))
+    return 0.5 * (information + information.T), 0.5 * (complete + complete.T)
 
 
 def _block(frame: Frame, w: FloatArray, weight: FloatArray, free: BoolArray) -> tuple[Any, ...]:
@@ -109,7 +106,11 @@ def _block(frame: Frame, w: FloatArray, weight: FloatArray, free: BoolArray) -> 
     _, _, inv_y, y = get_backend().gig_moments(*posterior)
     v = np.column_stack([np.ones(len(w)), w])
     missing = _missing(frame, w, weight, posterior, free)
-    return v.T @ (v * (weight * inv_y)[:, None]), weight @ v, weight @ y, missing
+    # E[1/Y] is infinite at mu alone, where its products with w = 0 are 0.
+    finite = weight * np.where(q > 0.0, inv_y, 0.0)
+    by_inv_y = v.T @ (v * finite[:, None])
+    by_inv_y[0, 0] = weight @ inv_y
+    return by_inv_y, weight @ v, weight @ y, missing
 
 
 def _complete(frame: Frame, inv_y: Any, ones: Any, y: Any) -> FloatArray:
@@ -128,7 +129,8 @@ def _complete(frame: Frame, inv_y: Any, ones: Any, y: Any) -> FloatArray:
     by_mu, by_gamma = np.kron(eye, r_inv_y) @ D, np.kron(eye, r) @ D
     by_sigma = D.T @ (np.kron(eye, M) - 0.5 * n * np.eye(d * d)) @ D
     rates = np.array([1.0, -0.5, -0.5])
-    covariance = get_backend().gig_covariance(frame.theta)[np.ix_(_PAB, _PAB)]
+    covariance = get_backend().gig_covariances(*(np.array([x]) for x in frame.theta))[0]
+    covariance = covariance[np.ix_(_PAB, _PAB)]
     return np.block(
         [
             [inv_y[0, 0] * eye, n * eye, by_mu, zero[:, :d].T],
@@ -165,7 +167,10 @@ def _missing(
     A[:, 2, 2 * d : -3] = share * g[rows] * g[columns]
     A[:, 2, -2] = -0.5
     A = A[:, :, free]
-    C = np.array([backend.gig_covariance(theta) for theta in zip(*posterior, strict=True)])
+    C = backend.gig_covariances(*posterior)
+    # At mu, where Var[1/Y] may be infinite, w = 0; if mu or b is free, `_complete` is infinite too.
+    C[np.square(w).sum(axis=1) == 0.0, 1] = 0.0
+    C[np.square(w).sum(axis=1) == 0.0, :, 1] = 0.0
     # A statistic without coefficients may have an infinite variance, and 0 * inf is nan.
     unused = ~A.any(axis=(0, 2))
     C[:, unused] = 0.0

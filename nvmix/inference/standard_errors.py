@@ -174,7 +174,8 @@ def standard_errors(
     free = free_coordinates(model, held)
     gauge = "a_eq_b" if regularization == "a_eq_b" else "det_sigma"
     constraint = _constraint(frame, gauge)[free]
-    information, size = information_in(frame, X, weights, free)
+    information, complete = information_in(frame, X, weights, free)
+    size = np.sqrt(np.abs(np.diag(complete)))
     roots = _inverse_root(information / np.outer(size, size), constraint / size) / size[:, None]
     jacobian = _family_jacobian(model) @ frame_jacobian(frame)
     roots = jacobian[:, free] @ roots

@@ -94,7 +94,9 @@ class Subordinator(ABC):
         """Covariance matrix (3, 3) of (log Y, 1/Y, Y); entries may be infinite."""
         if on_jax(*self.gig):
             return get_functions().gig_covariance(self.gig)  # type: ignore[no-any-return]
-        return get_backend().gig_covariance(self.gig)
+        p, a, b = (np.array([float(x)]) for x in self.gig)
+        covariance: FloatArray = get_backend().gig_covariances(p, a, b)[0]
+        return covariance
 
     @property
     def gig_expectations(self) -> tuple[float, float, float]:

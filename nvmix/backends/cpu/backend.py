@@ -31,6 +31,8 @@ Sums: TypeAlias = tuple[FloatArray, FloatArray]
 
 # Number of Bessel arguments at one order from which a table is faster, whatever their range.
 _LEAST_TABULATED = 4096
+# Places in the upper triangle of a (3, 3) matrix, by rows, of its elements.
+_FROM_TRIANGLE = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _NO_START = (np.nan, np.nan, np.nan)
 
 
@@ -87,10 +89,11 @@ class CPUBackend:
         columns = [np.ascontiguousarray(column).reshape(p.shape) for column in out.T]
         return columns[0], columns[1], columns[2], columns[3]
 
-    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
-        """(3, 3) covariance of (log Y, 1/Y, Y)."""
-        ll, li, ly, ii, iy, yy = entry_points.gig_covariance_entry(*map(float, theta))
-        return np.array([[ll, li, ly], [li, ii, iy], [ly, iy, yy]])
+    def gig_covariances(self, p: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+        """(n, 3, 3) covariances of (log Y, 1/Y, Y)."""
+        out = np.empty((p.size, 6))
+        entry_points.gig_covariances_loop(p, a, b, out)
+        return out[:, _FROM_TRIANGLE]
 
     def gig_fit(
         self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None

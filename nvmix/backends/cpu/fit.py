@@ -12,7 +12,6 @@ from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
 from nvmix.backends.cpu.kernels.em.m_step import Frame, Held, subordinator_of
 from nvmix.backends.cpu.kernels.em.state import FitState, LoopOptions
 from nvmix.backends.cpu.kernels.gig.table import NO_TABLE
-from nvmix.backends.status import Status
 from nvmix.backends.types import (
     ACCELERATIONS,
     CRITERIA,
@@ -202,7 +201,7 @@ class Fit:
             n_iter,
             n_passes,
             float(numbers[places.VALUE]),
-            Status(status),
+            status,
         )
 
 
@@ -241,7 +240,7 @@ def _arrays(state: Any, prefix: str = "") -> Iterator[tuple[str, FloatArray]]:
 
 def _one_step(constraints: Constraints) -> EMOptions:
     """Options of a single step."""
-    return EMOptions(constraints, "newton", None, "none", "parameters", 1, 0.0)
+    return EMOptions(constraints, "newton", None, "none", "parameters", 1, 0.0, False)
 
 
 def _loop_options(options: EMOptions, held: Held) -> LoopOptions:
@@ -252,7 +251,8 @@ def _loop_options(options: EMOptions, held: Held) -> LoopOptions:
         held,
         ACCELERATIONS.index(options.acceleration),
         CRITERIA.index(options.criterion),
-        options.rule is not None,
+        options.rule is None and not options.conditional,
+        options.ends_unconfirmed,
         options.max_iter,
         options.tol,
     )
@@ -265,7 +265,9 @@ def _moments(theta: GIGParameters) -> tuple[float, float, float, float]:
 
 def _metric_of_y(theta: GIGParameters) -> FloatArray:
     """(3,) one over the standard deviations of (log Y, 1/Y, Y), 1 where these do not exist."""
-    ll, _, _, ii, _, yy = entry_points.gig_covariance_entry(*map(float, theta))
-    variances = np.array([ll, ii, yy])
+    out = np.empty((1, 6))
+    p, a, b = (np.array([float(x)]) for x in theta)
+    entry_points.gig_covariances_loop(p, a, b, out)
+    variances = out[0, [0, 3, 5]]
     known = np.isfinite(variances) & (variances > 0.0)
     return np.where(known, 1.0 / np.sqrt(np.where(known, variances, 1.0)), 1.0)

@@ -29,7 +29,7 @@ from nvmix.foundation.typing import FloatArray
 _CAPACITY = 256
 
 _moments = jax.jit(moments.gig_moments)
-_covariance = jax.jit(moments.gig_covariance)
+_covariances = jax.jit(jax.vmap(moments.gig_covariance))
 _bessel_pair = jax.jit(bessel.log_bessel)
 _bessel_derivatives = jax.jit(bessel.log_bessel_derivatives)
 _log_prob = jax.jit(e_step.log_prob)
@@ -97,9 +97,9 @@ class JAXBackend:
         return log_z, log_y, inv_y, y
 
     @doubles
-    def gig_covariance(self, theta: GIGParameters) -> FloatArray:
-        """(3, 3) covariance of (log Y, 1/Y, Y)."""
-        return np.asarray(_covariance(*map(np.float64, theta)))
+    def gig_covariances(self, p: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
+        """(n, 3, 3) covariances of (log Y, 1/Y, Y)."""
+        return np.asarray(_covariances(p, a, b))
 
     @doubles
     def gig_fit(

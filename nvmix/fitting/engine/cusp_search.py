@@ -14,6 +14,7 @@ from nvmix.backends import get_backend
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
+from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.outcome.limits import Distances, distances_from
 from nvmix.foundation.typing import FloatArray
@@ -29,6 +30,8 @@ _NEAREST: Final = 400
 _DENSITIES: Final = 80_000_000
 _HIGHEST: Final = 4
 _MOST_ROUNDS: Final = 10
+# Relative difference of likelihoods that is none.
+_SAME: Final = 1e-12
 
 
 def highest_cusp(
@@ -50,14 +53,16 @@ def highest_cusp(
         starts = _likeliest_starts(model, source, count, symmetric=constraints.symmetric)
         traces = [_held_at(start, e_step, options) for start in starts]
         passes += sum(trace.n_passes for trace in traces)
-        unbounded = [trace for trace in traces if trace.status is Status.UNBOUNDED]
+        unbounded = [trace for trace in traces if trace.status == Status.UNBOUNDED]
         if unbounded:
             return unbounded[0]._replace(n_passes=passes)
-        converged = [trace for trace in traces if trace.status is Status.CONVERGED]
-        if not converged:
+        usable = [t for t in traces if t.status in (Status.CONVERGED, Status.MAX_ITER)]
+        if not usable:
             break
-        found = max(converged, key=lambda trace: trace.log_likelihood)
-        if best is not None and found.log_likelihood <= best.log_likelihood:
+        found = max(usable, key=lambda trace: trace.log_likelihood)
+        if best is not None and found.log_likelihood <= best.log_likelihood + _SAME * abs(
+            best.log_likelihood
+        ):
             break
         best = found
         model = model.at(best.normal, best.gig)
@@ -111,10 +116,13 @@ def _log_likelihoods(
 
 
 def _held_at(start: Mixture, e_step: EStep, options: EMOptions) -> FitTrace:
-    """Fit with mu held where it is."""
-    constraints = options.constraints._replace(mu=start.mu)
-    held = options._replace(constraints=constraints)
-    if e_step.placed is not None:
-        theta = start.subordinator.gig
-        return get_backend().fit(e_step.placed, start.normal, theta, held)
-    return EMLoop(e_step, "cpu", held).run(start)
+    """Fit with mu held where it is, which makes the likelihood smooth."""
+
+    def em(model: Mixture, options: EMOptions) -> FitTrace:
+        if e_step.placed is not None:
+            theta = model.subordinator.gig
+            return get_backend().fit(e_step.placed, model.normal, theta, options)
+        return EMLoop(e_step, "cpu", options).run(model)
+
+    held = options._replace(constraints=options.constraints._replace(mu=start.mu))
+    return climb(em, start, e_step.source, held)

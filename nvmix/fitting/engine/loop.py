@@ -40,9 +40,6 @@ class EMLoop:
     e_step: EStep
     m_step_backend: str  # where the law of Y is solved for
     options: EMOptions
-    # Whether mu, gamma and Sigma are maximised before the law of Y, each after an E-step of its
-    # own (MCECM), rather than all after one.
-    conditional: bool = False
     # Called with number, mean log-likelihood and parameter change of each iteration.
     report: Callable[[int, float, float], None] | None = None
     checkpoint: CheckpointFile | None = None
@@ -81,7 +78,7 @@ class EMLoop:
     def _is_compiled(self) -> bool:
         """Whether one call of compiled code does all that is between two E-steps."""
         compiled = self.m_step_backend == "cpu" and self.options.method == "newton"
-        return compiled and not self.conditional and self.options.rule is None
+        return compiled and not self.options.conditional and self.options.rule is None
 
     def _m_step(self, fit: Any, statistics: SufficientStatistics) -> int:
         """The M-step on the statistics as the rule combines them, or else as extrapolated."""
@@ -92,7 +89,7 @@ class EMLoop:
         while status == REPEAT:
             fit.advance(PROPOSE, PROPOSE)
             if fit.is_proper:
-                if self.conditional:
+                if self.options.conditional:
                     fit.expect(self.e_step(*fit.candidate()))
                 self._solve(fit)
             status = fit.advance(FINISH, FINISH)

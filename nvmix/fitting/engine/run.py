@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status, settled
 from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.file import CheckpointFile
+from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.cusp_search import highest_cusp
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, status_at_end
@@ -34,7 +36,6 @@ class FitRun:
     regularization: str  # gauge of the fitted model
     e_step_backend: str
     m_step_backend: str
-    conditional: bool  # whether the law of Y has an E-step of its own (MCECM)
     device: Any  # where JAX has the rows
     progress: Progress
     checkpoint: CheckpointFile | None = None  # a fit with one runs in the Python loop
@@ -48,17 +49,22 @@ class FitRun:
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
-            placed, on_jax = e_step.placed, self.e_step_backend == "jax"
-            if placed is not None and self.is_one_program() and (on_jax or placed.is_one_group):
-                backend, theta = get_backend(self.e_step_backend), start.subordinator.gig
-                trace = backend.fit(placed, start.normal, theta, self.options)
-                self.progress.replay(trace)
-            else:
-                report, checkpoint = self.progress.iteration, self.checkpoint
-                trace = EMLoop(
-                    e_step, self.m_step_backend, self.options, self.conditional, report, checkpoint
-                ).run(start)
+            trace = climb(partial(self._em, e_step), start, source, self.options)
             return self._result_of(trace, start, e_step)
+
+    def _em(self, e_step: EStep, start: Mixture, options: EMOptions) -> FitTrace:
+        """The EM loop from a start."""
+        placed, on_jax = e_step.placed, self.e_step_backend == "jax"
+        if placed is not None and self.is_one_program() and (on_jax or placed.is_one_group):
+            backend, theta = get_backend(self.e_step_backend), start.subordinator.gig
+            trace = backend.fit(placed, start.normal, theta, options)
+            self.progress.replay(trace)
+        else:
+            report, checkpoint = self.progress.iteration, self.checkpoint
+            trace = EMLoop(e_step, self.m_step_backend, options, report, checkpoint).run(start)
+        return trace._replace(
+            n_iter=int(trace.n_iter), n_passes=int(trace.n_passes), status=int(trace.status)
+        )
 
     def run_traced(self, start: Mixture, X: Any, weights: Any) -> EMResult:
         """Fit rows that JAX traces; the result is of traced arrays."""
@@ -76,7 +82,11 @@ class FitRun:
 
     def is_one_program(self) -> bool:
         """Whether both steps run on one backend whose own loop can do what is asked."""
-        if self.e_step_backend != self.m_step_backend or self.conditional or self.checkpoint:
+        if (
+            self.e_step_backend != self.m_step_backend
+            or self.options.conditional
+            or self.checkpoint
+        ):
             return False
         rule = self.options.rule
         if self.e_step_backend == "jax":
@@ -88,12 +98,9 @@ class FitRun:
 
     def _result_of(self, trace: FitTrace, start: Mixture, e_step: EStep) -> EMResult:
         """The result of a loop: its end judged, its model in the gauge."""
-        n_iter, source = int(trace.n_iter), e_step.source
+        n_iter, source = trace.n_iter, e_step.source
         constraints = self.options.constraints
         trace = trace._replace(
-            n_iter=n_iter,
-            n_passes=int(trace.n_passes),
-            status=int(trace.status),
             log_likelihood=float(trace.log_likelihood),
             log_likelihoods=read_only(trace.log_likelihoods[:n_iter]),
             changes=read_only(trace.changes[:n_iter]),
@@ -134,7 +141,7 @@ class FitRun:
             trace = trace._replace(
                 normal=found.normal, theta=found.theta, log_likelihood=likelihood, n_passes=passes
             )
-        return trace, Status.UNBOUNDED if found.status is Status.UNBOUNDED else status
+        return trace, Status.UNBOUNDED if found.status == Status.UNBOUNDED else status
 
     def _record(self, model: Mixture, trace: FitTrace, status: Any, n: Any) -> EMResult:
         """The record of a loop that left a model, with n rows."""

@@ -15,6 +15,7 @@ from nvmix.backends.types import Constraints, FitTrace, Fixed, GIGParameters, No
 from nvmix.foundation.linalg import factor, inverse_lower, row_blocks
 from nvmix.foundation.pairwise_sum import add_each
 from nvmix.foundation.typing import FloatArray, IntArray
+from nvmix.inference.newton import may_have_cusp
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source
 
@@ -23,8 +24,6 @@ Summary: TypeAlias = tuple[float, float, float, bool]
 
 # A row is at mu if its squared distance from mu is below this times the mean of all rows.
 _AT_MU: Final = 1e-12
-# Bound of the mean squared distance of the rows from mu, relative to d E[Y].
-_LARGE: Final = 100.0
 # Converged as loops know it; whether that is at a limit of the family is decided here.
 _IN_FAMILY: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT, Status.SKEW_T_LIMIT)
 # Largest number of rows at mu in a result.
@@ -52,11 +51,9 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
     if status is Status.CONVERGED and _collapsed(model):
         return Status.DEGENERATE
     p, a, b = model.subordinator.gig
-    order = p - 0.5 * model.d
-    # Rows can dominate only if b is small relative to E[Y]; this test spares a pass over them.
-    small = not b > _LARGE * NEGLIGIBLE * model.d * model.subordinator.mean()
-    if order < 1.0 and small and _rows_dominate(model, source):
-        if order <= 0.0:
+    # Without a cusp no rows dominate; this test spares a pass over them.
+    if may_have_cusp(model) and _rows_dominate(model, source):
+        if p <= 0.5 * model.d:
             return Status.UNBOUNDED
         at_mu = {Status.CONVERGED: Status.CUSP, Status.DEGENERATE: Status.SINGULAR}
         return at_mu.get(status, status)

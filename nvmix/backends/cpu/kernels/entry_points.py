@@ -64,9 +64,17 @@ def gig_moments_loop(p: FloatArray, a: FloatArray, b: FloatArray, out: FloatArra
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = gig_moments(p[i], a[i], b[i])
 
 
+@loop
+def gig_covariances_loop(p: FloatArray, a: FloatArray, b: FloatArray, out: FloatArray) -> None:
+    """Fill out[i] with the upper triangle of the covariance of (log Y, 1/Y, Y), by rows."""
+    for i in range(p.size):
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3], out[i, 4], out[i, 5] = gig_covariance(
+            p[i], a[i], b[i]
+        )
+
+
 # These are devices as they are, documented where they are defined.
 gig_moments_entry = entry(gig_moments)
-gig_covariance_entry = entry(gig_covariance)
 gig_boundary_entry = entry(gig_boundary)
 fit_subordinator_entry = entry(fit_subordinator)
 gig_variates_loop = loop(gig_variates)

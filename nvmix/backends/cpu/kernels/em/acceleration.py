@@ -33,14 +33,16 @@ _N_IMAGES, _DAMPING, _EXTRAPOLATED, _LONGEST, _CAUTIOUS = range(5)
 class History(NamedTuple):
     """Residuals g(u) - u and images g(u), (k,), of the iterations so far.
 
-    residual and image are the last ones; residuals and images, (MEMORY, k), are the differences
-    between consecutive ones, the newest of which overwrites the oldest. metric are the factors that
-    give each statistic its weight in norms; state are the numbers named above.
+    residual and image are the last ones, proposal is the last proposal; residuals and images,
+    (MEMORY, k), are the differences between consecutive ones, the newest of which overwrites the
+    oldest. metric are the factors that give each statistic its weight in norms; state are the
+    numbers named above.
     """
 
     metric: FloatArray
     residual: FloatArray
     image: FloatArray
+    proposal: FloatArray
     residuals: FloatArray
     images: FloatArray
     state: FloatArray
@@ -51,7 +53,7 @@ def new_history(metric: FloatArray) -> History:
     k = metric.size
     residuals, images = np.zeros((MEMORY, k)), np.zeros((MEMORY, k))
     state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE, 0.0])
-    return History(metric, np.zeros(k), np.zeros(k), residuals, images, state)
+    return History(metric, np.zeros(k), np.zeros(k), np.zeros(k), residuals, images, state)
 
 
 @device
@@ -63,10 +65,19 @@ def is_extrapolated(history: History) -> bool:
 
 @device
 def take_image(history: History, proposal: FloatArray) -> None:
-    """Put the last image, EM's own step, in the place of an extrapolated proposal."""
+    """Put the last image, EM's own step, in the place of the last proposal."""
     history.state[_EXTRAPOLATED] = 0.0
+    proposal[:] = history.image
+
+
+@device
+def take_proposal(history: History, proposal: FloatArray) -> None:
+    """Put the last proposal in the place of an image that has taken its place."""
+    extrapolated = False
     for k in range(proposal.size):
-        proposal[k] = history.image[k]
+        proposal[k] = history.proposal[k]
+        extrapolated = extrapolated or proposal[k] != history.image[k]
+    history.state[_EXTRAPOLATED] = 1.0 if extrapolated else 0.0
 
 
 @device
@@ -163,26 +174,25 @@ def extrapolate(
     """
     n, extrapolated = int(history.state[_N_IMAGES]), history.state[_EXTRAPOLATED] > 0.0
     combined, last = False, (n - 2) % MEMORY
-    if method != _NONE:
-        for k in range(u.size if n > 0 else 0):
-            residual = _difference(image[k], u[k])
-            if n > 1:
-                history.residuals[last, k] = residual - history.residual[k]
-                history.images[last, k] = _difference(image[k], history.image[k])
-            history.residual[k] = residual
-        for k in range(u.size):
-            history.image[k] = image[k]
-        history.state[_N_IMAGES] = n + 1.0
-        history.state[_DAMPING] = max(UNDAMPED, 0.1 * history.state[_DAMPING])
-        by_strides = method == _SQUAREM or history.state[_CAUTIOUS] > 0.0
-        if n > 1 and by_strides:
-            # A stride needs two plain steps: never two strides in a row.
-            combined = not extrapolated and _squarem(history, last, proposal)
-            history.state[_CAUTIOUS] -= 1.0
-        elif n > 1:
-            combined = _anderson(history, min(n - 1, MEMORY), proposal)
+    for k in range(u.size if n > 0 else 0):
+        residual = _difference(image[k], u[k])
+        if n > 1:
+            history.residuals[last, k] = residual - history.residual[k]
+            history.images[last, k] = _difference(image[k], history.image[k])
+        history.residual[k] = residual
+    history.image[:] = image
+    history.state[_N_IMAGES] = n + 1.0
+    history.state[_DAMPING] = max(UNDAMPED, 0.1 * history.state[_DAMPING])
+    by_strides = method == _SQUAREM or history.state[_CAUTIOUS] > 0.0
+    if n > 1 and method != _NONE and by_strides:
+        # A stride needs two plain steps: never two strides in a row.
+        combined = not extrapolated and _squarem(history, last, proposal)
+        history.state[_CAUTIOUS] -= 1.0
+    elif n > 1 and method != _NONE:
+        combined = _anderson(history, min(n - 1, MEMORY), proposal)
     for k in range(0 if combined else u.size):
         proposal[k] = image[k]
+    history.proposal[:] = proposal
     history.state[_EXTRAPOLATED] = 1.0 if combined else 0.0
     return combined
 
@@ -192,3 +202,22 @@ def _difference(x: float, y: float) -> float:
     """x - y, 0 where that is not finite."""
     difference = x - y
     return difference if math.isfinite(difference) else 0.0
+
+
+@device
+def slowest_rate(history: History) -> float:
+    """Estimate of the smallest share of its distance from the maximum that a step of EM covers.
+
+    From where the distance is e, along an eigenvector of EM's map, the residual is a share of e. So
+    the differences of residuals and of proposals have ratios between the smallest and the largest
+    share, and near the smallest where steps go along the ridge of the likelihood. 1 without any.
+    """
+    rate = 1.0
+    for i in range(min(int(history.state[_N_IMAGES]) - 2, MEMORY)):
+        residuals, steps = history.residuals[i], 0.0
+        for k in range(residuals.size):
+            steps += (history.metric[k] * (history.images[i, k] - residuals[k])) ** 2
+        square = _dot(residuals, residuals, history.metric)
+        if square < rate * rate * steps:
+            rate = math.sqrt(square / steps)
+    return rate

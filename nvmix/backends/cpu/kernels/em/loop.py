@@ -15,7 +15,9 @@ from nvmix.backends.cpu.kernels.em.acceleration import (
     extrapolate,
     is_extrapolated,
     reject,
+    slowest_rate,
     take_image,
+    take_proposal,
 )
 from nvmix.backends.cpu.kernels.em.change import parameter_change
 from nvmix.backends.cpu.kernels.em.e_step import Model, add_rows
@@ -39,13 +41,23 @@ from nvmix.backends.cpu.kernels.em.state import (
     REPEATED,
     SOLUTION,
     VALUE,
+    VERIFYING,
     FitState,
     LoopOptions,
 )
 from nvmix.backends.cpu.kernels.gig.moments import gig_moments
 from nvmix.backends.cpu.kernels.gig.table import clear
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import FALL, N_ITERATIONS_BELOW_TOL, NO_GAIN, ROUNDING, TRUST
+from nvmix.backends.tolerances import (
+    FALL,
+    LEFT,
+    LEFT_IN_TOTAL,
+    N_ITERATIONS_BELOW_TOL,
+    NO_GAIN,
+    PREDICTED_TOO_HIGH,
+    ROUNDING,
+    TRUST,
+)
 from nvmix.backends.types import (
     ACCEPT,
     CRITERIA,
@@ -55,6 +67,7 @@ from nvmix.backends.types import (
     REPEAT,
     RUNNING,
     SOLVE,
+    UNCONFIRMED,
     GIGStatus,
 )
 from nvmix.foundation.typing import FloatArray
@@ -68,6 +81,9 @@ _NO_SOLUTION: Final = int(Status.NO_SOLUTION)
 _NO_SUBORDINATOR: Final = int(GIGStatus.DEGENERATE)
 _NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
 _LIKELIHOOD: Final = CRITERIA.index("likelihood")
+# How a proposal repeats: by EM's own step, or by the extrapolation that it had displaced.
+_BY_IMAGE: Final = 1.0
+_BY_PROPOSAL: Final = 2.0
 
 
 @device
@@ -130,6 +146,18 @@ def _has_converged(state: FitState, value: float, options: LoopOptions) -> bool:
 
 
 @device
+def _reject(state: FitState, options: LoopOptions) -> None:
+    """Have EM's own step take the place of the candidate.
+
+    The count of iterations below tol goes on where the candidate's step was as small.
+    """
+    reject(state.history)
+    state.numbers[REPEATED] = _BY_IMAGE
+    if not state.numbers[PREDICTED_GAIN] < options.tol:
+        state.numbers[N_BELOW_TOL] = 0.0
+
+
+@device
 def _accept(state: FitState, options: LoopOptions) -> int:
     """Accept or reject the candidate by its E-step, and return the status of the fit.
 
@@ -144,20 +172,21 @@ def _accept(state: FitState, options: LoopOptions) -> int:
     value, accepted = state.sums[1] / state.sums[0], numbers[VALUE]
     numbers[N_PASSES] += 1.0
     if is_extrapolated(state.history) and not value >= accepted - ROUNDING * abs(accepted):
-        reject(state.history)
-        numbers[REPEATED], numbers[N_BELOW_TOL] = 1.0, 0.0
+        _reject(state, options)
         return RUNNING
     if not math.isfinite(value):
         return _UNBOUNDED if value == math.inf else _NON_FINITE
-    if value < accepted - FALL * abs(accepted) and not options.may_fall:
+    if value < accepted - FALL * abs(accepted) and options.is_em:
         return _DEGENERATE
     status, n = RUNNING, int(numbers[N_ITER])
     if accepted > -math.inf:
         state.changes[n] = numbers[CHANGE]
         n += 1
-        if _has_converged(state, value, options):
+        converged = _has_converged(state, value, options)
+        numbers[VERIFYING] = 1.0 if converged and options.is_em else 0.0
+        if converged and not options.is_em:
             status = _CONVERGED
-        elif n == options.max_iter:
+        elif n == options.max_iter and not converged:
             status = _MAX_ITER
     numbers[VALUE], numbers[N_ITER], numbers[REPEATED] = value, n, 0.0
     state.log_likelihoods[n] = value
@@ -192,12 +221,16 @@ def _propose(state: FitState, options: LoopOptions) -> None:
     """
     d, means, history, held = state.frame.origin.size, state.means, state.history, options.held
     candidate, numbers, sigma = state.candidate, state.numbers, np.empty((d, d))
-    if numbers[REPEATED] > 0.0:
+    if numbers[REPEATED] == _BY_PROPOSAL:
+        take_proposal(history, means)
+    elif numbers[REPEATED] == _BY_IMAGE:
         take_image(history, means)
     else:
         image = np.empty(means.size)
         to_frame(state.sums, state.scatter, candidate, state.frame, image)
         extrapolate(history, options.acceleration, means, image, means)
+        if numbers[VERIFYING] > 0.0:
+            take_image(history, means)
     candidate.theta[:] = state.last.theta
     proper = normal_parameters(means, held, state.frame, candidate, sigma)
     if is_extrapolated(history):
@@ -226,7 +259,22 @@ def _solve(state: FitState, options: LoopOptions) -> None:
 
 
 @device
-def _finish(state: FitState) -> int:
+def _is_at_maximum(state: FitState, options: LoopOptions) -> bool:
+    """Whether EM's own step confirms that the fit has converged: the gain that is left is small.
+
+    EM's step from a model at a distance e from the maximum, along an eigenvector of its map, covers
+    a share of e. Of the gain that is left it predicts the same share, whose least value the history
+    tells.
+    """
+    left = state.numbers[PREDICTED_GAIN] / slowest_rate(state.history)
+    most = min(LEFT, LEFT_IN_TOTAL / state.sums[0])
+    if options.criterion == _LIKELIHOOD:
+        most = min(most, PREDICTED_TOO_HIGH * options.tol)
+    return bool(left <= most)
+
+
+@device
+def _finish(state: FitState, options: LoopOptions) -> int:
     """The moments and the parameter change of the candidate, and the status of the fit.
 
     An extrapolated candidate that is no proper model is rejected.
@@ -239,11 +287,17 @@ def _finish(state: FitState) -> int:
         change, predicted_gain = parameter_change(state.last, moments[1], candidate, moments[0])
         numbers[CHANGE], numbers[PREDICTED_GAIN] = change, predicted_gain
         proper = not math.isnan(change)
+    if proper and numbers[VERIFYING] > 0.0:
+        numbers[VERIFYING], numbers[REPEATED] = 0.0, _BY_PROPOSAL
+        if _is_at_maximum(state, options):
+            return _CONVERGED
+        if options.ends_unconfirmed:
+            return UNCONFIRMED
+        return _MAX_ITER if numbers[N_ITER] == options.max_iter else REPEAT
     if proper:
         return RUNNING
     if is_extrapolated(state.history):
-        reject(state.history)
-        numbers[REPEATED], numbers[N_BELOW_TOL] = 1.0, 0.0
+        _reject(state, options)
         return REPEAT
     return _NO_SOLUTION if numbers[SOLUTION] == _NOT_CONVERGED else _DEGENERATE
 
@@ -269,7 +323,7 @@ def advance(
         elif step == SOLVE:
             _solve(state, options)
         else:
-            status = _finish(state)
+            status = _finish(state, options)
         if status == REPEAT and first != FINISH:
             step = PROPOSE
         elif status != RUNNING or step == last:

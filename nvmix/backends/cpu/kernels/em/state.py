@@ -13,25 +13,28 @@ from nvmix.foundation.typing import FloatArray
 # Places in the numbers of a state: mean log-likelihood of the last accepted model and its gain over
 # the model before; plain steps in a row, and iterations in a row whose predicted gain is below tol;
 # iterations and passes; parameter change and predicted gain of the candidate; the `GIGStatus` of
-# its law of Y; whether it is EM's own step after a rejection; the order of the table of moments.
+# its law of Y; how the proposal repeats, if it does; the order of the table of moments;
+# whether the fit ends if EM's own step confirms that it has converged.
 (
     VALUE, GAIN, N_PLAIN, N_BELOW_TOL, N_ITER, N_PASSES, CHANGE, PREDICTED_GAIN, SOLUTION, REPEATED,
-    ORDER,
-) = range(11)  # fmt: skip
-N_NUMBERS: Final = 11
+    ORDER, VERIFYING,
+) = range(12)  # fmt: skip
+N_NUMBERS: Final = 12
 
 
 class LoopOptions(NamedTuple):
     """`EMOptions` as numbers: acceleration and criterion are places in their lists.
 
-    may_fall is whether the likelihood may fall, by a rule that replaces the statistics.
+    is_em is whether a step is EM's own or an extrapolation of it, so that the likelihood does not
+    fall, and neither a rule nor an E-step between two halves of the M-step comes in.
     """
 
     subordinator: SubordinatorKind
     held: Held
     acceleration: int
     criterion: int
-    may_fall: bool
+    is_em: bool
+    ends_unconfirmed: bool
     max_iter: int
     tol: float
 

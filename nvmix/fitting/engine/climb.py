@@ -1,0 +1,103 @@
+"""From a start to a maximum: EM, and Newton's method where EM is slow or its end is not clear."""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from nvmix.backends.status import Status
+from nvmix.backends.tolerances import LEFT, LEFT_IN_TOTAL
+from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace
+from nvmix.inference.newton import may_have_cusp, newton_ascent
+from nvmix.mixture.em_maps import Mixture
+from nvmix.sources.source import ArraySource, Source
+
+# Iterations of EM after which Newton's method takes over, and the most steps of that.
+_EM_ITERATIONS: Final = 100
+_MOST_STEPS: Final = 100
+# A step costs so much for a row, in squares of the number of parameters; the most that is spent,
+# about half a second; and the largest number of parameters.
+_COST_OF_ROW: Final = 200
+_MOST_COST: Final = 1e8
+_MOST_PARAMETERS: Final = 400
+# How EM may have stopped where Newton's method goes on.
+_OPEN: Final = (UNCONFIRMED, Status.MAX_ITER, Status.DEGENERATE, Status.NO_SOLUTION)
+# Share of what an end may leave that Newton's method leaves, which converges quadratically.
+_SHARE: Final = 0.01
+
+
+def climb(
+    em: Callable[[Mixture, EMOptions], FitTrace], start: Mixture, source: Source, options: EMOptions
+) -> FitTrace:
+    """Fit from a start by the EM loop `em` and, where it can, Newton's method.
+
+    EM goes first, for it is cheap and sure far from the maximum. If it has not confirmed its end
+    after some iterations, Newton's method goes on; if that finds no maximum either, EM does.
+    """
+    if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
+        return em(start, options)
+    most = min(options.max_iter, _EM_ITERATIONS)
+    trace = em(start, options._replace(max_iter=most, ends_unconfirmed=True))
+    if trace.status in _OPEN:
+        trace = _by_newton(trace, start, source, options)
+    if trace.status == Status.MAX_ITER and trace.n_iter < options.max_iter:
+        rest = options._replace(max_iter=options.max_iter - trace.n_iter)
+        trace = _joined(trace, em(start.at(trace.normal, trace.gig), rest))
+    return trace
+
+
+def _newton_applies(model: Mixture, source: ArraySource, options: EMOptions) -> bool:
+    """Whether steps are EM's own, p has no bound, and rows are few, complete and in memory."""
+    rule = options.rule is not None or options.conditional
+    if rule or options.constraints.least_p > -math.inf:
+        return False
+    n, k = len(source.values), model.n_parameters
+    if n * (k * k + _COST_OF_ROW) > _MOST_COST or k > _MOST_PARAMETERS:
+        return False
+    return not (source.missing == "em" and bool(np.isnan(source.values).any()))
+
+
+def _by_newton(
+    trace: FitTrace, start: Mixture, source: ArraySource, options: EMOptions
+) -> FitTrace:
+    """The trace of EM, continued by Newton's method.
+
+    It is CONVERGED where the likelihood has a maximum to second order, and its predicted distance
+    is small; else it keeps EM's status, or has MAX_ITER where that was unconfirmed. Where the
+    likelihood is not smooth, at a cusp, it is as EM left it.
+    """
+    model, constraints = start.at(trace.normal, trace.gig), options.constraints
+    if constraints.mu is None and may_have_cusp(model):
+        status = Status.CONVERGED if trace.status == UNCONFIRMED else trace.status
+        return trace._replace(status=status)
+    weight = len(source.values) if source.weights is None else float(source.weights.sum())
+    left = _SHARE * min(LEFT, LEFT_IN_TOTAL / weight)
+    if options.criterion == "likelihood":
+        left = min(left, options.tol)
+    steps = min(options.max_iter - trace.n_iter, _MOST_STEPS)
+    ascent = newton_ascent(model, source.values, source.weights, constraints, steps, left)
+    status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status
+    ended = FitTrace(
+        ascent.model.normal,
+        np.array(ascent.model.subordinator.gig),
+        np.array(ascent.log_likelihoods),
+        np.array(ascent.changes),
+        len(ascent.changes),
+        ascent.n_passes,
+        ascent.log_likelihood,
+        Status.CONVERGED if ascent.left <= left else status,
+    )
+    return _joined(trace, ended)
+
+
+def _joined(first: FitTrace, then: FitTrace) -> FitTrace:
+    """The trace of a fit and of another one that has started from its end."""
+    values = np.concatenate([first.log_likelihoods[: first.n_iter], then.log_likelihoods])
+    changes = np.concatenate([first.changes[: first.n_iter], then.changes])
+    return then._replace(
+        log_likelihoods=values,
+        changes=changes,
+        n_iter=first.n_iter + then.n_iter,
+        n_passes=first.n_passes + then.n_passes,
+    )

@@ -1,0 +1,236 @@
+"""Newton's method on the exact likelihood, for what EM leaves: slow ridges, and a true end.
+
+A step solves (I + lambda C) x = g, with the gradient g of the log-likelihood, its observed
+information I and the information C of the complete data, in the frame of the current model. EM's
+own step is nearly C^-1 g. In the basis of I v = m C v, an eigenvalue m is the share of its distance
+that a step of EM covers; it is 0 along the scale that Sigma and Y share, and negative where the
+likelihood is convex. lambda is such that the step stays within a radius, measured by C / n, within
+which the likelihood rises as the quadratic model says (J. Nocedal and S. J. Wright, Numerical
+Optimization, 2006, section 4.3).
+"""
+
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh
+
+from nvmix.backends import get_backend, get_engine
+from nvmix.backends.tolerances import NEGLIGIBLE
+from nvmix.backends.types import Constraints, NormalParameters
+from nvmix.foundation.linalg import factor
+from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.typing import BoolArray, FloatArray
+from nvmix.inference.information import Frame, frame_of, free_coordinates, information_in
+from nvmix.mixture.em_maps import Mixture
+
+# Radius at first, at most, and below which a search has failed.
+_RADIUS: Final = 0.3
+_MOST_RADIUS: Final = 2.0
+_LEAST_RADIUS: Final = 1e-7
+# Share of the predicted gain that a step must reach, and from which the radius grows.
+_ENOUGH: Final = 0.05
+_GOOD: Final = 0.7
+# Eigenvalues below this are those of the scale that Sigma and Y share, or rounding.
+_ROUNDING: Final = 1e-9
+# Bound of the mean squared distance of the rows from mu, relative to d E[Y].
+_LARGE: Final = 100.0
+# Bisections of lambda.
+_HALVINGS: Final = 60
+
+
+class Ascent(NamedTuple):
+    """What the method has done: models' mean log-likelihoods before each step, and the end.
+
+    left is the mean log-likelihood that the quadratic model at the end still has to gain, inf where
+    the end is no maximum of it.
+    """
+
+    model: Mixture
+    log_likelihoods: list[float]
+    changes: list[float]
+    log_likelihood: float
+    n_passes: int
+    left: float
+
+
+class _Point(NamedTuple):
+    """A model with the statistics of its E-step."""
+
+    model: Mixture
+    statistics: SufficientStatistics
+
+    @property
+    def value(self) -> float:
+        """Mean log-likelihood."""
+        return self.statistics.mean_log_likelihood
+
+
+class _Quadratic(NamedTuple):
+    """The likelihood about a model to second order, in the basis of eigenvectors (k, k)."""
+
+    frame: Frame
+    free: BoolArray
+    values: FloatArray
+    vectors: FloatArray
+    gradient: FloatArray
+    weight: float
+
+    def left(self) -> float:
+        """Gain of mean log-likelihood to the maximum, inf where there is none."""
+        if self.values.min() < -_ROUNDING:
+            return np.inf
+        curved = self.values > _ROUNDING
+        squares = np.square(self.gradient[curved]) / self.values[curved]
+        return 0.5 * float(squares.sum()) / self.weight
+
+    def step(self, radius: float) -> tuple[FloatArray, float]:
+        """Coordinates of the step within the radius, and the gain that it predicts."""
+        bound = radius * np.sqrt(self.weight)
+        least = max(0.0, -float(self.values.min())) + _ROUNDING
+        x = self.gradient / (self.values + least)
+        if np.linalg.norm(x) > bound:
+            low, high = least, least + float(np.linalg.norm(self.gradient)) / bound
+            for _ in range(_HALVINGS):
+                middle = 0.5 * (low + high)
+                x = self.gradient / (self.values + middle)
+                low, high = (middle, high) if np.linalg.norm(x) > bound else (low, middle)
+        elif self.values[0] < -_ROUNDING:
+            # A saddle: the way out is along the most negative eigenvalue.
+            x[0] += np.sqrt(bound**2 - x @ x)
+        gain = float(self.gradient @ x - 0.5 * (self.values * x) @ x) / self.weight
+        full = np.zeros(self.free.size)
+        full[self.free] = self.vectors @ x
+        return full, gain
+
+
+def newton_ascent(
+    model: Mixture, X: FloatArray, weights: FloatArray | None, constraints: Constraints,
+    max_steps: int, tol: float,
+) -> Ascent:  # fmt: skip
+    """Raise the likelihood of complete rows X (n, d) until no more than tol a row is left.
+
+    Ends early where no step raises the likelihood, or the information does not exist. At a cusp,
+    where mu is free, the likelihood is not smooth, and no step may lead there.
+    """
+    backend = get_backend()
+    free = free_coordinates(model, constraints.names)
+    free[: model.d] &= constraints.mu is None
+    smooth = constraints.mu is not None
+    placed = backend.place(X, weights=weights)
+
+    def at(model: Mixture) -> _Point:
+        statistics = backend.e_step(placed, model.normal, model.subordinator.gig)
+        if smooth and statistics.inv_y == np.inf:
+            # mu is held at a row of the data and b = 0: no derivative needs E[1/Y].
+            statistics = replace(statistics, inv_y=0.0)
+        return _Point(model, statistics)
+
+    point, radius, left, passes = at(model), _RADIUS, np.inf, 1
+    values: list[float] = []
+    changes: list[float] = []
+    quadratic = None
+    while True:
+        if quadratic is None:
+            quadratic = _quadratic(point, X, weights, free)
+            passes += 1
+            left = np.inf if quadratic is None else quadratic.left()
+        if quadratic is None or left <= tol or len(values) == max_steps:
+            break
+        if radius < _LEAST_RADIUS:
+            break
+        step, gain = quadratic.step(radius)
+        new = _moved(point.model, quadratic.frame, step)
+        reached = -np.inf
+        if new is not None and (smooth or not may_have_cusp(new)):
+            candidate = at(new)
+            passes += 1
+            reached = (candidate.value - point.value) / gain
+        if not reached > _ENOUGH:
+            radius *= 0.25
+            continue
+        radius = min(2.0 * radius, _MOST_RADIUS) if reached > _GOOD else radius
+        values.append(point.value)
+        changes.append(_change(point.model, candidate.model))
+        point, quadratic = candidate, None
+    return Ascent(point.model, values, changes, point.value, passes, left)
+
+
+def may_have_cusp(model: Mixture) -> bool:
+    """Whether the density has, or nearly has, a cusp or a pole at mu.
+
+    The likelihood then has one at every row that mu comes to, and is not smooth.
+    """
+    p, _, b = model.subordinator.gig
+    d = model.d
+    return p - 0.5 * d < 1.0 and not b > _LARGE * NEGLIGIBLE * d * model.subordinator.mean()
+
+
+def _change(old: Mixture, new: Mixture) -> float:
+    """Parameter change of a step."""
+    change: float = get_engine().parameter_change(
+        (old.normal, old.subordinator.gig), (new.normal, new.subordinator.gig)
+    )
+    return change
+
+
+def _quadratic(
+    point: _Point, X: FloatArray, weights: FloatArray | None, free: BoolArray
+) -> _Quadratic | None:
+    """The likelihood about a model to second order; None where its information does not exist."""
+    frame = frame_of(point.model)
+    try:
+        information, complete = information_in(frame, X, weights, free)
+        values, vectors = eigh(information, complete)
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    gradient = _score(frame, point.statistics)[free]
+    if not np.isfinite(gradient).all():
+        return None
+    return _Quadratic(frame, free, values, vectors, vectors.T @ gradient, point.statistics.weight)
+
+
+def _score(frame: Frame, eta: SufficientStatistics) -> FloatArray:
+    """Gradient of the log-likelihood by all coordinates of the frame, by Fisher's identity."""
+    eta = eta.rescaled(1.0 / frame.s).in_frame(frame.mu, frame.L)
+    n, g = eta.weight, frame.g
+    _, log_y, inv_y, y = get_backend().gig_law(frame.theta)
+    gy = g * eta.y if g.any() else g
+    cross = np.outer(eta.x, g)
+    by_sigma = eta.xx_inv_y - cross - cross.T + np.outer(gy, g) - n * np.eye(g.size)
+    rows, columns = np.tril_indices(g.size)
+    share = np.where(rows == columns, 0.5, 1.0)
+    of_y = eta.log_y - n * log_y, -0.5 * (eta.y - n * y), -0.5 * (eta.inv_y - n * inv_y)
+    return np.concatenate([eta.x_inv_y - n * g, eta.x - gy, share * by_sigma[rows, columns], of_y])
+
+
+def _moved(model: Mixture, frame: Frame, step: FloatArray) -> Mixture | None:
+    """The model a step away from the origin of its frame; None where it is none.
+
+    Sigma, which is the identity there, becomes the exponential of the step, and parameters that
+    are positive approach 0 without reaching it.
+    """
+    d, s = frame.g.size, frame.s
+    S, triangle = np.zeros((d, d)), np.tril_indices(d)
+    S[triangle] = step[2 * d : -3]
+    S += np.tril(S, -1).T
+    values, vectors = np.linalg.eigh(S)
+    L = factor((vectors * np.exp(values)) @ vectors.T)
+    if L is None:
+        return None
+    gamma = frame.L @ (frame.g + step[d : 2 * d]) / s
+    normal = NormalParameters(frame.mu + frame.L @ step[:d], gamma, frame.L @ L / np.sqrt(s))
+    (p, a, b), (dp, da, db) = frame.theta, step[-3:].tolist()
+    if a == 0.0 or b == 0.0:
+        p = _raised(p, dp) if p > 0.0 else -_raised(-p, -dp)
+    else:
+        p += dp
+    try:
+        return model.at(normal, (p, _raised(a, da) / s, _raised(b, db) * s))
+    except ValueError:
+        return None
+
+
+def _raised(x: float, step: float) -> float:
+    """x + step, or to first order that where step is negative, but positive."""
+    return x + step if step >= 0.0 else x * x / (x - step) if x > 0.0 else 0.0
