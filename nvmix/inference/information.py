@@ -14,6 +14,7 @@ Royal Statistical Society B 44 (1982), 226-233.
 """
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -180,6 +181,7 @@ def _missing(
     return total
 
 
+@cache
 def _duplication(d: int) -> FloatArray:
     """Matrix (d^2, d (d + 1) / 2) that maps a lower triangle, by rows, to the symmetric matrix."""
     rows, columns = np.tril_indices(d)

@@ -28,15 +28,17 @@ from nvmix.mixture.em_maps import Mixture
 _RADIUS: Final = 0.3
 _MOST_RADIUS: Final = 2.0
 _LEAST_RADIUS: Final = 1e-7
-# Share of the predicted gain that a step must reach, and from which the radius grows.
+# Share of the predicted gain that a step must reach, below which the radius shrinks, and above
+# which it grows.
 _ENOUGH: Final = 0.05
+_POOR: Final = 0.25
 _GOOD: Final = 0.7
 # Eigenvalues below this are those of the scale that Sigma and Y share, or rounding.
 _ROUNDING: Final = 1e-9
 # Bound of the mean squared distance of the rows from mu, relative to d E[Y].
 _LARGE: Final = 100.0
 # Bisections of lambda.
-_HALVINGS: Final = 60
+_HALVINGS: Final = 30
 
 
 class Ascent(NamedTuple):
@@ -89,12 +91,12 @@ class _Quadratic(NamedTuple):
         bound = radius * np.sqrt(self.weight)
         least = max(0.0, -float(self.values.min())) + _ROUNDING
         x = self.gradient / (self.values + least)
-        if np.linalg.norm(x) > bound:
-            low, high = least, least + float(np.linalg.norm(self.gradient)) / bound
+        if x @ x > bound * bound:
+            low, high = least, least + float(np.sqrt(self.gradient @ self.gradient)) / bound
             for _ in range(_HALVINGS):
                 middle = 0.5 * (low + high)
                 x = self.gradient / (self.values + middle)
-                low, high = (middle, high) if np.linalg.norm(x) > bound else (low, middle)
+                low, high = (middle, high) if x @ x > bound * bound else (low, middle)
         elif self.values[0] < -_ROUNDING:
             # A saddle: the way out is along the most negative eigenvalue.
             x[0] += np.sqrt(bound**2 - x @ x)
@@ -149,7 +151,10 @@ def newton_ascent(
         if not reached > _ENOUGH:
             radius *= 0.25
             continue
-        radius = min(2.0 * radius, _MOST_RADIUS) if reached > _GOOD else radius
+        if reached > _GOOD:
+            radius = min(2.0 * radius, _MOST_RADIUS)
+        elif reached < _POOR:
+            radius *= 0.5
         values.append(point.value)
         changes.append(_change(point.model, candidate.model))
         point, quadratic = candidate, None
@@ -161,9 +166,10 @@ def may_have_cusp(model: Mixture) -> bool:
 
     The likelihood then has one at every row that mu comes to, and is not smooth.
     """
-    p, _, b = model.subordinator.gig
-    d = model.d
-    return p - 0.5 * d < 1.0 and not b > _LARGE * NEGLIGIBLE * d * model.subordinator.mean()
+    (p, _, b), d = model.subordinator.gig, model.d
+    log_y, _, y = model.subordinator.gig_expectations
+    size = y if p >= 0.0 else np.exp(log_y)
+    return p - 0.5 * d < 1.0 and not b > _LARGE * NEGLIGIBLE * d * size
 
 
 def _change(old: Mixture, new: Mixture) -> float:

@@ -30,14 +30,12 @@ _NEAREST: Final = 400
 _DENSITIES: Final = 80_000_000
 _HIGHEST: Final = 4
 _MOST_ROUNDS: Final = 10
-# Relative difference of likelihoods that is none.
-_SAME: Final = 1e-12
 
 
 def highest_cusp(
     model: Mixture, source: Source, weight: float, options: EMOptions
 ) -> FitTrace | None:
-    """Fit with mu held at rows nearby, from the likeliest on, until none is likelier.
+    """Fit with mu held at rows nearby, each once, from the likeliest on, until none is likelier.
 
     The model is a fit whose mu is at a complete row or near one, with b = 0; weight is the sum of
     the rows' weights. Returns the likeliest fit, or one that is UNBOUNDED, with the passes of all;
@@ -48,9 +46,11 @@ def highest_cusp(
     options = options._replace(constraints=constraints._replace(fixed=fixed))
     e_step, count = EStep(source), round(min(max(_DENSITIES / weight, _FEWEST), _NEAREST))
     best: FitTrace | None = None
-    passes = 0
+    passes, tried = 0, set[bytes]()
     for _ in range(_MOST_ROUNDS):
-        starts = _likeliest_starts(model, source, count, symmetric=constraints.symmetric)
+        likeliest = _likeliest_starts(model, source, count, symmetric=constraints.symmetric)
+        starts = [start for start in likeliest if start.mu.tobytes() not in tried]
+        tried |= {start.mu.tobytes() for start in starts}
         traces = [_held_at(start, e_step, options) for start in starts]
         passes += sum(trace.n_passes for trace in traces)
         unbounded = [trace for trace in traces if trace.status == Status.UNBOUNDED]
@@ -60,9 +60,7 @@ def highest_cusp(
         if not usable:
             break
         found = max(usable, key=lambda trace: trace.log_likelihood)
-        if best is not None and found.log_likelihood <= best.log_likelihood + _SAME * abs(
-            best.log_likelihood
-        ):
+        if best is not None and found.log_likelihood <= best.log_likelihood:
             break
         best = found
         model = model.at(best.normal, best.gig)
