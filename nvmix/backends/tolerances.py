@@ -53,11 +53,14 @@ TRUST: Final = 1.5
 # Iterations in a row with a predicted gain below tol, after which a fit has converged: none of the
 # 828 fits of docs/convergence.md then had more than tol left.
 N_ITERATIONS_BELOW_TOL: Final = 3
-# What an end may leave of mean log-likelihood, and of log-likelihood, by a prediction that takes
-# all of it to be along the slowest direction, and so is too high by a factor like this.
-LEFT: Final = 3e-7
-LEFT_IN_TOTAL: Final = 3e-4
-PREDICTED_TOO_HIGH: Final = 10.0
+# What an end may leave of mean log-likelihood, and of log-likelihood, in units of the square of the
+# tolerance of parameter changes: 3e-7 and 3e-4 at the default. In units of that of gains it is more
+# than 1, for the prediction takes all that is left to be along the slowest direction.
+LEFT: Final = 30.0
+LEFT_IN_TOTAL: Final = 3e4
+LEFT_OF_GAINS: Final = 10.0
+# The least that any end may leave: less is rounding.
+LEAST_LEFT: Final = 1e-14
 # A fall below this is rounding of a sum, and no reason to reject an extrapolated step.
 ROUNDING: Final = 1e-14
 # A fall above this in a plain step, which never lowers the exact likelihood, says that rounding

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from nvmix.backends.tolerances import LEAST_LEFT, LEFT, LEFT_IN_TOTAL, LEFT_OF_GAINS
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.typing import FloatArray
 
@@ -84,6 +85,14 @@ class EMOptions(NamedTuple):
     # Whether a fit that has met its criterion ends, UNCONFIRMED, where more may be left to gain:
     # a caller goes on by other means. Else it iterates until little is left.
     ends_unconfirmed: bool = False
+
+    @property
+    def left(self) -> tuple[float, float]:
+        """Mean log-likelihood that an end may leave, by prediction, and log-likelihood."""
+        if self.criterion == "likelihood":
+            return max(LEFT_OF_GAINS * self.tol, LEAST_LEFT), math.inf
+        square = self.tol * self.tol
+        return max(LEFT * square, LEAST_LEFT), max(LEFT_IN_TOTAL * square, LEAST_LEFT)
 
 
 class FitTrace(NamedTuple):

@@ -255,6 +255,7 @@ def _loop_options(options: EMOptions, held: Held) -> LoopOptions:
         options.ends_unconfirmed,
         options.max_iter,
         options.tol,
+        options.left,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import LEFT, LEFT_IN_TOTAL
+from nvmix.backends.tolerances import LEAST_LEFT
 from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace
 from nvmix.inference.newton import may_have_cusp, newton_ascent
 from nvmix.mixture.em_maps import Mixture
@@ -72,9 +72,7 @@ def _by_newton(
         status = Status.CONVERGED if trace.status == UNCONFIRMED else trace.status
         return trace._replace(status=status)
     weight = len(source.values) if source.weights is None else float(source.weights.sum())
-    left = _SHARE * min(LEFT, LEFT_IN_TOTAL / weight)
-    if options.criterion == "likelihood":
-        left = min(left, options.tol)
+    left = max(_SHARE * min(options.left[0], options.left[1] / weight), LEAST_LEFT)
     steps = min(options.max_iter - trace.n_iter, _MOST_STEPS)
     ascent = newton_ascent(model, source.values, source.weights, constraints, steps, left)
     status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status

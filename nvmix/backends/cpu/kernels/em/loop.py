@@ -50,11 +50,8 @@ from nvmix.backends.cpu.kernels.gig.table import clear
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import (
     FALL,
-    LEFT,
-    LEFT_IN_TOTAL,
     N_ITERATIONS_BELOW_TOL,
     NO_GAIN,
-    PREDICTED_TOO_HIGH,
     ROUNDING,
     TRUST,
 )
@@ -267,10 +264,7 @@ def _is_at_maximum(state: FitState, options: LoopOptions) -> bool:
     tells.
     """
     left = state.numbers[PREDICTED_GAIN] / slowest_rate(state.history)
-    most = min(LEFT, LEFT_IN_TOTAL / state.sums[0])
-    if options.criterion == _LIKELIHOOD:
-        most = min(most, PREDICTED_TOO_HIGH * options.tol)
-    return bool(left <= most)
+    return bool(left <= min(options.left[0], options.left[1] / state.sums[0]))
 
 
 @device

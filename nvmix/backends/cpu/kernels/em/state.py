@@ -37,6 +37,7 @@ class LoopOptions(NamedTuple):
     ends_unconfirmed: bool
     max_iter: int
     tol: float
+    left: tuple[float, float]
 
 
 class FitState(NamedTuple):
