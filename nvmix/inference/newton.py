@@ -9,6 +9,7 @@ which the likelihood rises as the quadratic model says (J. Nocedal and S. J. Wri
 Optimization, 2006, section 4.3).
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -156,7 +157,7 @@ def newton_ascent(
         elif reached < _POOR:
             radius *= 0.5
         values.append(point.value)
-        changes.append(_change(point.model, candidate.model))
+        changes.append(_residual(point, candidate.model, constraints))
         point, quadratic = candidate, None
     return Ascent(point.model, values, changes, point.value, passes, left)
 
@@ -172,10 +173,18 @@ def may_have_cusp(model: Mixture) -> bool:
     return p - 0.5 * d < 1.0 and not b > _LARGE * NEGLIGIBLE * d * size
 
 
-def _change(old: Mixture, new: Mixture) -> float:
-    """Parameter change of a step."""
+def is_pointed(model: Mixture) -> bool:
+    """Whether the density has a peak at mu, so that the likelihood has one at every row."""
+    return 0.0 < model.subordinator.gig[0] - 0.5 * model.d < 0.5 and may_have_cusp(model)
+
+
+def _residual(point: _Point, new: Mixture, constraints: Constraints) -> float:
+    """Parameter change of EM's own step or, where that has no model, of the step to another one."""
+    with suppress(ValueError):
+        new = point.model.m_step(point.statistics, constraints=constraints)
+    laws = point.model.subordinator.gig, new.subordinator.gig
     change: float = get_engine().parameter_change(
-        (old.normal, old.subordinator.gig), (new.normal, new.subordinator.gig)
+        (point.model.normal, laws[0]), (new.normal, laws[1])
     )
     return change
 

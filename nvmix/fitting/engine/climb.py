@@ -68,14 +68,13 @@ def _by_newton(
     likelihood is not smooth, at a cusp, it is as EM left it.
     """
     model, constraints = start.at(trace.normal, trace.gig), options.constraints
+    status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status
     if constraints.mu is None and may_have_cusp(model):
-        status = Status.CONVERGED if trace.status == UNCONFIRMED else trace.status
         return trace._replace(status=status)
     weight = len(source.values) if source.weights is None else float(source.weights.sum())
     left = max(_SHARE * min(options.left[0], options.left[1] / weight), LEAST_LEFT)
     steps = min(options.max_iter - trace.n_iter, _MOST_STEPS)
     ascent = newton_ascent(model, source.values, source.weights, constraints, steps, left)
-    status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status
     ended = FitTrace(
         ascent.model.normal,
         np.array(ascent.model.subordinator.gig),

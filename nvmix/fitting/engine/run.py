@@ -19,6 +19,7 @@ from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, status_at_e
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
+from nvmix.inference.newton import is_pointed
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
 from nvmix.sources.source import ArraySource, Source
@@ -107,7 +108,9 @@ class FitRun:
         )
         looped, fitted = trace, start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
-        if status in (Status.CUSP, Status.SINGULAR):
+        if status in (Status.CUSP, Status.SINGULAR) or (
+            status is Status.CONVERGED and is_pointed(fitted)
+        ):
             trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
         elif self.options.rule is None:
             found = gaussian_limit(fitted, trace, status, source, constraints)

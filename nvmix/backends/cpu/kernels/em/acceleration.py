@@ -33,16 +33,14 @@ _N_IMAGES, _DAMPING, _EXTRAPOLATED, _LONGEST, _CAUTIOUS = range(5)
 class History(NamedTuple):
     """Residuals g(u) - u and images g(u), (k,), of the iterations so far.
 
-    residual and image are the last ones, proposal is the last proposal; residuals and images,
-    (MEMORY, k), are the differences between consecutive ones, the newest of which overwrites the
-    oldest. metric are the factors that give each statistic its weight in norms; state are the
-    numbers named above.
+    residual and image are the last ones; residuals and images, (MEMORY, k), are the differences
+    between consecutive ones, the newest of which overwrites the oldest. metric are the factors that
+    give each statistic its weight in norms; state are the numbers named above.
     """
 
     metric: FloatArray
     residual: FloatArray
     image: FloatArray
-    proposal: FloatArray
     residuals: FloatArray
     images: FloatArray
     state: FloatArray
@@ -53,7 +51,7 @@ def new_history(metric: FloatArray) -> History:
     k = metric.size
     residuals, images = np.zeros((MEMORY, k)), np.zeros((MEMORY, k))
     state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE, 0.0])
-    return History(metric, np.zeros(k), np.zeros(k), np.zeros(k), residuals, images, state)
+    return History(metric, np.zeros(k), np.zeros(k), residuals, images, state)
 
 
 @device
@@ -68,16 +66,6 @@ def take_image(history: History, proposal: FloatArray) -> None:
     """Put the last image, EM's own step, in the place of the last proposal."""
     history.state[_EXTRAPOLATED] = 0.0
     proposal[:] = history.image
-
-
-@device
-def take_proposal(history: History, proposal: FloatArray) -> None:
-    """Put the last proposal in the place of an image that has taken its place."""
-    extrapolated = False
-    for k in range(proposal.size):
-        proposal[k] = history.proposal[k]
-        extrapolated = extrapolated or proposal[k] != history.image[k]
-    history.state[_EXTRAPOLATED] = 1.0 if extrapolated else 0.0
 
 
 @device
@@ -192,7 +180,6 @@ def extrapolate(
         combined = _anderson(history, min(n - 1, MEMORY), proposal)
     for k in range(0 if combined else u.size):
         proposal[k] = image[k]
-    history.proposal[:] = proposal
     history.state[_EXTRAPOLATED] = 1.0 if combined else 0.0
     return combined
 

@@ -17,7 +17,6 @@ from nvmix.backends.cpu.kernels.em.acceleration import (
     reject,
     slowest_rate,
     take_image,
-    take_proposal,
 )
 from nvmix.backends.cpu.kernels.em.change import parameter_change
 from nvmix.backends.cpu.kernels.em.e_step import Model, add_rows
@@ -30,6 +29,7 @@ from nvmix.backends.cpu.kernels.em.m_step import (
 )
 from nvmix.backends.cpu.kernels.em.matrices import cholesky, invert_lower
 from nvmix.backends.cpu.kernels.em.state import (
+    ARRIVING,
     CHANGE,
     GAIN,
     N_BELOW_TOL,
@@ -39,9 +39,10 @@ from nvmix.backends.cpu.kernels.em.state import (
     ORDER,
     PREDICTED_GAIN,
     REPEATED,
+    RESIDUAL,
+    RESIDUAL_GAIN,
     SOLUTION,
     VALUE,
-    VERIFYING,
     FitState,
     LoopOptions,
 )
@@ -78,9 +79,6 @@ _NO_SOLUTION: Final = int(Status.NO_SOLUTION)
 _NO_SUBORDINATOR: Final = int(GIGStatus.DEGENERATE)
 _NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
 _LIKELIHOOD: Final = CRITERIA.index("likelihood")
-# How a proposal repeats: by EM's own step, or by the extrapolation that it had displaced.
-_BY_IMAGE: Final = 1.0
-_BY_PROPOSAL: Final = 2.0
 
 
 @device
@@ -122,9 +120,9 @@ def _aitken(gain: float, previous: float, size: float) -> float:
 def _has_converged(state: FitState, value: float, options: LoopOptions) -> bool:
     """Update the numbers after an accepted step, and return whether the fit has converged.
 
-    By parameters, it has when the parameter change is below tol. By likelihood, it has after
-    `N_ITERATIONS_BELOW_TOL` iterations in a row whose predicted gain is below tol. An extrapolated
-    step predicts its gain by its size (`parameter_change`). Gains of plain steps fall
+    By parameters, it has when the last step was that of a fit that was arriving. By likelihood, it
+    has after `N_ITERATIONS_BELOW_TOL` iterations in a row whose predicted gain is below tol. An
+    extrapolated step predicts its gain by its size (`parameter_change`). Gains of plain steps fall
     geometrically, so that two in a row predict what is left by Aitken's extrapolation; the first of
     them predicts nothing, and leaves the count as it is.
     """
@@ -138,8 +136,8 @@ def _has_converged(state: FitState, value: float, options: LoopOptions) -> bool:
     if options.criterion == _LIKELIHOOD:
         enough: bool = numbers[N_BELOW_TOL] >= N_ITERATIONS_BELOW_TOL
         return enough
-    below: bool = numbers[CHANGE] < options.tol
-    return below
+    arriving: bool = numbers[ARRIVING] > 0.0
+    return arriving
 
 
 @device
@@ -149,7 +147,7 @@ def _reject(state: FitState, options: LoopOptions) -> None:
     The count of iterations below tol goes on where the candidate's step was as small.
     """
     reject(state.history)
-    state.numbers[REPEATED] = _BY_IMAGE
+    state.numbers[REPEATED] = 1.0
     if not state.numbers[PREDICTED_GAIN] < options.tol:
         state.numbers[N_BELOW_TOL] = 0.0
 
@@ -177,13 +175,13 @@ def _accept(state: FitState, options: LoopOptions) -> int:
         return _DEGENERATE
     status, n = RUNNING, int(numbers[N_ITER])
     if accepted > -math.inf:
-        state.changes[n] = numbers[CHANGE]
         n += 1
         converged = _has_converged(state, value, options)
-        numbers[VERIFYING] = 1.0 if converged and options.is_em else 0.0
-        if converged and not options.is_em:
+        if converged and options.criterion == _LIKELIHOOD:
+            numbers[ARRIVING] = 1.0
+        elif converged:
             status = _CONVERGED
-        elif n == options.max_iter and not converged:
+        if n == options.max_iter and not converged:
             status = _MAX_ITER
     numbers[VALUE], numbers[N_ITER], numbers[REPEATED] = value, n, 0.0
     state.log_likelihoods[n] = value
@@ -218,53 +216,96 @@ def _propose(state: FitState, options: LoopOptions) -> None:
     """
     d, means, history, held = state.frame.origin.size, state.means, state.history, options.held
     candidate, numbers, sigma = state.candidate, state.numbers, np.empty((d, d))
-    if numbers[REPEATED] == _BY_PROPOSAL:
-        take_proposal(history, means)
-    elif numbers[REPEATED] == _BY_IMAGE:
+    if numbers[REPEATED] > 0.0:
         take_image(history, means)
     else:
         image = np.empty(means.size)
         to_frame(state.sums, state.scatter, candidate, state.frame, image)
         extrapolate(history, options.acceleration, means, image, means)
-        if numbers[VERIFYING] > 0.0:
-            take_image(history, means)
+        numbers[RESIDUAL] = math.nan
     candidate.theta[:] = state.last.theta
     proper = normal_parameters(means, held, state.frame, candidate, sigma)
     if is_extrapolated(history):
-        plain, plain_sigma = np.empty((d, d)), np.empty((d, d))
-        other = Model(np.empty(d), np.empty(d), plain, candidate.theta)
-        exists = normal_parameters(history.image, held, state.frame, other, plain_sigma)
+        plain_sigma, theta = np.empty((d, d)), state.last.theta.copy()
+        plain = Model(np.empty(d), np.empty(d), np.empty((d, d)), theta)
+        exists = normal_parameters(history.image, held, state.frame, plain, plain_sigma)
         log_y, plain_log_y = means[0], history.image[0]
         if exists and not (proper and _is_within(sigma, log_y, plain_sigma, plain_log_y)):
             take_image(history, means)
-            _copy(other, candidate)
+            _copy(plain, candidate)
             proper = True
+        elif exists:
+            from_frame(state.frame, held, plain)
+            _measure_residual(state, plain, options)
     from_frame(state.frame, held, candidate)
     numbers[SOLUTION] = 0.0 if proper else float(_NO_SUBORDINATOR)
 
 
 @device
-def _solve(state: FitState, options: LoopOptions) -> None:
-    """Fill the candidate's law of Y, by a solve that starts from that of the last model."""
-    if state.numbers[SOLUTION] >= _NO_SUBORDINATOR:
-        return
-    means, theta = state.means, state.candidate.theta
+def _fit_law(means: FloatArray, theta: FloatArray, options: LoopOptions) -> int:
+    """Replace theta by the law of Y with the means, by a solve that starts from it; `GIGStatus`."""
     start = (theta[0], theta[1], theta[2])
     p, a, b, solution = fit_subordinator(means[0], means[1], means[2], options.subordinator, start)
     theta[0], theta[1], theta[2] = p, a, b
-    state.numbers[SOLUTION] = float(solution)
+    return solution
+
+
+@device
+def _measure_residual(state: FitState, plain: Model, options: LoopOptions) -> None:
+    """Parameter change and predicted gain of EM's own step, whose law of Y is solved for."""
+    if _fit_law(state.history.image, plain.theta, options) >= _NO_SUBORDINATOR:
+        return
+    moments = np.empty(4)
+    p, a, b = plain.theta[0], plain.theta[1], plain.theta[2]
+    moments[0], moments[1], moments[2], moments[3] = gig_moments(p, a, b)
+    change, gain = parameter_change(state.last, state.moments[1], plain, moments)
+    state.numbers[RESIDUAL], state.numbers[RESIDUAL_GAIN] = change, gain
+
+
+@device
+def _solve(state: FitState, options: LoopOptions) -> None:
+    """Fill the candidate's law of Y, by a solve that starts from that of the last model."""
+    if state.numbers[SOLUTION] < _NO_SUBORDINATOR:
+        solution = _fit_law(state.means, state.candidate.theta, options)
+        state.numbers[SOLUTION] = float(solution)
 
 
 @device
 def _is_at_maximum(state: FitState, options: LoopOptions) -> bool:
-    """Whether EM's own step confirms that the fit has converged: the gain that is left is small.
+    """Whether EM's own step confirms that the last model is at a maximum: little gain is left.
 
     EM's step from a model at a distance e from the maximum, along an eigenvector of its map, covers
     a share of e. Of the gain that is left it predicts the same share, whose least value the history
     tells.
     """
-    left = state.numbers[PREDICTED_GAIN] / slowest_rate(state.history)
+    left = state.numbers[RESIDUAL_GAIN] / slowest_rate(state.history)
     return bool(left <= min(options.left[0], options.left[1] / state.sums[0]))
+
+
+@device
+def _arrival(state: FitState, options: LoopOptions) -> int:
+    """The status of the fit by EM's own step from the last model, which is recorded.
+
+    By parameters, the fit arrives when the change of that step is below tol, and ends after one
+    more step. By likelihood, it has arrived when its gains are below tol. Either has to be
+    confirmed by how much is left.
+    """
+    numbers, n = state.numbers, int(state.numbers[N_ITER])
+    if not is_extrapolated(state.history) or math.isnan(numbers[RESIDUAL]):
+        numbers[RESIDUAL], numbers[RESIDUAL_GAIN] = numbers[CHANGE], numbers[PREDICTED_GAIN]
+    if n < options.max_iter:
+        state.changes[n] = numbers[RESIDUAL]
+    by_likelihood = options.criterion == _LIKELIHOOD
+    arriving = numbers[ARRIVING] > 0.0 if by_likelihood else numbers[RESIDUAL] < options.tol
+    confirmed = arriving and (not options.is_em or _is_at_maximum(state, options))
+    numbers[ARRIVING] = 0.0
+    if confirmed and by_likelihood:
+        return _CONVERGED
+    if confirmed:
+        numbers[ARRIVING] = 1.0
+    elif arriving and options.ends_unconfirmed:
+        return UNCONFIRMED
+    return _MAX_ITER if n == options.max_iter else RUNNING
 
 
 @device
@@ -281,15 +322,8 @@ def _finish(state: FitState, options: LoopOptions) -> int:
         change, predicted_gain = parameter_change(state.last, moments[1], candidate, moments[0])
         numbers[CHANGE], numbers[PREDICTED_GAIN] = change, predicted_gain
         proper = not math.isnan(change)
-    if proper and numbers[VERIFYING] > 0.0:
-        numbers[VERIFYING], numbers[REPEATED] = 0.0, _BY_PROPOSAL
-        if _is_at_maximum(state, options):
-            return _CONVERGED
-        if options.ends_unconfirmed:
-            return UNCONFIRMED
-        return _MAX_ITER if numbers[N_ITER] == options.max_iter else REPEAT
     if proper:
-        return RUNNING
+        return RUNNING if numbers[REPEATED] > 0.0 else _arrival(state, options)
     if is_extrapolated(state.history):
         _reject(state, options)
         return REPEAT

@@ -13,13 +13,14 @@ from nvmix.foundation.typing import FloatArray
 # Places in the numbers of a state: mean log-likelihood of the last accepted model and its gain over
 # the model before; plain steps in a row, and iterations in a row whose predicted gain is below tol;
 # iterations and passes; parameter change and predicted gain of the candidate; the `GIGStatus` of
-# its law of Y; how the proposal repeats, if it does; the order of the table of moments;
-# whether the fit ends if EM's own step confirms that it has converged.
+# its law of Y; whether its proposal is a repetition; the order of the table of moments;
+# parameter change and predicted gain of EM's own step from the last model; whether the fit has
+# converged but for a last step.
 (
     VALUE, GAIN, N_PLAIN, N_BELOW_TOL, N_ITER, N_PASSES, CHANGE, PREDICTED_GAIN, SOLUTION, REPEATED,
-    ORDER, VERIFYING,
-) = range(12)  # fmt: skip
-N_NUMBERS: Final = 12
+    ORDER, RESIDUAL, RESIDUAL_GAIN, ARRIVING,
+) = range(14)  # fmt: skip
+N_NUMBERS: Final = 14
 
 
 class LoopOptions(NamedTuple):
