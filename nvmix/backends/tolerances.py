@@ -59,6 +59,8 @@ N_ITERATIONS_BELOW_TOL: Final = 3
 LEFT: Final = 30.0
 LEFT_IN_TOTAL: Final = 3e4
 LEFT_OF_GAINS: Final = 10.0
+# Iterations that may meet the criterion without being confirmed, before a fit ends unconfirmed.
+MOST_UNCONFIRMED: Final = 8
 # The least that any end may leave: less is rounding.
 LEAST_LEFT: Final = 1e-14
 # A fall below this is rounding of a sum, and no reason to reject an extrapolated step.

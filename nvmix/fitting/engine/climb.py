@@ -39,7 +39,7 @@ def climb(
         return em(start, options)
     most = min(options.max_iter, _EM_ITERATIONS)
     trace = em(start, options._replace(max_iter=most, ends_unconfirmed=True))
-    if trace.status in _OPEN:
+    if trace.status in _OPEN and trace.n_iter < options.max_iter:
         trace = _by_newton(trace, start, source, options)
     if trace.status == Status.MAX_ITER and trace.n_iter < options.max_iter:
         rest = options._replace(max_iter=options.max_iter - trace.n_iter)

@@ -36,6 +36,7 @@ from nvmix.backends.cpu.kernels.em.state import (
     N_ITER,
     N_PASSES,
     N_PLAIN,
+    N_UNCONFIRMED,
     ORDER,
     PREDICTED_GAIN,
     REPEATED,
@@ -51,6 +52,7 @@ from nvmix.backends.cpu.kernels.gig.table import clear
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import (
     FALL,
+    MOST_UNCONFIRMED,
     N_ITERATIONS_BELOW_TOL,
     NO_GAIN,
     ROUNDING,
@@ -303,8 +305,10 @@ def _arrival(state: FitState, options: LoopOptions) -> int:
         return _CONVERGED
     if confirmed:
         numbers[ARRIVING] = 1.0
-    elif arriving and options.ends_unconfirmed:
-        return UNCONFIRMED
+    elif arriving:
+        numbers[N_UNCONFIRMED] += 1.0
+        if options.ends_unconfirmed and numbers[N_UNCONFIRMED] > MOST_UNCONFIRMED:
+            return UNCONFIRMED
     return _MAX_ITER if n == options.max_iter else RUNNING
 
 

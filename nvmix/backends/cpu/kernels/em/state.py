@@ -15,12 +15,12 @@ from nvmix.foundation.typing import FloatArray
 # iterations and passes; parameter change and predicted gain of the candidate; the `GIGStatus` of
 # its law of Y; whether its proposal is a repetition; the order of the table of moments;
 # parameter change and predicted gain of EM's own step from the last model; whether the fit has
-# converged but for a last step.
+# converged but for a last step; and iterations that met the criterion but were not confirmed.
 (
     VALUE, GAIN, N_PLAIN, N_BELOW_TOL, N_ITER, N_PASSES, CHANGE, PREDICTED_GAIN, SOLUTION, REPEATED,
-    ORDER, RESIDUAL, RESIDUAL_GAIN, ARRIVING,
-) = range(14)  # fmt: skip
-N_NUMBERS: Final = 14
+    ORDER, RESIDUAL, RESIDUAL_GAIN, ARRIVING, N_UNCONFIRMED,
+) = range(15)  # fmt: skip
+N_NUMBERS: Final = 15
 
 
 class LoopOptions(NamedTuple):
