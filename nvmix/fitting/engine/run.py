@@ -15,7 +15,7 @@ from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.cusp_search import highest_cusp
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, status_at_end
+from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, snapped, status_at_end
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
@@ -26,6 +26,11 @@ from nvmix.sources.source import ArraySource, Source
 
 # Relative difference of likelihoods that is rounding.
 _SLACK: Final = 1e-13
+# What a message says of a gauge that the model cannot have.
+_NO_GAUGE: Final = (
+    "regularization {!r} has no meaning where a or b of Y is 0, or beyond the range of doubles; "
+    "the model is in the gauge that the fit ended in."
+)
 _AT_ROWS: Final = frozenset({Status.UNBOUNDED, Status.CUSP, Status.SINGULAR})
 
 
@@ -117,12 +122,13 @@ class FitRun:
             trace, status = (trace, status) if found is None else (found, Status.GAUSSIAN_LIMIT)
         if trace is not looped:
             fitted = start.at(trace.normal, trace.gig)
+        fitted = snapped(fitted, status, constraints.fixed)
         gauged = in_gauge(fitted, self.regularization, start)
-        if gauged is None:
-            gauged, status = fitted, Status.NO_GAUGE
         order = "p" if "p" in fitted.subordinator.parameters else "alpha"
         return replace(
-            self._record(gauged, trace, int(status), e_step.weight),
+            self._record(gauged or fitted, trace, int(status), e_step.weight),
+            regularization="none" if gauged is None else self.regularization,
+            notes=() if gauged is not None else (_NO_GAUGE.format(self.regularization),),
             at_bound=(order,) if fitted.subordinator.gig[0] == constraints.least_p else (),
             rows=rows_at_mu(fitted, source) if status in _AT_ROWS else (),
             data=(source.values, source.weights) if isinstance(source, ArraySource) else None,

@@ -26,6 +26,8 @@ Summary: TypeAlias = tuple[float, float, float, bool]
 _AT_MU: Final = 1e-12
 # Converged as loops know it; whether that is at a limit of the family is decided here.
 _IN_FAMILY: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT, Status.SKEW_T_LIMIT)
+# A relative change of densities that is none.
+_VANISHED: Final = 1e-20
 # Largest number of rows at mu in a result.
 _MOST_ROWS: Final = 10_000
 # If the variance of gamma Y exceeds Sigma E[Y] by this factor, Sigma tends to a singular matrix.
@@ -57,11 +59,33 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
             return Status.UNBOUNDED
         at_mu = {Status.CONVERGED: Status.CUSP, Status.DEGENERATE: Status.SINGULAR}
         return at_mu.get(status, status)
-    if status is Status.CONVERGED and b == 0.0 and fixed.b is None:
+    no_a, no_b = _vanishes(model)
+    if status is Status.CONVERGED and (b == 0.0 or no_b) and fixed.b is None:
         return Status.VARIANCE_GAMMA_LIMIT
-    if status is Status.CONVERGED and a == 0.0 and fixed.a is None:
+    if status is Status.CONVERGED and (a == 0.0 or no_a) and fixed.a is None:
         return Status.SKEW_T_LIMIT
     return status
+
+
+def snapped(model: Mixture, status: Status, fixed: Fixed) -> Mixture:
+    """The model with an a or b of 0 in the place of one that tends to it; at a limit only."""
+    p, a, b = model.subordinator.gig
+    if status is Status.VARIANCE_GAMMA_LIMIT and fixed.b is None:
+        return model.at(model.normal, (p, a, 0.0))
+    if status is Status.SKEW_T_LIMIT and fixed.a is None:
+        return model.at(model.normal, (p, 0.0, b))
+    return model
+
+
+def _vanishes(model: Mixture) -> tuple[bool, bool]:
+    """Whether a, and whether b, is so small that 0 in its place leaves all digits of a density.
+
+    The relative change of the density is of the order of (a b)^|p|, and next to mu that of
+    (b / q)^(p - d/2), which q of the next row keeps small.
+    """
+    p, a, b = model.subordinator.gig
+    vanishes = (a * b) ** min(abs(p), 1.0) < _VANISHED
+    return p < 0.0 and vanishes and a > 0.0, p > 0.5 * model.d and vanishes and b > 0.0
 
 
 def _collapsed(model: Mixture) -> bool:

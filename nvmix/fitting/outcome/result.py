@@ -22,7 +22,7 @@ _LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
     "n_passes", "log_likelihood", "n_observations",
 )  # fmt: skip
-_STATIC = ("n_parameters", "held", "at_bound", "regularization", "scores", "rows")
+_STATIC = ("n_parameters", "held", "at_bound", "regularization", "scores", "rows", "notes")
 # Largest number of rows that a message lists.
 _NAMED = 10
 
@@ -74,6 +74,8 @@ class EMResult:
         model first.
     rows : tuple of int
         Numbers, from 0, of the rows at mu if they dominate the fit; 10,000 at most.
+    notes : tuple of str
+        Sentences that `message` has beside that of the status.
     data : tuple or None
         The observations and their weights or None; not pickled, and no leaf of the pytree.
     """
@@ -94,6 +96,7 @@ class EMResult:
     regularization: str = "none"
     scores: tuple[float, ...] = ()
     rows: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
     data: tuple[Any, Any] | None = field(default=None, repr=False)
 
     @property
@@ -103,12 +106,14 @@ class EMResult:
 
     @property
     def message(self) -> str:
-        """The message of the status, and the rows at mu if they dominate the fit."""
+        """The message of the status, the rows at mu if they dominate the fit, and notes."""
+        sentences = [self.status.message, *self.notes]
         if not self.rows:
-            return self.status.message
+            return " ".join(sentences)
         named = ", ".join(map(str, self.rows[:_NAMED]))
         more = f" and {len(self.rows) - _NAMED} more" if len(self.rows) > _NAMED else ""
-        return f"{self.status.message} Rows at mu: {named}{more}."
+        sentences.insert(1, f"Rows at mu: {named}{more}.")
+        return " ".join(sentences)
 
     @property
     def symmetric(self) -> bool:
