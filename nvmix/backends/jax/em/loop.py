@@ -238,9 +238,9 @@ def _propose(
     return state._replace(history=history), acceleration.statistics_of(history.used, frame)
 
 
-def _moved(last: Model, model: Model, failure: Any) -> Candidate:
-    """The model of an M-step as the next candidate, with its `parameter_change`."""
-    change, predicted_gain = parameter_change(last, model)
+def _candidate(last: Model, model: Model, failure: Any, moved: tuple[Any, Any]) -> Candidate:
+    """The next candidate: the model of an M-step that moved so far, or none if that is no model."""
+    change, predicted_gain = moved
     failure = jnp.where((failure == RUNNING) & jnp.isnan(change), Status.DEGENERATE, failure)
     model = _select(failure == RUNNING, model, last)
     return Candidate(model, change, predicted_gain, failure.astype(jnp.int32))
@@ -258,7 +258,8 @@ def _turn(options: LoopOptions, rows: Rows, frame: Frame | None, state: State) -
     state, rejected = _accept(options, state, statistics)
     state, eta = _propose(options, frame, state, statistics, rejected)
     model, failure = m_step(eta, state.last.theta, options.held, options.method)
-    return state._replace(candidate=_moved(state.last, model, failure))
+    moved = parameter_change(state.last, model)
+    return state._replace(candidate=_candidate(state.last, model, failure, moved))
 
 
 def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
