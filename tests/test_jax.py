@@ -137,6 +137,17 @@ def test_a_second_fit_compiles_nothing(X):
     assert compilations(fit(990, regularization="det_sigma_one", tol=1e-3, max_iter=150)) == 0
 
 
+def test_held_values_are_no_part_of_the_program(X):
+    start = VarianceGamma.default_init(X)
+
+    def fit(mu, alpha):
+        fitter = BatchEMFitter(fixed={"mu": mu, "alpha": alpha}, symmetric=True, **BOTH)
+        return lambda: fitter.run(start, X)
+
+    fit(X[0], 2.0)()
+    assert compilations(fit(X[1], 3.0)) == 0
+
+
 @pytest.mark.parametrize("n", [ROWS - 30, ROWS])
 def test_rows_that_fill_up_count_for_nothing(n, X):
     model = make(GeneralizedHyperbolic)

@@ -96,20 +96,6 @@ def test_a_batch_of_weights(X):
             np.testing.assert_allclose(fits.bic[i], single.bic, rtol=1e-10)
 
 
-def test_what_is_held_runs_step_by_step(X):
-    start = NormalInverseGaussian.default_init(X)
-    here, there = both(start, X, symmetric=True)
-    assert_same(here, there)
-    assert not there.model.gamma.any()
+def test_missing_values_need_the_cpu():
     with pytest.raises(ValueError, match="missing='em' needs e_step_backend='cpu'"):
         BatchEMFitter(missing="em", **BOTH)
-
-
-def test_what_a_trace_cannot_do_is_said(X):
-    import jax
-
-    start = NormalInverseGaussian.default_init(X)
-    for keywords in ({"symmetric": True}, {"n_init": 2}, {"algorithm": "mcecm"}):
-        fitter = BatchEMFitter(**keywords, **BOTH)
-        with pytest.raises(TypeError, match="with nothing held and a known rule"):
-            jax.jit(lambda x, fitter=fitter: fitter.fit(start, x))(X)

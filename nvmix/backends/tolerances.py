@@ -42,6 +42,10 @@ CAUTIOUS: Final = 4
 # a rejection.
 FIRST_STRIDE: Final = 4.0
 STRIDES: Final = 4.0
+# How much narrower, in any direction, the scale of X may get by an extrapolated step than by EM's
+# own from the same statistics. Beyond that a step may jump to where a few rows have a singular
+# Sigma, and stay.
+TRUST: Final = 1.5
 
 # How much narrower than EM's own step an extrapolated one may make Sigma, as a ratio of standard
 # deviations in any direction: at 1.1 curved ridges are slow, at 3 steps still leave for a singular

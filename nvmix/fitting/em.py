@@ -136,8 +136,7 @@ class BatchEMFitter:
     With both steps on "jax" the loop is one compiled program, and the fitted model is all that
     leaves the device. A fit of as many columns, and of a similar number of rows, compiles nothing
     new. Under `jax.jit` or `jax.vmap` the same method fits what JAX traces; each lane of a batch
-    stops by itself. An `eta_update` of your own runs step by step, and so do fits that hold
-    something, and "mcecm".
+    stops by itself. An `eta_update` of your own runs step by step, and so does "mcecm".
 
     References
     ----------
@@ -352,7 +351,7 @@ class BatchEMFitter:
         if self.e_step_backend != "jax" or self.n_init > 1 or not one.is_one_program():
             msg = (
                 "what JAX traces is fitted by e_step_backend='jax' and m_step_backend='jax' only, "
-                "from one start, with nothing held and a known rule"
+                "from one start, with algorithm 'em' and a known rule"
             )
             raise TypeError(msg)
         return one.run_traced(model, X, weights)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nvmix.backends import get_backend
 from nvmix.backends.jax.bessel import bessel
-from nvmix.backends.jax.em import e_step, loop
+from nvmix.backends.jax.em import e_step, loop, m_step
 from nvmix.backends.jax.gig import moments, solve
 from nvmix.backends.jax.placed import Placed, place
 from nvmix.backends.jax.precision import doubles, for_the_caller
@@ -53,6 +53,7 @@ def _run(
     return last, loop.trace_of(last), loop.may_be_singular(last.last)
 
 
+_constrained = jax.jit(m_step.constrained)
 _trace_at_end = jax.jit(loop.trace_at_end)
 
 
@@ -107,9 +108,8 @@ class JAXBackend:
     ) -> tuple[GIGParameters, GIGStatus]:
         """Solve eta -> theta; see `Backend.gig_fit`."""
         first = (np.nan, np.nan, np.nan) if start is None else start
-        theta, status = jax.device_get(
-            _gig_fit(np.array(eta), np.array(first), fixed, _needed(method, fixed))
-        )
+        needed = _needed(method, solve.subordinator_of(fixed))
+        theta, status = jax.device_get(_gig_fit(np.array(eta), np.array(first), fixed, needed))
         p, a, b = map(float, theta)
         return (p, a, b), GIGStatus(int(status))
 
@@ -135,15 +135,20 @@ class JAXBackend:
         self, X: Placed, normal: NormalParameters, theta: GIGParameters, options: EMOptions
     ) -> FitTrace:
         """Run the loop on the device of the data; results are JAX arrays under a JAX trace."""
-        normal, theta = jax.tree.map(lambda x: jnp.asarray(x, float), (normal, jnp.stack(theta)))
-        rows, normal, theta = _constant((X.rows, normal, theta))
-        held = options.constraints.fixed
+        held = m_step.held_of(options.constraints)
+        floats = normal, jnp.stack(theta), held
+        normal, theta, held = jax.tree.map(lambda x: jnp.asarray(x, float), floats)
+        rows, normal, theta, held = _constant((X.rows, normal, theta, held))
+        holds_more = options.constraints.names or options.constraints.least_p > -np.inf
+        if holds_more and traced(rows.values, theta, *normal):
+            # Outside a trace the fitter has done this.
+            normal, theta = _constrained(normal, theta, held)
         loop_options = loop.LoopOptions(
+            held=held,
             by_likelihood=options.criterion == "likelihood",
             max_iter=options.max_iter,
             tol=options.tol,
-            fixed=held,
-            method=_needed(options.method, held),
+            method=_needed(options.method, held.subordinator),
             rule=options.rule,
             acceleration=options.acceleration,
             blocks=X.blocks,
@@ -172,6 +177,6 @@ def _constant_jvp(primals: Any, tangents: Any) -> Any:  # noqa: ARG001
     raise TypeError(msg)
 
 
-def _needed(method: str, fixed: Fixed) -> str:
+def _needed(method: str, family: solve.SubordinatorKind) -> str:
     """The method, or "newton" for closed forms, which need none: one program serves all methods."""
-    return "newton" if fixed.p == solve.INVERSE_GAUSSIAN else method
+    return "newton" if family.closed_form else method

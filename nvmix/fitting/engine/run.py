@@ -96,10 +96,7 @@ class FitRun:
             return False
         rule = self.options.rule
         if self.e_step_backend == "jax":
-            # What the family fixes is in the program, what a fit holds beside it is not.
-            constraints = self.options.constraints
-            holds_more = constraints.names or constraints.least_p > -math.inf
-            return not holds_more and (rule is None or type(rule) is EWMAUpdate)
+            return rule is None or type(rule) is EWMAUpdate
         return rule is None and self.options.method == "newton"
 
     def _result_of(self, trace: FitTrace, start: Mixture, e_step: EStep) -> EMResult:

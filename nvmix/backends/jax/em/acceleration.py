@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 
 from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
+from nvmix.backends.jax.em.m_step import Held, is_trusted
 from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
 from nvmix.backends.types import NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
@@ -105,16 +106,14 @@ def statistics_of(means: Any, frame: Frame) -> SufficientStatistics:
     )
 
 
-def propose(history: History, image: Any, metric: Any, method: str) -> History:
+def propose(history: History, image: Any, frame: Frame, held: Held, method: str) -> History:
     """The history with an image, g(u) of the u used last, and with the next u.
 
     The order of things is: store the residual g(u) - u and, from the third image on, its difference
-    from the one before; let damping decay by a factor of 10; then combine. The first image has no
-    u, for no M-step led to the start, so that a combination, which needs two residuals, is possible
-    from the third image on. SQUAREM makes a stride after every second plain step. Anderson's method
-    combines up to `MEMORY` differences in every iteration, but for `CAUTIOUS` ones after a
-    rejection, which go by SQUAREM. Where there is no combination the next u is the image: a plain
-    step.
+    from the one before; let damping decay by a factor of 10; combine; and keep the combination only
+    if it is trusted. The first image has no u, for no M-step led to the start, so that a
+    combination, which needs two residuals, is possible from the third image on. Where there is none
+    that is trusted (`is_trusted`) the next u is the image: a plain step.
     """
     residual, n = image - history.used, history.n_images
 
@@ -129,19 +128,30 @@ def propose(history: History, image: Any, metric: Any, method: str) -> History:
         n_images=n + 1,
         damping=jnp.maximum(UNDAMPED, 0.1 * history.damping),
     )
+    history, combined, exists = _combined(history, frame.metric, method)
+    exists &= is_trusted(statistics_of(combined, frame), statistics_of(image, frame), held)
+    return history._replace(used=jnp.where(exists, combined, image), extrapolated=exists)
+
+
+def _combined(history: History, metric: Any, method: str) -> tuple[History, Any, Any]:
+    """The history after a combination, that combination of its images, and whether it exists.
+
+    SQUAREM makes a stride after every second plain step. Anderson's method combines up to `MEMORY`
+    differences in every iteration, but for `CAUTIOUS` ones after a rejection, which go by SQUAREM.
+    """
+    enough = history.n_images > 2
     by_strides = (history.cautious > 0) | (method == "squarem")
     combined, longest, exists = _squarem(history, metric)
     if method == "anderson":
         by_anderson, possible = _anderson(history, metric)
         combined = jnp.where(by_strides, combined, by_anderson)
         exists = jnp.where(by_strides, exists, possible)
-    exists &= n > 1
-    return history._replace(
-        used=jnp.where(exists, combined, image),
+    exists &= enough
+    history = history._replace(
         longest=jnp.where(exists & by_strides, longest, history.longest),
-        cautious=history.cautious - (by_strides & (n > 1)).astype(jnp.int32),
-        extrapolated=exists,
+        cautious=history.cautious - (by_strides & enough).astype(jnp.int32),
     )
+    return history, combined, exists
 
 
 def reject(history: History) -> History:

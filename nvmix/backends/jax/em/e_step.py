@@ -75,8 +75,10 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
         return jnp.where(weights > 0.0, weights * x, 0.0)
 
     by_inv_y = weighted(inv_y)
+    # E[1/Y] is infinite at mu alone, where its products with w = 0 are 0.
+    finite = jnp.where(by_inv_y < jnp.inf, by_inv_y, 0.0)
     # One product, so that a device reads w once.
-    factors = jnp.column_stack((weights, by_inv_y, by_inv_y[:, None] * w))
+    factors = jnp.column_stack((weights, finite, finite[:, None] * w))
     x, x_inv_y, xx_inv_y = jnp.split(_product(factors.T, w), (1, 2))
     return (
         jnp.sum(weights),

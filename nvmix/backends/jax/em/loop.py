@@ -1,31 +1,25 @@
 """The EM loop as one JAX program, so that data stay on the device until the fit has ended.
 
-It takes the steps of `nvmix.fitting.engine.loop` in the same order, but without branches: each fit
-of a batch under `vmap` does its own.
+Each turn takes the same steps as the loop of the CPU backend, in the same order: E-step, accept,
+propose, M-step, parameter change. But there are no branches, so that each fit of a batch under
+`vmap` does its own.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from nvmix.backends.jax.em.acceleration import (
-    Frame,
-    History,
-    frame_of,
-    means_of,
-    new_history,
-    propose,
-    reject,
-    statistics_of,
-)
+from nvmix.backends.jax.em import acceleration
+from nvmix.backends.jax.em.acceleration import Frame, History
 from nvmix.backends.jax.em.e_step import Rows, e_step, inverse_lower, whitened
-from nvmix.backends.jax.em.m_step import RUNNING, Model, m_step, parameter_change
+from nvmix.backends.jax.em.m_step import RUNNING, Held, Model, m_step, parameter_change
 from nvmix.backends.jax.gig.moments import moments_and_covariance
 from nvmix.backends.jax.gig.series import moments_along
+from nvmix.backends.jax.gig.solve import GAMMA, INVERSE_GAMMA
 from nvmix.backends.status import Status, settled
 from nvmix.backends.tolerances import (
     DOMINANT,
@@ -36,26 +30,26 @@ from nvmix.backends.tolerances import (
     NO_GAIN,
     ROUNDING,
 )
-from nvmix.backends.types import FitTrace, Fixed, NormalParameters
+from nvmix.backends.types import FitTrace, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["by_likelihood", "max_iter", "tol"],
-    meta_fields=["fixed", "method", "rule", "acceleration", "blocks", "capacity"],
+    data_fields=["held", "by_likelihood", "max_iter", "tol"],
+    meta_fields=["method", "rule", "acceleration", "blocks", "capacity"],
 )
 @dataclass(frozen=True)
 class LoopOptions:
-    """`EMOptions` for rows in a number of blocks; the first three members may be traced.
+    """`EMOptions` for rows in a number of blocks; the first four members may be traced.
 
     Histories have room for `capacity` iterations, at least max_iter.
     """
 
+    held: Held
     by_likelihood: Any
     max_iter: Any
     tol: Any
-    fixed: Fixed
     method: str
     rule: Callable[..., SufficientStatistics] | None
     acceleration: str
@@ -118,36 +112,20 @@ def _select(condition: Any, yes: Any, no: Any) -> Any:
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), yes, no)
 
 
-def _combined(options: LoopOptions, before: Any, batch: SufficientStatistics, n_iter: Any) -> Any:
-    """The statistics that the rule makes of a batch and of those before, if there is a rule."""
-    if options.rule is None:
-        return batch
-    later = options.rule(before, batch, n_iter)
-    return _select(n_iter == 0, options.rule(None, batch, 0), later)
+def _e_step(options: LoopOptions, rows: Rows, model: Model) -> SufficientStatistics:
+    """The statistics of all rows at a model, but for those that may be infinite and are not used.
 
-
-def _next_statistics(
-    options: LoopOptions,
-    frame: Frame | None,
-    history: History | None,
-    eta: SufficientStatistics,
-    rejected: Any,
-) -> tuple[SufficientStatistics, History | None]:
-    """What the M-step is to invert: extrapolated from eta, or plain after a rejection."""
-    if frame is None or history is None:
-        return eta, None
-    proposed = propose(history, means_of(eta, frame), frame.metric, options.acceleration)
-    history = _select(rejected, reject(history), proposed)
-    return statistics_of(history.used, frame), history
-
-
-def _candidate(options: LoopOptions, eta: SufficientStatistics, last: Model) -> Candidate:
-    """The M-step: the maximiser for eta, as a step from the last accepted model."""
-    new, failure = m_step(eta, last.theta, options.fixed, options.method)
-    change, predicted_gain = parameter_change(last, new)
-    failure = jnp.where((failure == RUNNING) & jnp.isnan(change), Status.DEGENERATE, failure)
-    model = _select(failure == RUNNING, new, last)
-    return Candidate(model, change, predicted_gain, failure.astype(jnp.int32))
+    E[Y | x] is infinite under a law with heavy tails, which a symmetric M-step can fit all the
+    same; E[1/Y | x] at b = 0 is where mu is held at a row of the data.
+    """
+    held = options.held
+    statistics = e_step(rows, model.normal, model.theta, model.moments[0], options.blocks)
+    if held.ignores_y:
+        statistics = replace(statistics, y=jnp.zeros_like(statistics.y))
+    if held.mu is not None:
+        inv_y = jnp.where(statistics.inv_y < jnp.inf, statistics.inv_y, 0.0)
+        statistics = replace(statistics, inv_y=inv_y)
+    return statistics
 
 
 def _aitken(gain: Any, previous: Any, size: Any) -> Any:
@@ -190,31 +168,28 @@ def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Co
     by_likelihood = counters.n_below_tol >= N_ITERATIONS_BELOW_TOL
     arrived = jnp.where(options.by_likelihood, by_likelihood, candidate.change < options.tol)
     _, a, b = candidate.model.theta
-    converged = jnp.int32(Status.CONVERGED)
-    if options.fixed.a is None:
+    kind, converged = options.held.subordinator.kind, jnp.int32(Status.CONVERGED)
+    if kind != INVERSE_GAMMA:
         converged = jnp.where(a == 0.0, Status.SKEW_T_LIMIT, converged)
-    if options.fixed.b is None:
+    if kind != GAMMA:
         converged = jnp.where(b == 0.0, Status.VARIANCE_GAMMA_LIMIT, converged)
     running = jnp.where(counters.n_iter >= options.max_iter, Status.MAX_ITER, RUNNING)
     return jnp.where(arrived, converged, running)
 
 
-def _turn(options: LoopOptions, rows: Rows, frame: Frame | None, state: State) -> State:
-    """The E-step of the candidate, its acceptance or rejection, and the M-step of the next one.
+def _accept(
+    options: LoopOptions, state: State, statistics: SufficientStatistics
+) -> tuple[State, Any]:
+    """The state after the candidate is accepted or rejected, and whether it was rejected.
 
-    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
-    candidate is better, and if so its statistics make the next M-step. An extrapolated candidate
-    is rejected if its likelihood is lower than that of the last accepted model by more than
-    rounding, or if it is no model at all. Then the M-step repeats from the statistics of the last
-    accepted model, without extrapolation; such a plain step cannot be rejected, and ends the fit
-    where it is improper, or lowers the likelihood by more than EM can. So a rejection costs one
-    pass. Everything is computed in every turn, and `where` selects.
+    statistics are those of the E-step at the candidate, whose log-likelihood decides. An
+    extrapolated candidate is rejected if its likelihood is lower than that of the last accepted
+    model by more than rounding, or if it is no model at all. A plain one cannot be rejected, and
+    ends the fit where it is improper, or lowers the likelihood by more than EM can.
     """
-    model, _, _, failure = state.candidate
-    batch = e_step(rows, model.normal, model.theta, model.moments[0], options.blocks)
-    proper = failure == RUNNING
-    value = jnp.where(proper, batch.log_likelihood / batch.weight, jnp.nan)
-    best = state.counters.value
+    model, change, _, failure = state.candidate
+    proper, best = failure == RUNNING, state.counters.value
+    value = jnp.where(proper, statistics.log_likelihood / statistics.weight, jnp.nan)
     rejected = state.extrapolated & ~(value >= best - ROUNDING * jnp.abs(best))
     fell = value < best - FALL * jnp.abs(best) if options.rule is None else jnp.array(False)
     accepted = ~rejected & ~fell & jnp.isfinite(value)
@@ -224,24 +199,68 @@ def _turn(options: LoopOptions, rows: Rows, frame: Frame | None, state: State) -
     status = jnp.where(proper, jnp.where(fell, Status.DEGENERATE, infinite), failure)
     status_of_accepted = _status_of_accepted(options, state.candidate, counters)
     status = jnp.where(accepted, status_of_accepted, status)
-    last = _select(accepted, model, state.last)
-    eta = _combined(options, state.eta, batch, counters.n_iter)
-    used, history = _next_statistics(options, frame, state.history, eta, rejected)
     is_iteration = counters.n_iter > state.counters.n_iter
 
     def with_entry(history: Any, entry: Any) -> Any:
         return history.at[state.counters.n_iter].set(jnp.where(is_iteration, entry, jnp.nan))
 
-    return State(
-        last,
-        _candidate(options, used, last),
-        counters._replace(n_passes=counters.n_passes + proper.astype(jnp.int32)),
-        history,
-        eta if options.rule else (),
-        with_entry(state.log_likelihoods, best),
-        with_entry(state.changes, state.candidate.change),
-        jnp.where(rejected, RUNNING, status).astype(jnp.int32),
+    state = state._replace(
+        last=_select(accepted, model, state.last),
+        counters=counters._replace(n_passes=counters.n_passes + proper.astype(jnp.int32)),
+        log_likelihoods=with_entry(state.log_likelihoods, best),
+        changes=with_entry(state.changes, change),
+        status=jnp.where(rejected, RUNNING, status).astype(jnp.int32),
     )
+    return state, rejected
+
+
+def _propose(
+    options: LoopOptions,
+    frame: Frame | None,
+    state: State,
+    statistics: SufficientStatistics,
+    rejected: Any,
+) -> tuple[State, SufficientStatistics]:
+    """The state and the statistics that the next M-step is to invert.
+
+    They are what the rule makes of those of the E-step, or extrapolated within the trust region, or
+    after a rejection those of the last accepted model.
+    """
+    if options.rule is not None:
+        n_iter = state.counters.n_iter
+        later = options.rule(state.eta, statistics, n_iter)
+        eta = _select(n_iter == 0, options.rule(None, statistics, 0), later)
+        return state._replace(eta=eta), eta
+    if frame is None or state.history is None:
+        return state, statistics
+    image = acceleration.means_of(statistics, frame)
+    proposed = acceleration.propose(state.history, image, frame, options.held, options.acceleration)
+    history = _select(rejected, acceleration.reject(state.history), proposed)
+    return state._replace(history=history), acceleration.statistics_of(history.used, frame)
+
+
+def _candidate(last: Model, model: Model, failure: Any, moved: tuple[Any, Any]) -> Candidate:
+    """The next candidate: the model of an M-step that moved so far, or none if that is no model."""
+    change, predicted_gain = moved
+    failure = jnp.where((failure == RUNNING) & jnp.isnan(change), Status.DEGENERATE, failure)
+    model = _select(failure == RUNNING, model, last)
+    return Candidate(model, change, predicted_gain, failure.astype(jnp.int32))
+
+
+def _turn(options: LoopOptions, rows: Rows, frame: Frame | None, state: State) -> State:
+    """The E-step of the candidate, its acceptance or rejection, and the M-step of the next one.
+
+    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
+    candidate is better, and if so its statistics make the next M-step. After a rejection the M-step
+    repeats from the statistics of the last accepted model, without extrapolation. So a rejection
+    costs one pass. Everything is computed in every turn, and `where` selects.
+    """
+    statistics = _e_step(options, rows, state.candidate.model)
+    state, rejected = _accept(options, state, statistics)
+    state, eta = _propose(options, frame, state, statistics, rejected)
+    model, failure = m_step(eta, state.last.theta, options.held, options.method)
+    moved = parameter_change(state.last, model)
+    return state._replace(candidate=_candidate(state.last, model, failure, moved))
 
 
 def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
@@ -294,7 +313,7 @@ def run(rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions) 
     moments, covariance = moments_and_covariance(*theta)
     start = Model(normal, theta, moments)
     plain = options.acceleration == "none"
-    frame = None if plain else frame_of(normal, jnp.exp(moments[1]), covariance)
+    frame = None if plain else acceleration.frame_of(normal, jnp.exp(moments[1]), covariance)
     no_history, zero = jnp.full(options.capacity, jnp.nan, theta.dtype), jnp.int32(0)
     inf = jnp.full_like(theta[0], jnp.inf)
     eta = ()
@@ -305,7 +324,7 @@ def run(rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions) 
         last=start,
         candidate=Candidate(start, inf, inf, jnp.int32(RUNNING)),
         counters=Counters(-inf, inf, zero, zero, zero, zero),
-        history=None if frame is None else new_history(frame),
+        history=None if frame is None else acceleration.new_history(frame),
         eta=eta,
         log_likelihoods=no_history,
         changes=no_history,

@@ -1,18 +1,57 @@
-"""The M-step on JAX arrays, and the parameter change of a step."""
+"""The M-step on JAX arrays, what it holds fixed, and the parameter change of a step."""
 
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
-from nvmix.backends.jax.gig.solve import fit_subordinator
+from nvmix.backends.jax.gig.moments import gig_moments
+from nvmix.backends.jax.gig.solve import (
+    GAMMA,
+    INVERSE_GAMMA,
+    SubordinatorKind,
+    fit_subordinator,
+    subordinator_of,
+)
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import COLLAPSED, NO_MIXING
-from nvmix.backends.types import Fixed, GIGStatus, NormalParameters
+from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, TRUST
+from nvmix.backends.types import Constraints, GIGStatus, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
 # The status of a fit that goes on.
 RUNNING: Final = -1
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["subordinator", "mu"],
+    meta_fields=["symmetric"],
+)
+@dataclass(frozen=True)
+class Held:
+    """What an M-step holds fixed, as a pytree: its values may be traced.
+
+    Programs differ by what is held, and not by the values. mu (d,) is None where it is free,
+    symmetric holds gamma at 0.
+    """
+
+    subordinator: SubordinatorKind
+    mu: Any = None
+    symmetric: bool = False
+
+    @property
+    def ignores_y(self) -> bool:
+        """Whether the M-step uses neither E[Y] nor E[X], of which the first may be infinite."""
+        return self.symmetric and self.subordinator.kind == INVERSE_GAMMA
+
+
+def held_of(constraints: Constraints) -> Held:
+    """What constraints hold."""
+    subordinator = subordinator_of(constraints.fixed, constraints.least_p)
+    return Held(subordinator, constraints.mu, constraints.symmetric)
 
 
 class Model(NamedTuple):
@@ -23,23 +62,86 @@ class Model(NamedTuple):
     moments: Any
 
 
-def normal_parameters(eta: SufficientStatistics) -> tuple[NormalParameters, Any]:
-    """mu, gamma and L of the M-step, solved in the frame of eta, and whether they exist.
+def constrained(normal: NormalParameters, theta: Any, held: Held) -> tuple[NormalParameters, Any]:
+    """The parameters with the held values put in; they stay as they are where they have them.
 
-    With R = (E[X/Y], E[X]) and M = ((E[1/Y], 1), (1, E[Y])), (mu, gamma) = R M^-1 and
-    Sigma = E[XX'/Y] - R M^-1 R'. They exist where D = det M and Sigma are not rounding.
+    Where p changes, a and b keep the moments of Y. Where no law of that order has those, Y gets a
+    law of broad shape and the same size.
+    """
+    mu, gamma, L = normal
+    mu = mu if held.mu is None else held.mu
+    normal = NormalParameters(mu, jnp.zeros_like(gamma) if held.symmetric else gamma, L)
+    family = held.subordinator
+    if family.p is None and family.least_p == -jnp.inf:
+        return normal, theta
+    p = jnp.maximum(theta[0] if family.p is None else family.p, family.least_p)
+    moments = jnp.stack(gig_moments(*theta))[1:]
+    no_start = jnp.full_like(theta, jnp.nan)
+    law, _, status = fit_subordinator(moments, no_start, replace(family, p=p), "newton")
+    size, zero = jnp.exp(moments[0]), jnp.zeros_like(p)
+    a = zero if family.kind == INVERSE_GAMMA else 1.0 / size
+    b = zero if family.kind == GAMMA else size
+    law = jnp.where(status <= GIGStatus.INVERSE_GAMMA, law, jnp.stack([p, a, b]))
+    return normal, jnp.where(p == theta[0], theta, law)
+
+
+def _location(eta: SufficientStatistics, held_mu: Any, symmetric: bool) -> tuple[Any, Any]:
+    """(d, 2) array of (mu, gamma), and (d, d) Sigma, in the frame of eta.
+
+    With R = (E[X/Y], E[X]), M = ((E[1/Y], 1), (1, E[Y])) and B = (mu, gamma),
+    Sigma = E[XX'/Y] - R B' - B R' + B M B', and B = R M^-1 where both are free. At gamma = 0
+    neither E[Y] nor E[X] is used, which may be infinite.
     """
     y, inv_y = eta.y / eta.weight, eta.inv_y / eta.weight
-    D = y * inv_y - 1.0
-    R = jnp.stack([eta.x_inv_y, eta.x], axis=1) / eta.weight
-    B = R @ (jnp.array([[y, -1.0], [-1.0, inv_y]]) / D)
-    S = eta.xx_inv_y / eta.weight - B @ R.T
+    x_inv_y, scatter = eta.x_inv_y / eta.weight, eta.xx_inv_y / eta.weight
+    R = jnp.stack([x_inv_y, eta.x / eta.weight], axis=1)
+    if held_mu is None and not symmetric:
+        B = R @ (jnp.array([[y, -1.0], [-1.0, inv_y]]) / (y * inv_y - 1.0))
+        return B, scatter - B @ R.T
+    mu = x_inv_y / inv_y if held_mu is None else inverse_lower(eta.scale) @ (held_mu - eta.origin)
+    if symmetric:
+        cross = jnp.outer(x_inv_y, mu)
+        B = jnp.stack([mu, jnp.zeros_like(mu)], axis=1)
+        return B, scatter - cross - cross.T + inv_y * jnp.outer(mu, mu)
+    B = jnp.stack([mu, (R[:, 1] - mu) / y], axis=1)
+    cross = R @ B.T
+    return B, scatter - cross - cross.T + B @ jnp.array([[inv_y, 1.0], [1.0, y]]) @ B.T
+
+
+def normal_parameters(
+    eta: SufficientStatistics, held_mu: Any = None, *, symmetric: bool = False
+) -> tuple[NormalParameters, Any]:
+    """mu, gamma and L of the M-step, solved in the frame of eta, and whether they exist.
+
+    They exist where Sigma and, if mu and gamma are free, D = E[Y] E[1/Y] - 1 are not rounding.
+    """
+    B, S = _location(eta, held_mu, symmetric)
     L = jnp.linalg.cholesky(0.5 * (S + S.T))
     mapped = eta.scale @ B
-    normal = NormalParameters(eta.origin + mapped[:, 0], mapped[:, 1], eta.scale @ L)
-    g = inverse_lower(L) @ B[:, 1]
-    proper = (D > NO_MIXING) & (jnp.inf > D) & ~(g @ g * y * D > COLLAPSED)
-    return normal, proper & all_finite(normal)
+    mu = eta.origin + mapped[:, 0] if held_mu is None else held_mu
+    normal = NormalParameters(mu, mapped[:, 1], eta.scale @ L)
+    exists = all_finite(normal)
+    if not symmetric:
+        y, inv_y = eta.y / eta.weight, eta.inv_y / eta.weight
+        D = y * inv_y - 1.0
+        g = inverse_lower(L) @ B[:, 1]
+        exists &= ~(g @ g * y * D > COLLAPSED)
+        if held_mu is None:
+            exists &= (D > NO_MIXING) & (jnp.inf > D)
+    return normal, exists
+
+
+def is_trusted(proposed: SufficientStatistics, plain: SufficientStatistics, held: Held) -> Any:
+    """Whether the M-step makes X hardly narrower of proposed statistics than of EM's own.
+
+    The scale of X is Sigma e^E[log Y], which no gauge changes. In no direction may it be less than
+    1 / `TRUST`^2 of that of the plain step. Both statistics are in one frame.
+    """
+    shapes = (_location(eta, held.mu, held.symmetric)[1] for eta in (proposed, plain))
+    S, S_plain = (0.5 * (S + S.T) for S in shapes)
+    ratio = jnp.exp(proposed.log_y / proposed.weight - plain.log_y / plain.weight)
+    # Not positive definite: the factor has nan.
+    return all_finite(jax.lax.linalg.cholesky(ratio * S - S_plain / TRUST**2))
 
 
 def _is_proper(theta: Any) -> Any:
@@ -49,11 +151,11 @@ def _is_proper(theta: Any) -> Any:
     return proper & (a >= 0.0) & (b >= 0.0) & all_finite(theta)
 
 
-def m_step(eta: SufficientStatistics, start: Any, fixed: Fixed, method: str) -> tuple[Model, Any]:
+def m_step(eta: SufficientStatistics, start: Any, held: Held, method: str) -> tuple[Model, Any]:
     """The maximiser, and RUNNING, or the `Status` where there is none."""
-    normal, exists = normal_parameters(eta)
+    normal, exists = normal_parameters(eta, held.mu, symmetric=held.symmetric)
     expectations = jnp.stack([eta.log_y, eta.inv_y, eta.y]) / eta.weight
-    theta, moments, solution = fit_subordinator(expectations, start, fixed, method)
+    theta, moments, solution = fit_subordinator(expectations, start, held.subordinator, method)
     proper = _is_proper(theta) & (solution <= GIGStatus.INVERSE_GAMMA)
     status = jnp.where(proper, RUNNING, Status.DEGENERATE)
     status = jnp.where(solution == GIGStatus.NOT_CONVERGED, Status.NO_SOLUTION, status)

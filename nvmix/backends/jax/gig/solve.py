@@ -4,6 +4,8 @@ eta = (E log Y, E 1/Y, E Y) is given. Interior solves are for T = Y / s, s = sqr
 that E[T] = E[1/T] = m (`newton`). D is E[Y] E[1/Y] - 1.
 """
 
+import math
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -16,10 +18,42 @@ from nvmix.backends.jax.gig.newton import newton
 from nvmix.backends.jax.gig.quasi_newton import quasi_newton, quasi_newton_gamma_shape
 from nvmix.backends.tolerances import AT_LIMIT, NO_VARIANCE
 from nvmix.backends.types import Fixed, GIGStatus
+from nvmix.foundation.arrays import traced
 
-INVERSE_GAUSSIAN: Final = -0.5
+# Kinds of subordinator, by how eta -> theta is solved.
+GIG, GAMMA, INVERSE_GAMMA, INVERSE_GAUSSIAN = "gig", "gamma", "inverse_gamma", "inverse_gaussian"
 # Largest relative error of the moments of a law that is returned where a solve has failed.
 _REPRODUCED: Final = 1e-9
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["p"], meta_fields=["kind", "least_p"])
+@dataclass(frozen=True)
+class SubordinatorKind:
+    """Kind of subordinator to solve for, its p where that is fixed, else None, and a bound of p.
+
+    The value of p may be traced: programs differ by whether it is fixed, and not by where.
+    """
+
+    kind: str
+    p: Any = None
+    least_p: float = -math.inf
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether there is nothing to iterate."""
+        one_is_free = self.kind in (GAMMA, INVERSE_GAMMA) and self.p is not None
+        return self.kind == INVERSE_GAUSSIAN or one_is_free
+
+
+def subordinator_of(fixed: Fixed, least_p: float = -math.inf) -> SubordinatorKind:
+    """The subordinator with those coordinates fixed and p >= least_p."""
+    p = fixed.p
+    if fixed.b == 0.0:
+        return SubordinatorKind(GAMMA, p, least_p)
+    if fixed.a == 0.0:
+        return SubordinatorKind(INVERSE_GAMMA, p, least_p)
+    inverse_gaussian = not traced(p) and p == -0.5
+    return SubordinatorKind(INVERSE_GAUSSIAN if inverse_gaussian else GIG, p, least_p)
 
 
 def gamma_shape(c: Any) -> Any:
@@ -45,15 +79,19 @@ def _stacked(*values: Any) -> Any:
     return jnp.stack(jnp.broadcast_arrays(*values))
 
 
-def _gamma(log_y: Any, y: Any, method: str) -> tuple[Any, Any]:
-    """(p, a, 0) of the gamma law with these E log Y and E Y, and a `GIGStatus`."""
+def _gamma(log_y: Any, y: Any, p: Any, least_p: float, method: str) -> tuple[Any, Any]:
+    """(p, a, 0) of the gamma law with these E log Y and E Y, and a `GIGStatus`.
+
+    p is the given one or, if that is None, solved for and at least least_p.
+    """
     c = jnp.log(y) - log_y
     feasible = (y > 0.0) & (c > 0.0)
-    c1 = jnp.where(feasible, c, 1.0)
-    if method == "newton":
-        p, solved = gamma_shape(c1), jnp.array(True)
-    else:
+    c1, solved = jnp.where(feasible, c, 1.0), jnp.array(True)
+    if p is None and method == "newton":
+        p = gamma_shape(c1)
+    elif p is None:
         p, solved = quasi_newton_gamma_shape(c1, method)
+    p = jnp.maximum(p, least_p)
     inside = jnp.where(solved, GIGStatus.INTERIOR, GIGStatus.NOT_CONVERGED)
     outside = jnp.where(c == 0.0, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
     p = jnp.where(feasible, p, jnp.nan)
@@ -66,7 +104,7 @@ def _inverse_gaussian(inv_y: Any, y: Any) -> tuple[Any, Any]:
     degenerate = jnp.abs(D) <= NO_VARIANCE
     outside = jnp.where(degenerate, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
     inside = (D > NO_VARIANCE) & (jnp.inf > D)
-    theta = _stacked(INVERSE_GAUSSIAN, 1.0 / (y * D), y / D)
+    theta = _stacked(-0.5, 1.0 / (y * D), y / D)
     status = jnp.where(inside, GIGStatus.INTERIOR, outside)
     return jnp.where(inside, theta, jnp.nan), status
 
@@ -202,30 +240,42 @@ def _gig(eta: Any, p: Any, start: Any, method: str, fixed: bool) -> tuple[Any, A
     )
 
 
-def fit_subordinator(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any, Any]:
+def fit_subordinator(
+    eta: Any, start: Any, family: SubordinatorKind, method: str
+) -> tuple[Any, Any, Any]:
     """theta that maximises theta . eta - A, its moments with lnZ, and `GIGStatus`.
 
-    See `Backend.gig_fit`. A start (p, a, b) of nan means that there is none.
+    See `Backend.gig_fit`. A start (p, a, b) of nan means that there is none. The objective is
+    concave: where its maximum has p < least_p, that over p >= least_p has p = least_p.
     """
     log_y, inv_y, y = eta
-    if fixed.b == 0.0:
-        theta, status = _gamma(log_y, y, method)
+    if family.kind == GAMMA:
+        theta, status = _gamma(log_y, y, family.p, family.least_p, method)
         return theta, jnp.stack(limit_moments(*theta)), status
-    if fixed.a == 0.0:
-        theta, status = _gamma(-log_y, inv_y, method)
+    if family.kind == INVERSE_GAMMA:
+        alpha = None if family.p is None else -family.p
+        theta, status = _gamma(-log_y, inv_y, alpha, -math.inf, method)
         theta = theta[jnp.array([0, 2, 1])] * jnp.array([-1.0, 1.0, 1.0], theta.dtype)
         return theta, jnp.stack(limit_moments(*theta)), status
-    if fixed.p == INVERSE_GAUSSIAN:
+    if family.kind == INVERSE_GAUSSIAN:
         theta, status = _inverse_gaussian(inv_y, y)
         return theta, jnp.stack(gig_moments(*theta)), status
-    p = jnp.asarray(jnp.nan if fixed.p is None else fixed.p, eta.dtype)
-    return _gig(eta, p, start, method, fixed.p is not None)
+
+    def at_order(p: Any) -> tuple[Any, Any, Any]:
+        return _gig(eta, jnp.asarray(p, eta.dtype), start, method, fixed=True)
+
+    if family.p is not None:
+        return at_order(family.p)
+    free = _gig(eta, jnp.asarray(jnp.nan, eta.dtype), start, method, fixed=False)
+    if family.least_p == -math.inf:
+        return free
+    return jax.lax.cond(free[0][0] < family.least_p, lambda: at_order(family.least_p), lambda: free)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def gig_fit(eta: Any, start: Any, fixed: Fixed, method: str) -> tuple[Any, Any]:
     """(theta, status) of `fit_subordinator`, differentiable by eta."""
-    theta, _, status = fit_subordinator(eta, start, fixed, method)
+    theta, _, status = fit_subordinator(eta, start, subordinator_of(fixed), method)
     return theta, status
 
 
