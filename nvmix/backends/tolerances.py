@@ -47,10 +47,6 @@ STRIDES: Final = 4.0
 # Sigma, and stay.
 TRUST: Final = 1.5
 
-# How much narrower than EM's own step an extrapolated one may make Sigma, as a ratio of standard
-# deviations in any direction: at 1.1 curved ridges are slow, at 3 steps still leave for a singular
-# Sigma nearby.
-TRUST: Final = 1.5
 
 # Convergence by likelihood, and falls of the mean log-likelihood. All but the first are relative.
 
