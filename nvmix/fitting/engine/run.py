@@ -13,6 +13,7 @@ from nvmix.backends.types import EMOptions, FitTrace
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.cusp_search import highest_cusp
 from nvmix.fitting.engine.loop import EMLoop
+from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
 from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, status_at_end
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
@@ -38,27 +39,51 @@ class FitRun:
     device: Any  # where JAX has the rows
     progress: Progress
     checkpoint: CheckpointFile | None = None  # a fit with one runs in the Python loop
+    # Whether a generalized hyperbolic fit is compared with its special cases.
+    compared: bool = True
 
     def run(self, start: Mixture, source: Source) -> EMResult:
-        """Fit validated rows from a start that satisfies the constraints.
-
-        The loop is the backend's own, compiled as a whole, where both steps run there, it can do
-        what is asked, and rows are in memory, on the CPU in one group; else the one in Python.
-        """
+        """Fit validated rows from a start that satisfies the constraints."""
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
-            placed, on_jax = e_step.placed, self.e_step_backend == "jax"
-            if placed is not None and self.is_one_program() and (on_jax or placed.is_one_group):
-                backend, theta = get_backend(self.e_step_backend), start.subordinator.gig
-                trace = backend.fit(placed, start.normal, theta, self.options)
-                self.progress.replay(trace)
-            else:
-                report, checkpoint = self.progress.iteration, self.checkpoint
-                trace = EMLoop(
-                    e_step, self.m_step_backend, self.options, self.conditional, report, checkpoint
-                ).run(start)
-            return self._result_of(trace, start, e_step)
+            result = self._result_of(self._trace(start, e_step), start, e_step)
+            if self.compared and has_special_cases(start, self.options):
+                result = self._compared(result, start, e_step)
+            return result
+
+    def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
+        """The result, or that of a fit that goes on from a special case of the family."""
+        if not isinstance(e_step.source, ArraySource):
+            return result
+        # JAX would compile a program for each special case, while one E-step serves them all.
+        one = replace(self, checkpoint=None, m_step_backend="cpu")
+
+        def loop(model: Mixture, options: EMOptions) -> FitTrace:
+            return FitRun._trace(replace(one, options=options), model, e_step)
+
+        def judge(trace: FitTrace, options: EMOptions) -> EMResult:
+            return FitRun._result_of(replace(one, options=options), trace, start, e_step)
+
+        cases = SpecialCases(start, self.options, e_step.source, loop, judge)
+        return cases.likelier(result)
+
+    def _trace(self, start: Mixture, e_step: EStep) -> FitTrace:
+        """Run the loop that suits.
+
+        It is the backend's own, compiled as a whole, where both steps run there, it can do what is
+        asked, and rows are in memory, on the CPU in one group; else the one in Python.
+        """
+        placed, on_jax = e_step.placed, self.e_step_backend == "jax"
+        if placed is not None and self.is_one_program() and (on_jax or placed.is_one_group):
+            backend, theta = get_backend(self.e_step_backend), start.subordinator.gig
+            trace = backend.fit(placed, start.normal, theta, self.options)
+            self.progress.replay(trace)
+            return trace
+        report, checkpoint = self.progress.iteration, self.checkpoint
+        return EMLoop(
+            e_step, self.m_step_backend, self.options, self.conditional, report, checkpoint
+        ).run(start)
 
     def run_traced(self, start: Mixture, X: Any, weights: Any) -> EMResult:
         """Fit rows that JAX traces; the result is of traced arrays."""
