@@ -27,8 +27,8 @@ class VarianceGamma(NormalMixture):
     Notes
     -----
     If alpha < d / 2 + 1, E[1/Y | x] is infinite at x = mu, and EM moves mu to a row near it.
-    ``default_init`` therefore first does a few iterations of the generalized hyperbolic with
-    p = 1/2, where it is finite, and then gives Y the gamma law with the same E[log Y] and E[Y].
+    ``default_init`` therefore first does ten iterations of the generalized hyperbolic, where it
+    is finite, and then gives Y the gamma distribution with the same E[log Y] and E[Y].
 
     References
     ----------

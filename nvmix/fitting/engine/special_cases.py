@@ -5,7 +5,7 @@ after a fit has ended, each special case is fitted from its own default start, a
 from one that is likelier. A special case is a generalized hyperbolic model of which more is fixed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
@@ -17,7 +17,7 @@ from nvmix.backends.types import Constraints, EMOptions, FitTrace, Fixed
 from nvmix.fitting.engine.constraints import constrained
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.fitting.starts.laws import special_cases
-from nvmix.fitting.starts.start import StartingRows
+from nvmix.fitting.starts.start import Start, StartingRows
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.observations import starting_sample
 from nvmix.sources.source import ArraySource
@@ -61,14 +61,12 @@ class SpecialCases:
         The passes are those of all fits, the iterations and their log-likelihoods those that lead
         to the result.
         """
-        if own.status is Status.UNBOUNDED:
-            return own
         best, self.n_passes = own, own.n_passes
         rows = self._starting_rows()
         if rows is not None:
             best = self._best(rows, own)
         if best is not own:
-            best = self._continued(best)
+            best = self._continued(best, own)
         return replace(best, n_passes=self.n_passes)
 
     def _starting_rows(self) -> StartingRows | None:
@@ -78,25 +76,25 @@ class SpecialCases:
         return None
 
     def _best(self, rows: StartingRows, own: EMResult) -> EMResult:
-        """The likeliest end of the fit and the special cases."""
+        """The likeliest end of the fit and the special cases that its constraints allow."""
         best, at_once = own, len(self.source.values) <= _FEW or rows.in_doubt
-        for model, options in self._cases(rows):
-            if at_once or self._may_exceed(best, model, options):
-                found = self._fitted(model, options)
+        for fixed in special_cases(self.start.d):
+            constraints = _constraints_of(fixed, self.options.constraints)
+            if constraints is None:
+                continue
+            options = self.options._replace(constraints=constraints)
+            if at_once or self._may_exceed(best, rows.quick_start(fixed), options):
+                found = self._fitted(self._model(rows.start(fixed), options), options)
                 best = found if _is_comparable(found) and _exceeds(found, best) else best
         return best
 
-    def _cases(self, rows: StartingRows) -> Iterator[tuple[Mixture, EMOptions]]:
-        """Start and options of each special case that the constraints of the fit allow."""
-        for fixed in special_cases(self.start.d):
-            constraints = _constraints_of(fixed, self.options.constraints)
-            if constraints is not None:
-                model = constrained(self.start.at(*rows.start(fixed)), constraints)
-                yield model, self.options._replace(constraints=constraints)
+    def _model(self, start: Start, options: EMOptions) -> Mixture:
+        """The model of a start, with what is held put in."""
+        return constrained(self.start.at(*start), options.constraints)
 
-    def _may_exceed(self, best: EMResult, model: Mixture, options: EMOptions) -> bool:
+    def _may_exceed(self, best: EMResult, start: Start, options: EMOptions) -> bool:
         """Whether a special case may become likelier than the best fit so far."""
-        total = best.n_observations
+        model, total = self._model(start, options), best.n_observations
         for stage in _STAGES:
             trace = self.loop(model, options._replace(max_iter=stage))
             self.n_passes += int(trace.n_passes)
@@ -113,11 +111,16 @@ class SpecialCases:
         self.n_passes += result.n_passes
         return result
 
-    def _continued(self, case: EMResult) -> EMResult:
-        """The fit that goes on from the end of a special case with all free."""
+    def _continued(self, case: EMResult, own: EMResult) -> EMResult:
+        """The fit that goes on from the end of a special case with all free.
+
+        Its own end if that is UNBOUNDED from either start.
+        """
         left = self.options.max_iter - case.n_iter
         if left > 0:
             wide = self._fitted(case.model, self.options._replace(max_iter=left))
+            if own.status is wide.status is Status.UNBOUNDED:
+                return own
             if _is_comparable(wide) and wide.n_iter > 0 and not _exceeds(case, wide):
                 return _joined(case, wide)
         return replace(case, code=int(_status_in_family(case)))
