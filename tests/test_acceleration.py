@@ -13,7 +13,6 @@ from nvmix import (
     ConvergenceWarning,
     EWMAUpdate,
     GeneralizedHyperbolic,
-    Hyperbolic,
     NormalInverseGamma,
     NormalInverseGaussian,
     Status,

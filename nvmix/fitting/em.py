@@ -135,6 +135,14 @@ class BatchEMFitter:
     iteration. Each step costs one pass over the data, rejected ones too; ``EMResult.n_passes``
     counts both.
 
+    The likelihood of `GeneralizedHyperbolic` often has several maxima. After a fit, each special
+    case (p = -1/2, p = (d + 1) / 2, a = 0 and b = 0) that agrees with what is held is fitted from
+    its own default start, for a few iterations, or to the end if it may become likelier; and the
+    fit goes on from one that did. So it is no less likely than fits of those families. ``n_passes``
+    counts all of that, and the histories are those that led to the result. There is no such
+    comparison where p is held, with an `eta_update`, of rows that are not in memory, under a JAX
+    trace, and in the fits from further starts of `n_init`.
+
     With both steps on "jax" the loop is one compiled program, and the fitted model is all that
     leaves the device. A fit of as many columns, and of a similar number of rows, compiles nothing
     new. Under `jax.jit` or `jax.vmap` the same method fits what JAX traces; each lane of a batch

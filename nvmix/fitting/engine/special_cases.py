@@ -59,14 +59,16 @@ class SpecialCases:
         """The result of the fit, or of one that goes on from a special case that is likelier.
 
         The passes are those of all fits, the iterations and their log-likelihoods those that lead
-        to the result.
+        to the result. A fit that is UNBOUNDED gives way only to one that converges.
         """
         best, self.n_passes = own, own.n_passes
         rows = self._starting_rows()
         if rows is not None:
             best = self._best(rows, own)
         if best is not own:
-            best = self._continued(best, own)
+            best = self._continued(best)
+        if own.status is Status.UNBOUNDED and not best.converged:
+            best = own
         return replace(best, n_passes=self.n_passes)
 
     def _starting_rows(self) -> StartingRows | None:
@@ -111,17 +113,13 @@ class SpecialCases:
         self.n_passes += result.n_passes
         return result
 
-    def _continued(self, case: EMResult, own: EMResult) -> EMResult:
-        """The fit that goes on from the end of a special case with all free.
-
-        Its own end if that is UNBOUNDED from either start.
-        """
+    def _continued(self, case: EMResult) -> EMResult:
+        """The fit that goes on from the end of a special case with all free."""
         left = self.options.max_iter - case.n_iter
         if left > 0:
             wide = self._fitted(case.model, self.options._replace(max_iter=left))
-            if own.status is wide.status is Status.UNBOUNDED:
-                return own
-            if _is_comparable(wide) and wide.n_iter > 0 and not _exceeds(case, wide):
+            risen = _is_comparable(wide) and wide.n_iter > 0 and not _exceeds(case, wide)
+            if risen or wide.status is Status.UNBOUNDED:
                 return _joined(case, wide)
         return replace(case, code=int(_status_in_family(case)))
 
