@@ -59,16 +59,17 @@ class FitRun:
         # JAX would compile a program for each special case, while one E-step serves them all.
         one = replace(self, checkpoint=None, m_step_backend="cpu")
 
-        def loop(model: Mixture, options: EMOptions) -> FitTrace:
+        def em(model: Mixture, options: EMOptions) -> FitTrace:
             fixed = options.constraints.fixed._asdict().items()
             held = ", ".join(f"{name} = {x:g}" for name, x in fixed if x is not None)
             self.progress.note(f"GeneralizedHyperbolic with {held or 'p, a and b free'}", 2)
             return FitRun._trace(replace(one, options=options), model, e_step)
 
-        def judge(trace: FitTrace, options: EMOptions) -> EMResult:
+        def fit(model: Mixture, options: EMOptions) -> EMResult:
+            trace = em(model, options)
             return FitRun._result_of(replace(one, options=options), trace, start, e_step)
 
-        cases = SpecialCases(start, self.options, e_step.source, loop, judge)
+        cases = SpecialCases(start, self.options, e_step.source, em, fit)
         best = cases.likelier(result)
         passes, gain = best.n_passes - result.n_passes, best.log_likelihood - result.log_likelihood
         self.progress.note(f"special cases in {passes} passes gain {gain:.3g}", 1)

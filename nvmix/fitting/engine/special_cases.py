@@ -34,9 +34,9 @@ _ROUNDING: Final = 1e-13
 # Ends at which the likelihood is infinite or not defined, so that none can be compared with them.
 _INCOMPARABLE: Final = (Status.UNBOUNDED, Status.SINGULAR, Status.NON_FINITE)
 
-# Run the loop from a model by options, and judge how that ended.
-Loop: TypeAlias = Callable[[Mixture, EMOptions], FitTrace]
-Judge: TypeAlias = Callable[[FitTrace, EMOptions], EMResult]
+# Iterations of EM from a model by options, and a fit to its end.
+EM: TypeAlias = Callable[[Mixture, EMOptions], FitTrace]
+Fit: TypeAlias = Callable[[Mixture, EMOptions], EMResult]
 
 
 def has_special_cases(start: Mixture, options: EMOptions) -> bool:
@@ -51,8 +51,8 @@ class SpecialCases:
     start: Mixture
     options: EMOptions
     source: ArraySource
-    loop: Loop
-    judge: Judge
+    em: EM
+    fit: Fit
     n_passes: int = 0  # of all fits
 
     def likelier(self, own: EMResult) -> EMResult:
@@ -98,7 +98,7 @@ class SpecialCases:
         """Whether a special case may become likelier than the best fit so far."""
         model, total = self._model(start, options), best.n_observations
         for stage in _STAGES:
-            trace = self.loop(model, options._replace(max_iter=stage))
+            trace = self.em(model, options._replace(max_iter=stage))
             self.n_passes += int(trace.n_passes)
             if not _reach(trace) * total > best.log_likelihood - _NOTHING:
                 return False
@@ -109,7 +109,7 @@ class SpecialCases:
 
     def _fitted(self, model: Mixture, options: EMOptions) -> EMResult:
         """The fit from a model to its end."""
-        result = self.judge(self.loop(model, options), options)
+        result = self.fit(model, options)
         self.n_passes += result.n_passes
         return result
 
