@@ -1,5 +1,7 @@
 """Extrapolated fits: where they end, in how many passes, and what they say of it."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conftest import FAMILIES, make, normal_block
@@ -11,7 +13,6 @@ from nvmix import (
     ConvergenceWarning,
     EWMAUpdate,
     GeneralizedHyperbolic,
-    Hyperbolic,
     NormalInverseGamma,
     NormalInverseGaussian,
     Status,
@@ -99,7 +100,9 @@ def test_the_loops_agree(family, data):
         fitter = BatchEMFitter(acceleration=acceleration)
         whole = fitter.run(start, X)
         trace = EMLoop(EStep(ArraySource(X)), "cpu", _options(start, acceleration)).run(start)
-        assert (trace.n_iter, trace.n_passes) == (whole.n_iter, whole.n_passes)
+        assert trace.n_iter == whole.n_iter
+        if family is not GeneralizedHyperbolic:  # whose passes count those of its special cases
+            assert trace.n_passes == whole.n_passes
         np.testing.assert_allclose(trace.log_likelihoods, whole.log_likelihoods, rtol=1e-11)
         np.testing.assert_allclose(trace.changes, whole.param_changes, rtol=1e-3, atol=1e-9)
 
@@ -177,7 +180,8 @@ def test_mcecm_reaches_the_maximum(family, data):
     X = data[family]
     best = fit(moment_start(family, X), X)
     result = fit(moment_start(family, X), X, algorithm="mcecm")
-    assert result.n_passes == 2 * result.n_iter + 1
+    if family is not GeneralizedHyperbolic:  # whose passes count those of its special cases
+        assert result.n_passes == 2 * result.n_iter + 1
     assert np.diff(result.log_likelihoods).min() >= -1e-13
     assert result.log_likelihood == pytest.approx(best.log_likelihood, abs=1e-5)
 
@@ -196,11 +200,26 @@ class TestSeveralStarts:
         assert other.scores[1:] != result.scores[1:]
 
     def test_a_lower_maximum_is_overcome(self):
-        rng = np.random.default_rng(14)
-        X = np.concatenate([rng.standard_normal((40, 1)), 8.0 + 3.0 * rng.standard_normal((30, 1))])
-        result = fit(Hyperbolic.default_init(X), X, n_init=3)
+        X = np.array([0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 0.05, 10, 11, 12, 9])[:, None]
+        start = NormalInverseGaussian.from_classical(
+            mu=X.mean(axis=0), gamma=[0.0], sigma=[[X.var()]], mu_ig=1.0, lam=20.0
+        )
+        result = fit(start, X, n_init=3, symmetric=True)
         assert result.converged
         assert result.log_likelihood > result.scores[0] + 1.0
+        assert result.scores[result.best_start] == result.log_likelihood
+
+    def test_the_likeliest_end_is_kept_usable_or_not(self):
+        X = np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 4.0, 40.0, 900.0, -2000.0])[:, None]
+        start = NormalInverseGamma.from_classical(
+            mu=[0.0], gamma=[0.0], sigma=[[1.0]], alpha=2.0, beta=2.0
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            result = start.fit(X, n_init=6, max_iter=2)
+        assert not result.converged
+        assert result.log_likelihood == max(result.scores)
+        assert result.best_start == int(np.argmax(result.scores))
 
 
 def test_max_iter_is_said_so(data):

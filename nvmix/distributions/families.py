@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final, Self, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
-import numpy as np
-
-from nvmix.backends import get_backend
-from nvmix.backends.types import Fixed, GIGParameters
+from nvmix.backends.types import Fixed
 from nvmix.distributions.normal_mixture import NormalMixture
-from nvmix.fitting.em import BatchEMFitter
-from nvmix.fitting.starts.moments import MomentMatch
-from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of
-from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import GIG, Gamma, InverseGamma, InverseGaussian
-from nvmix.sources.source import ArraySource
-
-# Starting model of a variance gamma: iterations of the generalized hyperbolic that precedes it, and
-# largest alpha.
-_SMOOTHING_STEPS: Final = 10
-_LARGEST_ALPHA: Final = 20.0
-# Starting model of a generalized hyperbolic: iterations of each special case, and then of the
-# generalized hyperbolic from each.
-_SPECIAL_STEPS: Final = 200
-_WIDE_STEPS: Final = 20
-# Relative difference of log-likelihoods that counts as rounding.
-_TIE: Final = 1e-12
-
-M = TypeVar("M", bound=Mixture)
 
 
 def _of_y(name: str, doc: str) -> Any:
@@ -49,7 +27,7 @@ class VarianceGamma(NormalMixture):
     Notes
     -----
     If alpha < d / 2 + 1, E[1/Y | x] is infinite at x = mu, and EM moves mu to a row near it.
-    ``default_init`` therefore first does a few iterations of the generalized hyperbolic, where it
+    ``default_init`` therefore first does ten iterations of the generalized hyperbolic, where it
     is finite, and then gives Y the gamma distribution with the same E[log Y] and E[Y].
 
     References
@@ -70,17 +48,6 @@ class VarianceGamma(NormalMixture):
     law_names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     alpha = _of_y("alpha", "Shape of the gamma distribution of Y.")
     beta = _of_y("beta", "Rate of the gamma distribution of Y.")
-
-    @classmethod
-    def _start(cls, rows: ArraySource) -> Self:
-        start = NormalInverseGaussian._start(rows._replace(columns=None))  # noqa: SLF001
-        wide = GeneralizedHyperbolic._widened(start)  # noqa: SLF001
-        smooth = _short_fits([wide], rows, _SMOOTHING_STEPS)[0]
-        log_y, _, y = smooth.subordinator.gig_expectations
-        gamma = Gamma.from_expectation([log_y, y]) if np.isfinite(y) else Gamma(1.0, 1.0)
-        if gamma.alpha > _LARGEST_ALPHA:
-            gamma = Gamma(_LARGEST_ALPHA, _LARGEST_ALPHA / y)
-        return cls(smooth.mu, smooth.gamma, smooth.L_sigma, gamma, rows.columns)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,11 +76,6 @@ class NormalInverseGamma(NormalMixture):
     law_names: ClassVar[tuple[str, ...]] = ("alpha", "beta")
     alpha = _of_y("alpha", "Shape of the inverse gamma distribution of Y.")
     beta = _of_y("beta", "Scale of the inverse gamma distribution of Y.")
-
-    @classmethod
-    def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
-        alpha = 2.0 + 1.0 / moments.variance
-        return -alpha, 0.0, 2.0 * (alpha - 1.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -144,10 +106,6 @@ class NormalInverseGaussian(NormalMixture):
     mu_ig = _of_y("mu_ig", "Mean of the inverse Gaussian distribution of Y.")
     lam = _of_y("lam", "Shape of the inverse Gaussian distribution of Y.")
 
-    @classmethod
-    def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
-        return -0.5, 1.0 / moments.variance, 1.0 / moments.variance
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GeneralizedHyperbolic(NormalMixture):
@@ -159,10 +117,14 @@ class GeneralizedHyperbolic(NormalMixture):
 
     Notes
     -----
-    ``default_init`` fits `NormalInverseGaussian`, `VarianceGamma`, `NormalInverseGamma` and
-    `Hyperbolic` from their default starts, continues each as a generalized hyperbolic, and takes
-    the likeliest. A fit from there has at least the likelihood of those four fits, on the rows that
-    ``default_init`` uses. It costs as much time as the four fits.
+    ``default_init`` takes that of `NormalInverseGaussian`, or, for data that put the method of
+    moments in doubt, the likeliest of those of `NormalInverseGaussian`, `NormalInverseGamma` and
+    `Hyperbolic` after a few iterations.
+
+    A fit of rows in memory is at least as likely as `NormalInverseGaussian`, `NormalInverseGamma`,
+    `Hyperbolic` and `VarianceGamma` from their default starts, with the same settings: after its
+    end it runs a few iterations of each, to the end those that may become likelier, and goes on
+    from one that does. ``n_passes`` counts them all. `BatchEMFitter` says when not.
 
     References
     ----------
@@ -183,20 +145,6 @@ class GeneralizedHyperbolic(NormalMixture):
     p = _of_y("p", "Order of the GIG distribution of Y.")
     a = _of_y("a", "Coefficient of -y / 2 in the exponent of the GIG distribution of Y.")
     b = _of_y("b", "Coefficient of -1 / (2 y) in the exponent of the GIG distribution of Y.")
-
-    @classmethod
-    def _start(cls, rows: ArraySource) -> Self:
-        special = (NormalInverseGaussian, VarianceGamma, NormalInverseGamma, Hyperbolic)
-        starts = [family._start(rows) for family in special]  # noqa: SLF001
-        fits = _short_fits(starts, rows, _SPECIAL_STEPS)
-        wide = [cls._widened(model) for model in fits]
-        best = _likeliest([*_short_fits(wide, rows, _WIDE_STEPS), *wide], rows.values)
-        return replace(best, columns=rows.columns)
-
-    @classmethod
-    def _widened(cls, model: Mixture) -> Self:
-        """The same distribution of X as a model of this family."""
-        return cls(model.mu, model.gamma, model.L_sigma, GIG(*model.subordinator.gig))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -232,33 +180,6 @@ class Hyperbolic(NormalMixture):
     @classmethod
     def _fixed(cls, d: int) -> Fixed:
         return Fixed(p=0.5 * (d + 1))
-
-    @classmethod
-    def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:
-        p = 0.5 * (d + 1)
-        # E[Y] E[1/Y] - 1 is at most 1 / (p - 1), which it reaches at b = 0; start well below that.
-        excess = min(moments.variance, 0.5 / (p - 1.0)) if p > 1.0 else moments.variance
-        return get_backend().gig_fit((np.nan, 1.0 + excess, 1.0), Fixed(p=p), "newton", None)[0]
-
-
-def _short_fits(starts: Sequence[M], rows: ArraySource, max_iter: int) -> list[M]:
-    """Models fitted from each start, without those that ended at a singularity.
-
-    A fit ends when the likelihood gains less than 1e-9, or at max_iter. If no fit is usable, the
-    starts are returned.
-    """
-    fitter = BatchEMFitter(max_iter=max_iter, criterion="likelihood")
-    unnamed = rows._replace(columns=None)
-    results = [fitter.run_source(start, unnamed) for start in starts]
-    return [cast("M", result.model) for result in results if result.usable] or list(starts)
-
-
-def _likeliest(models: Sequence[M], X: FloatArray) -> M:
-    """The first model whose log-likelihood on X (n, d) is the highest, up to rounding."""
-    values = np.array([model.marginal_log_likelihood(X) for model in models])
-    values = np.where(np.isfinite(values), values, -np.inf)
-    best = values.max()
-    return models[int(np.argmax(values >= best - _TIE * abs(best)))]
 
 
 # Short names of the families.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self, Unpack
 
-from nvmix.backends.types import GIGParameters
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
-from nvmix.fitting.starts.moments import MomentMatch, match_moments
+from nvmix.fitting.starts.start import StartingRows
 from nvmix.foundation.validation import cholesky, vector
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.subordinator import Subordinator
@@ -81,10 +80,13 @@ class NormalMixture(Mixture):
 
     @classmethod
     def default_init(cls, X: Any, *, missing: str = "raise") -> Self:
-        """Starting model from data, by the method of moments.
+        """Starting model from data, by the method of moments or from the densest rows.
 
-        It matches covariance, skewness and kurtosis, with E[Y] = 1. For `VarianceGamma` and
-        `GeneralizedHyperbolic` short fits of other families follow; see their docstrings.
+        The method of moments matches covariance, skewness and kurtosis, with E[Y] = 1. Where the
+        data put it in doubt, by tails or clusters, it is compared with two models that have mu and
+        Sigma of the densest half and quarter of the rows, gamma = 0, and a Y as variable as the
+        other rows ask: a few iterations on some 200 rows show which is the likeliest. For
+        `VarianceGamma` and `GeneralizedHyperbolic` see also their docstrings.
 
         Parameters
         ----------
@@ -110,16 +112,12 @@ class NormalMixture(Mixture):
     @classmethod
     def _start(cls, rows: ArraySource) -> Self:
         """Starting model from validated rows."""
-        moments = match_moments(rows.values)
-        theta = cls._moment_start(moments, rows.values.shape[1])
-        subordinator = cls._subordinator_type.from_gig(*theta)
-        return cls(moments.mu, moments.gamma, moments.cholesky, subordinator, rows.columns)
-
-    @classmethod
-    def _moment_start(cls, moments: MomentMatch, d: int) -> GIGParameters:  # noqa: ARG003
-        """(p, a, b) with E[Y] = 1 and Var[Y] near `moments.variance`, which is in [0.05, 2]."""
-        msg = f"{cls.__name__} is not a family: use NormalInverseGaussian or another"
-        raise TypeError(msg)
+        if cls is NormalMixture:
+            msg = "NormalMixture is not a family: use NormalInverseGaussian or another"
+            raise TypeError(msg)
+        start = StartingRows(rows.values).start(cls._fixed(rows.values.shape[1]))
+        subordinator = cls._subordinator_type.from_gig(*start.theta)
+        return cls(*start.normal, subordinator, rows.columns)
 
     @with_signature_of(BatchEMFitter)
     def fit(

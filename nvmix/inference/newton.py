@@ -119,6 +119,7 @@ def newton_ascent(
     backend = get_backend()
     free = free_coordinates(model, constraints.names)
     free[: model.d] &= constraints.mu is None
+    free[-3:] &= [value is None for value in constraints.fixed]
     smooth = constraints.mu is not None
     placed = backend.place(X, weights=weights)
 

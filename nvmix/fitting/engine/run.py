@@ -15,6 +15,7 @@ from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.cusp_search import highest_cusp
 from nvmix.fitting.engine.loop import EMLoop
+from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
 from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, snapped, status_at_end
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
@@ -45,18 +46,45 @@ class FitRun:
     device: Any  # where JAX has the rows
     progress: Progress
     checkpoint: CheckpointFile | None = None  # a fit with one runs in the Python loop
+    # Whether a generalized hyperbolic fit is compared with its special cases.
+    compared: bool = True
 
     def run(self, start: Mixture, source: Source) -> EMResult:
-        """Fit validated rows from a start that satisfies the constraints.
-
-        The loop is the backend's own, compiled as a whole, where both steps run there, it can do
-        what is asked, and rows are in memory, on the CPU in one group; else the one in Python.
-        """
+        """Fit validated rows from a start that satisfies the constraints."""
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
-            trace = climb(partial(self._em, e_step), start, source, self.options)
-            return self._result_of(trace, start, e_step)
+            result = self._fitted(start, e_step)
+            if self.compared and has_special_cases(start, self.options):
+                result = self._compared(result, start, e_step)
+            return result
+
+    def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
+        """The result, or that of a fit that goes on from a special case of the family."""
+        if not isinstance(e_step.source, ArraySource):
+            return result
+        # JAX would compile a program for each special case, while one E-step serves them all.
+        one = replace(self, checkpoint=None, m_step_backend="cpu")
+
+        def em(model: Mixture, options: EMOptions) -> FitTrace:
+            fixed = options.constraints.fixed._asdict().items()
+            held = ", ".join(f"{name} = {x:g}" for name, x in fixed if x is not None)
+            self.progress.note(f"GeneralizedHyperbolic with {held or 'p, a and b free'}", 2)
+            return one._em(e_step, model, options)  # noqa: SLF001
+
+        def fit(model: Mixture, options: EMOptions) -> EMResult:
+            return FitRun._fitted(replace(one, options=options), model, e_step)
+
+        cases = SpecialCases(start, self.options, e_step.source, em, fit)
+        best = cases.likelier(result)
+        passes, gain = best.n_passes - result.n_passes, best.log_likelihood - result.log_likelihood
+        self.progress.note(f"special cases in {passes} passes gain {gain:.3g}", 1)
+        return best
+
+    def _fitted(self, start: Mixture, e_step: EStep) -> EMResult:
+        """The fit from one start."""
+        trace = climb(partial(self._em, e_step), start, e_step.source, self.options)
+        return self._result_of(trace, start, e_step)
 
     def _em(self, e_step: EStep, start: Mixture, options: EMOptions) -> FitTrace:
         """The EM loop from a start."""

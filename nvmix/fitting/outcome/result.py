@@ -22,7 +22,9 @@ _LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
     "n_passes", "log_likelihood", "n_observations",
 )  # fmt: skip
-_STATIC = ("n_parameters", "held", "at_bound", "regularization", "scores", "rows", "notes")
+_STATIC = (
+    "n_parameters", "held", "at_bound", "regularization", "scores", "best_start", "rows", "notes",
+)  # fmt: skip
 # Largest number of rows that a message lists.
 _NAMED = 10
 
@@ -72,6 +74,8 @@ class EMResult:
     scores : tuple of float
         With ``n_init`` above 1, the log-likelihoods of the fits from all starts, that of the given
         model first.
+    best_start : int
+        Which of the starts led to this result, from 0, the given model: its place in `scores`.
     rows : tuple of int
         Numbers, from 0, of the rows at mu if they dominate the fit; 10,000 at most.
     notes : tuple of str
@@ -95,6 +99,7 @@ class EMResult:
     at_bound: tuple[str, ...] = ()
     regularization: str = "none"
     scores: tuple[float, ...] = ()
+    best_start: int = 0
     rows: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     data: tuple[Any, Any] | None = field(default=None, repr=False)
@@ -198,6 +203,17 @@ class EMResult:
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling: all attributes, without the data."""
         return {**self.__dict__, "data": None}
+
+
+def most_likely(results: Sequence[EMResult]) -> int:
+    """Place of the likeliest of several ends, usable or not; of equal ones the first.
+
+    Those that are UNBOUNDED or NON_FINITE have no likelihood to compare, and come after all others.
+    """
+    without = (Status.UNBOUNDED, Status.NON_FINITE)
+    keys = [(r.status not in without, r.log_likelihood) for r in results]
+    ranked = [(finite, value if np.isfinite(value) else -np.inf) for finite, value in keys]
+    return ranked.index(max(ranked))
 
 
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:

@@ -107,6 +107,11 @@ class Progress:
                 f"{change:.1e}, {rate:.2g} rows/s, about {duration(left)} left"
             )
 
+    def note(self, text: str, verbose: int) -> None:
+        """Print a line if verbose is at least that much."""
+        if self._verbose >= verbose:
+            self._line(f"EM: {text}")
+
     def replay(self, trace: FitTrace) -> None:
         """Report all iterations of a compiled loop after its end; their times are not known."""
         if self._verbose < 2:

@@ -15,6 +15,8 @@ _LEAST_VARIANCE: Final = 0.05
 _MOST_VARIANCE: Final = 2.0
 # Largest share of the covariance that comes from skewness in a start.
 _MOST_SKEWNESS: Final = 0.5
+# Values up to which a copy of all costs less than copies of blocks.
+_FEW: Final = 1 << 15
 # Rows of a random subset: this share of all, but at least so many times d + 1.
 _SHARE: Final = 0.05
 _LEAST_ROWS: Final = 20
@@ -27,6 +29,7 @@ class MomentMatch(NamedTuple):
     gamma: FloatArray
     cholesky: FloatArray
     variance: float
+    flat: bool  # whether the kurtosis asks for less than the least Var[Y]
 
 
 def match_moments(X: FloatArray) -> MomentMatch:
@@ -37,6 +40,8 @@ def match_moments(X: FloatArray) -> MomentMatch:
     519-530). c is limited to [0.05, 2], and c gamma' gamma to 1/2, half of a unit variance.
     """
     d = X.shape[1]
+    # The blocks of few rows, columns first, are then no copies.
+    X = np.asfortranarray(X) if X.size <= _FEW else X
     mean, size, covariance = standardized(X)
     L = np.asarray(np.linalg.cholesky(covariance), np.float64)
     inverse = inverse_lower(L) / size
@@ -47,13 +52,14 @@ def match_moments(X: FloatArray) -> MomentMatch:
         fourth += float(np.square(squares).sum())
         third += (w * squares).sum(axis=1)
     kurtosis = fourth / len(X)
-    c = float(np.clip(kurtosis / (d * (d + 2)) - 1.0, _LEAST_VARIANCE, _MOST_VARIANCE))
+    excess = kurtosis / (d * (d + 2)) - 1.0
+    c = min(max(excess, _LEAST_VARIANCE), _MOST_VARIANCE)
     gamma = third / (len(X) * (d + 2) * c)
     gamma *= min(1.0, np.sqrt(_MOST_SKEWNESS / c) / max(float(np.linalg.norm(gamma)), 1e-300))
     scale = size[:, None] * L
     inner = np.linalg.cholesky(np.eye(d) - c * np.outer(gamma, gamma))
     shift = scale @ gamma
-    return MomentMatch(mean - shift, shift, scale @ inner, c)
+    return MomentMatch(mean - shift, shift, scale @ inner, c, excess < _LEAST_VARIANCE)
 
 
 def random_subsets(X: FloatArray, count: int, seed: Any) -> Iterator[FloatArray]:

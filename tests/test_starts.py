@@ -1,0 +1,197 @@
+"""Starting models: where fits from them end, and what a generalized hyperbolic fit promises."""
+
+import numpy as np
+import pytest
+from conftest import FAMILIES, make, needs_jax
+
+from nvmix import (
+    BatchEMFitter,
+    GeneralizedHyperbolic,
+    Hyperbolic,
+    NormalInverseGamma,
+    NormalInverseGaussian,
+    Status,
+    VarianceGamma,
+)
+from nvmix.fitting.engine.special_cases import special_cases
+from nvmix.fitting.starts.core import core_of, shortest_intervals
+from nvmix.fitting.starts.moments import match_moments
+
+SPECIAL = (NormalInverseGaussian, NormalInverseGamma, Hyperbolic, VarianceGamma)
+BIMODAL = np.array([0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 0.05, 10, 11, 12, 9])[:, None]
+UNDEFINED = {Status.UNBOUNDED, Status.SINGULAR, Status.NON_FINITE}
+
+
+def clusters(seed, n, d):
+    """A tight cluster, and one of another spread and place."""
+    rng = np.random.default_rng(seed)
+    tight = 0.3 * rng.standard_normal((n - n // 3, d))
+    return np.concatenate([tight, rng.uniform(2, 8, d) + 2.0 * rng.standard_normal((n // 3, d))])
+
+
+@pytest.mark.parametrize(
+    ("family", "value"),
+    [(NormalInverseGaussian, -30.01374), (NormalInverseGamma, -26.90884)],
+)
+def test_a_tight_cluster_is_no_gaussian_limit(family, value):
+    """Kurtosis is negative, and moments give a nearly normal start."""
+    result = family.default_init(BIMODAL).fit(BIMODAL, symmetric=True)
+    assert result.converged
+    assert result.log_likelihood >= value - 1e-4
+
+
+@pytest.mark.parametrize(("df", "value"), [(1.0, -5062.2743), (0.5, -7286.3250)])
+def test_tails_without_a_mean(df, value):
+    """Values of SciPy's Nelder-Mead on its own density of Student's t."""
+    stats = pytest.importorskip("scipy.stats")
+    x = stats.t.rvs(df, size=2000, random_state=1)
+    result = NormalInverseGamma.default_init(x).fit(x, symmetric=True)
+    assert result.converged
+    assert result.log_likelihood == pytest.approx(value, abs=2e-3)
+    assert 2.0 * result.model.alpha == pytest.approx(df, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_starts_do_not_depend_on_units(family, seed):
+    X, units, shift = clusters(seed, 60, 2), np.array([1e-4, 1e3]), np.array([5.0, -7.0])
+    start, moved = family.default_init(X), family.default_init(X * units + shift)
+    np.testing.assert_allclose(moved.mu, start.mu * units + shift, rtol=1e-6)
+    np.testing.assert_allclose(moved.L_sigma, units[:, None] * start.L_sigma, rtol=1e-6)
+    np.testing.assert_allclose(moved.subordinator.gig, start.subordinator.gig, rtol=1e-6)
+
+
+def test_well_behaved_data_keep_the_start_by_moments():
+    true = NormalInverseGaussian.from_classical(
+        mu=[0.0, 0.0], gamma=[0.3, -0.2], sigma=[[1.0, 0.4], [0.4, 1.0]], mu_ig=1.0, lam=1.5
+    )
+    X = true.rvs(3000, seed=4)
+    moments = match_moments(X)
+    for family in (NormalInverseGaussian, NormalInverseGamma, Hyperbolic, GeneralizedHyperbolic):
+        start = family.default_init(X)
+        np.testing.assert_array_equal(start.mu, moments.mu)
+        np.testing.assert_array_equal(start.gamma, moments.gamma)
+
+
+def test_repeated_and_few_rows_have_a_start(family):
+    rng = np.random.default_rng(0)
+    ties = np.concatenate([np.zeros((70, 2)), rng.standard_normal((30, 2))])
+    for X in (ties, rng.standard_normal((4, 2)), rng.standard_normal((5, 1)) ** 9):
+        start = family.default_init(X)
+        assert np.isfinite(start.marginal_log_likelihood(X)) or family is VarianceGamma
+
+
+class TestCore:
+    def test_it_leaves_outliers_and_clusters(self):
+        rng = np.random.default_rng(1)
+        sigma = np.array([[1.0, 0.6], [0.6, 2.0]])
+        X = np.concatenate(
+            [
+                rng.multivariate_normal([3.0, -1.0], sigma, 600),
+                rng.multivariate_normal([30.0, 40.0], 9.0 * sigma, 300),
+            ]
+        )
+        core = core_of(X, 0.5)
+        np.testing.assert_allclose(core.mu, [3.0, -1.0], atol=0.2)
+        assert core.distances[600:].min() > core.distances[:600].max()
+
+    def test_intervals(self):
+        X = np.array([[0.0, 9.0], [5.0, 1.0], [5.5, 4.0], [6.0, 8.0]])
+        mid, half = shortest_intervals(X, 3)
+        np.testing.assert_allclose(mid, [5.5, 6.5])
+        np.testing.assert_allclose(half, [0.5, 2.5])
+
+
+class TestSpecialCases:
+    """A fit of the generalized hyperbolic ends no lower than one of its special cases."""
+
+    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("symmetric", [False, True])
+    @pytest.mark.parametrize(("n", "d"), [(20, 1), (40, 2), (1500, 1)])
+    def test_whatever_the_data(self, n, d, seed, symmetric):
+        X = clusters(seed, n, d)
+        self.check(X, symmetric=symmetric)
+
+    @pytest.mark.parametrize("family", SPECIAL)
+    def test_data_of_a_special_case(self, family):
+        result = self.check(make(family, 2).rvs(1500, seed=5))
+        assert result.converged
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"acceleration": "none", "max_iter": 60},
+            {"criterion": "likelihood"},
+            {"algorithm": "mcecm", "max_iter": 30},
+            {"max_iter": 3},
+            {"bounded": True},
+            {"fixed": {"mu": [0.0, 0.0]}},
+            {"regularization": "det_sigma_one"},
+        ],
+    )
+    def test_settings(self, settings):
+        X = clusters(7, 60, 2)
+        families = SPECIAL if "bounded" not in settings else (VarianceGamma,)
+        self.check(X, families, **settings)
+
+    def test_weights(self):
+        X = clusters(2, 60, 1)
+        self.check(X, weights=np.random.default_rng(0).uniform(0.0, 3.0, 60))
+
+    def test_missing_values(self):
+        X = clusters(5, 60, 2)
+        X[::7, 1] = np.nan
+        self.check(X, missing="em")
+
+    def check(self, X, families=SPECIAL, weights=None, **settings):
+        fitter = BatchEMFitter(**settings)
+        missing = settings.get("missing", "raise")
+        wide = GeneralizedHyperbolic.default_init(X, missing=missing)
+        result = fitter.run(wide, X, weights)
+        assert len(result.log_likelihoods) == len(result.param_changes) == result.n_iter
+        assert result.n_iter <= fitter.max_iter
+        assert np.diff(result.log_likelihoods).min(initial=0.0) >= -1e-13
+        if result.status is not Status.UNBOUNDED:
+            for family in families:
+                special = fitter.run(family.default_init(X, missing=missing), X, weights)
+                if special.status not in UNDEFINED:
+                    assert result.log_likelihood >= special.log_likelihood - 1e-6
+        return result
+
+    def test_a_limit_has_its_status(self):
+        """Student's t is the likeliest law: a = 0."""
+        X = np.random.default_rng(3).standard_t(4.0, (2000, 3))
+        result = GeneralizedHyperbolic.default_init(X).fit(X)
+        assert result.status is Status.SKEW_T_LIMIT
+        assert result.model.a == 0.0
+
+    def test_all_passes_count(self):
+        X = clusters(0, 30, 1)
+        start = GeneralizedHyperbolic.default_init(X)
+        alone = BatchEMFitter(fixed={"p": start.p}).run(start, X)
+        result = BatchEMFitter().run(start, X)
+        assert alone.n_passes <= 2 * alone.n_iter + 1
+        assert result.n_passes > 2 * result.n_iter
+
+    def test_a_source_of_chunks_is_not_compared(self):
+        X = clusters(0, 30, 1)
+        start = GeneralizedHyperbolic.default_init(X)
+        result = BatchEMFitter(max_iter=5).run(start, lambda: [X])
+        assert result.n_passes <= 2 * result.n_iter + 1
+
+    @needs_jax
+    def test_on_jax(self):
+        X = clusters(1, 40, 1)
+        both = {"e_step_backend": "jax", "m_step_backend": "jax"}
+        start = GeneralizedHyperbolic.default_init(X)
+        result = BatchEMFitter(**both, max_iter=30).run(start, X)
+        assert result.n_passes > result.n_iter + 4
+        for family in SPECIAL:
+            special = BatchEMFitter(max_iter=30).run(family.default_init(X), X)
+            if special.status not in UNDEFINED:
+                assert result.log_likelihood >= special.log_likelihood - 1e-6
+
+
+def test_the_special_cases_are_the_families():
+    d = 3
+    fixed = {family._fixed(d) for family in set(FAMILIES) - {GeneralizedHyperbolic}}
+    assert set(special_cases(d)) == fixed
