@@ -59,6 +59,7 @@ N_ITERATIONS_BELOW_TOL: Final = 3
 LEFT: Final = 30.0
 LEFT_IN_TOTAL: Final = 3e4
 LEFT_OF_GAINS: Final = 10.0
+FORGETTING: Final = 1.05
 # Iterations that may meet the criterion without being confirmed, before a fit ends unconfirmed.
 MOST_UNCONFIRMED: Final = 8
 # The least that any end may leave: less is rounding.

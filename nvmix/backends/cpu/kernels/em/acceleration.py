@@ -18,7 +18,15 @@ import numpy as np
 
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.em.matrices import cholesky, solve_factored
-from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.backends.tolerances import (
+    CAUTIOUS,
+    DAMPED,
+    FIRST_STRIDE,
+    FORGETTING,
+    MEMORY,
+    STRIDES,
+    UNDAMPED,
+)
 from nvmix.backends.types import ACCELERATIONS
 from nvmix.foundation.typing import FloatArray
 
@@ -26,8 +34,8 @@ _NONE: Final = ACCELERATIONS.index("none")
 _SQUAREM: Final = ACCELERATIONS.index("squarem")
 # Places in the state of a history: images so far, the ridge of Anderson's least squares, whether
 # the last proposal was extrapolated, the longest stride of SQUAREM, and how many more iterations of
-# Anderson's method go by SQUAREM.
-_N_IMAGES, _DAMPING, _EXTRAPOLATED, _LONGEST, _CAUTIOUS = range(5)
+# Anderson's method go by SQUAREM; and the slowest rate.
+_N_IMAGES, _DAMPING, _EXTRAPOLATED, _LONGEST, _CAUTIOUS, _RATE = range(6)
 
 
 class History(NamedTuple):
@@ -50,7 +58,7 @@ def new_history(metric: FloatArray) -> History:
     """Return an empty history."""
     k = metric.size
     residuals, images = np.zeros((MEMORY, k)), np.zeros((MEMORY, k))
-    state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE, 0.0])
+    state = np.array([0.0, UNDAMPED, 0.0, FIRST_STRIDE, 0.0, 1.0])
     return History(metric, np.zeros(k), np.zeros(k), residuals, images, state)
 
 
@@ -66,6 +74,12 @@ def take_image(history: History, proposal: FloatArray) -> None:
     """Put the last image, EM's own step, in the place of the last proposal."""
     history.state[_EXTRAPOLATED] = 0.0
     proposal[:] = history.image
+
+
+@device
+def be_cautious(history: History) -> None:
+    """Have the next `CAUTIOUS` iterations go by SQUAREM."""
+    history.state[_CAUTIOUS] = CAUTIOUS
 
 
 @device
@@ -199,7 +213,7 @@ def slowest_rate(history: History) -> float:
     the differences of residuals and of proposals have ratios between the smallest and the largest
     share, and near the smallest where steps go along the ridge of the likelihood. 1 without any.
     """
-    rate = 1.0
+    rate = min(FORGETTING * history.state[_RATE], 1.0)
     for i in range(min(int(history.state[_N_IMAGES]) - 2, MEMORY)):
         residuals, steps = history.residuals[i], 0.0
         for k in range(residuals.size):
@@ -207,4 +221,5 @@ def slowest_rate(history: History) -> float:
         square = _dot(residuals, residuals, history.metric)
         if square < rate * rate * steps:
             rate = math.sqrt(square / steps)
+    history.state[_RATE] = rate
     return rate

@@ -12,6 +12,7 @@ import numpy as np
 
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.em.acceleration import (
+    be_cautious,
     extrapolate,
     is_extrapolated,
     reject,
@@ -39,6 +40,7 @@ from nvmix.backends.cpu.kernels.em.state import (
     N_UNCONFIRMED,
     ORDER,
     PREDICTED_GAIN,
+    RATE,
     REPEATED,
     RESIDUAL,
     RESIDUAL_GAIN,
@@ -214,7 +216,8 @@ def _propose(state: FitState, options: LoopOptions) -> None:
 
     An extrapolated step is one from which EM itself would go on to the same place: else its
     likelihood may be higher and yet it leads elsewhere, next to a singular Sigma. So EM's own step
-    takes its place where it is improper or not within the region of `_is_within`.
+    takes its place where it is improper or not within the region of `_is_within`, and the next ones
+    go by SQUAREM, which is surer far from the maximum.
     """
     d, means, history, held = state.frame.origin.size, state.means, state.history, options.held
     candidate, numbers, sigma = state.candidate, state.numbers, np.empty((d, d))
@@ -233,6 +236,7 @@ def _propose(state: FitState, options: LoopOptions) -> None:
         exists = normal_parameters(history.image, held, state.frame, plain, plain_sigma)
         log_y, plain_log_y = means[0], history.image[0]
         if exists and not (proper and _is_within(sigma, log_y, plain_sigma, plain_log_y)):
+            be_cautious(history)
             take_image(history, means)
             _copy(plain, candidate)
             proper = True
@@ -280,7 +284,7 @@ def _is_at_maximum(state: FitState, options: LoopOptions) -> bool:
     a share of e. Of the gain that is left it predicts the same share, whose least value the history
     tells.
     """
-    left = state.numbers[RESIDUAL_GAIN] / slowest_rate(state.history)
+    left = state.numbers[RESIDUAL_GAIN] / state.numbers[RATE]
     return bool(left <= min(options.left[0], options.left[1] / state.sums[0]))
 
 
@@ -293,6 +297,7 @@ def _arrival(state: FitState, options: LoopOptions) -> int:
     confirmed by how much is left.
     """
     numbers, n = state.numbers, int(state.numbers[N_ITER])
+    numbers[RATE] = slowest_rate(state.history)
     if not is_extrapolated(state.history) or math.isnan(numbers[RESIDUAL]):
         numbers[RESIDUAL], numbers[RESIDUAL_GAIN] = numbers[CHANGE], numbers[PREDICTED_GAIN]
     if n < options.max_iter:

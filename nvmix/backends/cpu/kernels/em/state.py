@@ -19,8 +19,9 @@ from nvmix.foundation.typing import FloatArray
 (
     VALUE, GAIN, N_PLAIN, N_BELOW_TOL, N_ITER, N_PASSES, CHANGE, PREDICTED_GAIN, SOLUTION, REPEATED,
     ORDER, RESIDUAL, RESIDUAL_GAIN, ARRIVING, N_UNCONFIRMED,
-) = range(15)  # fmt: skip
-N_NUMBERS: Final = 15
+    RATE,
+) = range(16)  # fmt: skip
+N_NUMBERS: Final = 16
 
 
 class LoopOptions(NamedTuple):
