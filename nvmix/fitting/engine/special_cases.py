@@ -65,8 +65,6 @@ class SpecialCases:
         rows = self._starting_rows()
         if rows is not None:
             best = self._best(rows, own)
-        if best is not own:
-            best = self._continued(best)
         if own.status is Status.UNBOUNDED and not best.converged:
             best = own
         return replace(best, n_passes=self.n_passes)
@@ -78,7 +76,10 @@ class SpecialCases:
         return None
 
     def _best(self, rows: StartingRows, own: EMResult) -> EMResult:
-        """The likeliest end of the fit and the special cases that its constraints allow."""
+        """The likeliest end of the fit and of those that go on from special cases.
+
+        From the others too, where all special cases are fitted: such data have many maxima.
+        """
         best, at_once = own, len(self.source.values) <= _FEW or rows.in_doubt
         for fixed in special_cases(self.start.d):
             constraints = _constraints_of(fixed, self.options.constraints)
@@ -86,8 +87,11 @@ class SpecialCases:
                 continue
             options = self.options._replace(constraints=constraints)
             if at_once or self._may_exceed(best, rows.quick_start(fixed), options):
-                found = self._fitted(self._model(rows.start(fixed), options), options)
-                best = found if _is_comparable(found) and _exceeds(found, best) else best
+                case = self._fitted(self._model(rows.start(fixed), options), options)
+                if _is_comparable(case) and (at_once or _exceeds(case, best)):
+                    wide = self._continued(case)
+                    defined = _is_comparable(wide) or _exceeds(case, best)
+                    best = wide if defined and _exceeds(wide, best) else best
         return best
 
     def _model(self, start: Start, options: EMOptions) -> Mixture:
