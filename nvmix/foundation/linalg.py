@@ -74,6 +74,23 @@ def standardized(X: FloatArray) -> Standardized:
     return Standardized(mean + size * total, size, products / len(X) - np.outer(total, total))
 
 
+def bounded(X: FloatArray) -> Standardized:
+    """`standardized`, with weights that fall as the square of a row's distance from the medians.
+
+    So a few rows far away, as of data with very heavy tails, are not all that counts. The weighted
+    covariance of X (n, d) is singular just where that of the rows is.
+    """
+    centre = np.median(X, axis=0)
+    size = np.median(np.abs(X - centre), axis=0)
+    size = np.where(size > 0.0, size, np.abs(X - centre).max(axis=0))
+    size[size == 0.0] = 1.0
+    z = (X - centre) / size
+    weights = 1.0 / (1.0 + np.square(z).sum(axis=1))
+    mean = weights @ z / weights.sum()
+    z -= mean
+    return Standardized(centre + size * mean, size, (weights * z.T) @ z / weights.sum())
+
+
 @cache
 def _jitted() -> Any:
     """`standardized` as a jitted function of a float64 JAX array."""

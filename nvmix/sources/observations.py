@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nvmix.foundation.arrays import on_jax, traced
-from nvmix.foundation.linalg import Standardized, standardized
+from nvmix.foundation.linalg import Standardized, bounded, standardized
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import LARGEST, array, real_or_nan
 from nvmix.sources.source import ArraySource
@@ -170,7 +170,11 @@ def _check_columns(names: tuple[str, ...], values: FloatArray) -> None:
         with suppress(ValueError):
             columns_vary(names, standardized(some))
             return
-    columns_vary(names, standardized(values))
+    with suppress(ValueError):
+        columns_vary(names, standardized(values))
+        return
+    # A row far from all others may leave no digit of the covariance of the rest.
+    columns_vary(names, bounded(values))
 
 
 def columns_vary(names: tuple[str, ...], moments: Standardized) -> None:

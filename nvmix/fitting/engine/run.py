@@ -16,10 +16,17 @@ from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.cusp_search import highest_cusp
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
-from nvmix.fitting.outcome.limits import gaussian_limit, rows_at_mu, snapped, status_at_end
+from nvmix.fitting.outcome.limits import (
+    gaussian_limit,
+    likelier_normal,
+    rows_at_mu,
+    snapped,
+    status_at_end,
+)
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
+from nvmix.fitting.starts.laws import law_with
 from nvmix.inference.newton import is_pointed
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
@@ -27,6 +34,10 @@ from nvmix.sources.source import ArraySource, Source
 
 # Relative difference of likelihoods that is rounding.
 _SLACK: Final = 1e-13
+# Values of data up to which every fit is compared with the normal distribution, and Var[Y] of the
+# start of a fit that is less likely than that.
+_FEW_VALUES: Final = 2000
+_VARIANCE: Final = 0.5
 # What a message says of a gauge that the model cannot have.
 _NO_GAUGE: Final = (
     "regularization {!r} has no meaning where a or b of Y is 0, or beyond the range of doubles; "
@@ -55,9 +66,34 @@ class FitRun:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
             result = self._fitted(start, e_step)
+            if self._may_be_below_normal(result, source):
+                result = self._no_less_than_normal(result, start, e_step)
             if self.compared and has_special_cases(start, self.options):
                 result = self._compared(result, start, e_step)
             return result
+
+    def _may_be_below_normal(self, result: EMResult, source: Source) -> bool:
+        """Whether a fit that has settled is to be compared with the normal distribution.
+
+        That takes little time with few rows. A start may not have known that gamma is held at 0.
+        """
+        small = isinstance(source, ArraySource) and (
+            source.values.size <= _FEW_VALUES or self.options.constraints.symmetric
+        )
+        settled_inside = result.converged and result.status is not Status.GAUSSIAN_LIMIT
+        return small and bool(settled_inside) and self.options.rule is None
+
+    def _no_less_than_normal(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
+        """The result, or the fit from the normal distribution where that is likelier."""
+        constraints, source = self.options.constraints, e_step.source
+        value = result.log_likelihood / e_step.weight
+        normal = isinstance(source, ArraySource) and likelier_normal(value, source, constraints)
+        if not normal:
+            return result
+        theta = law_with(constraints.fixed, _VARIANCE)
+        again = self._fitted(start.at(normal, theta), e_step)
+        best = again if again.log_likelihood > result.log_likelihood else result
+        return replace(best, n_passes=result.n_passes + again.n_passes)
 
     def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
         """The result, or that of a fit that goes on from a special case of the family."""

@@ -17,7 +17,7 @@ from nvmix.foundation.pairwise_sum import add_each
 from nvmix.foundation.typing import FloatArray, IntArray
 from nvmix.inference.newton import may_have_cusp
 from nvmix.mixture.em_maps import Mixture
-from nvmix.sources.source import Chunk, Source
+from nvmix.sources.source import ArraySource, Chunk, Source
 
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
 Summary: TypeAlias = tuple[float, float, float, bool]
@@ -81,9 +81,11 @@ def _vanishes(model: Mixture) -> tuple[bool, bool]:
     """Whether a, and whether b, is so small that 0 in its place leaves all digits of a density.
 
     The relative change of the density is of the order of (a b)^|p|, and next to mu that of
-    (b / q)^(p - d/2), which q of the next row keeps small.
+    (b / q)^(p - d/2), which q of the next row keeps small. A GIG law alone may have the 0.
     """
     p, a, b = model.subordinator.gig
+    if model.subordinator.fixed != Fixed():
+        return False, False
     vanishes = (a * b) ** min(abs(p), 1.0) < _VANISHED
     return p < 0.0 and vanishes and a > 0.0, p > 0.5 * model.d and vanishes and b > 0.0
 
@@ -185,12 +187,33 @@ def gaussian_limit(
     normal = _normal_fit(source, constraints)
     if normal is None:
         return None
-    d = fitted.d
-    value = -0.5 * d * (1.0 + math.log(2.0 * math.pi)) - float(np.log(np.diag(normal.L)).sum())
+    value = _value_of_normal(normal)
     if not value > trace.log_likelihood - _DIGITS / max(variance, _DIGITS):
         return None
     theta = _narrow_gig(constraints.fixed)
     return trace._replace(log_likelihood=value, normal=normal, theta=theta)
+
+
+def likelier_normal(
+    log_likelihood: float, source: ArraySource, constraints: Constraints
+) -> NormalParameters | None:
+    """The fitted normal distribution, if it is likelier than a fit with that mean log-likelihood.
+
+    None where it is not, or is no limit of the family, because the order of a gamma or inverse
+    gamma law is held; or where values are missing.
+    """
+    fixed = constraints.fixed
+    if fixed.p is not None and 0.0 in (fixed.a, fixed.b):
+        return None
+    normal = _normal_fit(source, constraints)
+    likelier = normal is not None and _value_of_normal(normal) > log_likelihood
+    return normal if likelier else None
+
+
+def _value_of_normal(normal: NormalParameters) -> float:
+    """Mean log-likelihood of the rows that a normal distribution is fitted to."""
+    constant = -0.5 * normal.mu.size * (1.0 + math.log(2.0 * math.pi))
+    return constant - float(np.log(np.diag(normal.L)).sum())
 
 
 def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | None:

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from nvmix.foundation.linalg import inverse_lower, row_blocks, standardized
+from nvmix.foundation.linalg import bounded, factor, inverse_lower, row_blocks, standardized
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator
 
@@ -17,6 +17,8 @@ _MOST_VARIANCE: Final = 2.0
 _MOST_SKEWNESS: Final = 0.5
 # Values up to which a copy of all costs less than copies of blocks.
 _FEW: Final = 1 << 15
+# Share of a column's variance that those before may leave: less is rounding.
+_COLLINEAR: Final = 1e-13
 # Rows of a random subset: this share of all, but at least so many times d + 1.
 _SHARE: Final = 0.05
 _LEAST_ROWS: Final = 20
@@ -43,7 +45,9 @@ def match_moments(X: FloatArray) -> MomentMatch:
     # The blocks of few rows, columns first, are then no copies.
     X = np.asfortranarray(X) if X.size <= _FEW else X
     mean, size, covariance = standardized(X)
-    L = np.asarray(np.linalg.cholesky(covariance), np.float64)
+    L = factor(covariance)
+    if L is None or (np.square(np.diag(L)) <= _COLLINEAR * np.diag(covariance)).any():
+        return _match_bounded(X)
     inverse = inverse_lower(L) / size
     fourth, third = 0.0, np.zeros(d)
     for x in row_blocks(X):
@@ -60,6 +64,13 @@ def match_moments(X: FloatArray) -> MomentMatch:
     inner = np.linalg.cholesky(np.eye(d) - c * np.outer(gamma, gamma))
     shift = scale @ gamma
     return MomentMatch(mean - shift, shift, scale @ inner, c, excess < _LEAST_VARIANCE)
+
+
+def _match_bounded(X: FloatArray) -> MomentMatch:
+    """Mean and covariance in which rows far away count less, and the most variable Y."""
+    mean, size, covariance = bounded(X)
+    L = size[:, None] * np.linalg.cholesky(covariance)
+    return MomentMatch(mean, np.zeros(mean.size), L, _MOST_VARIANCE, flat=False)
 
 
 def random_subsets(X: FloatArray, count: int, seed: Any) -> Iterator[FloatArray]:

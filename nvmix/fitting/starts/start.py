@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 
 from nvmix.backends import get_backend
+from nvmix.backends.tolerances import NEGLIGIBLE
 from nvmix.backends.types import (
     Constraints,
     EMOptions,
@@ -26,10 +27,12 @@ _NIG: Final = Fixed(p=-0.5)
 # would be slower by tables of Bessel functions, of which each order of Y needs its own.
 _COMPARED: Final = 199
 _A_COLUMN: Final = 20  # the least rows, if there are more columns
-_TRIAL: Final = 8
+_TRIAL: Final = 40
 _BRIEF: Final = 3  # of the special cases of a generalized hyperbolic
 # Shares of the rows whose cores are starts, the tightest last.
 _SHARES: Final = (0.5, 0.25)
+# Gain of mean log-likelihood in the last iteration of a trial that has no end in sight.
+_RUNAWAY: Final = 0.02
 # Mean log-likelihood by which another start must exceed that by moments to be kept.
 _MARGIN: Final = 0.01
 # A start by moments is in doubt if the sample is flatter than a mixture, or if half the width of
@@ -61,14 +64,21 @@ class Trial(NamedTuple):
 
     @classmethod
     def of(cls, start: Start, rows: FloatArray, fixed: Fixed, max_iter: int) -> Self:
-        """The trial of a start on rows (m, d), by plain EM."""
-        return cls(start, _short_fit(start, rows, fixed, max_iter, "none"))
+        """The trial of a start on rows (m, d)."""
+        return cls(start, _short_fit(start, rows, fixed, max_iter, "anderson"))
 
     @property
     def value(self) -> float:
-        """Mean log-likelihood at its end; -inf where that is not finite."""
-        value = float(self.trace.log_likelihood)
-        return value if np.isfinite(value) else -np.inf
+        """Mean log-likelihood at its end; -inf where that is not finite, or grows without limit.
+
+        It does where it still rises as fast, and next to where the density at mu is infinite.
+        """
+        value, n_iter = float(self.trace.log_likelihood), int(self.trace.n_iter)
+        (p, _, b), d = self.trace.gig, len(self.trace.normal.mu)
+        gain = value - float(self.trace.log_likelihoods[n_iter - 1]) if n_iter > 0 else 0.0
+        _, log_y, _, _ = get_backend().gig_law(self.trace.gig)
+        pole = p <= 0.5 * d and b <= NEGLIGIBLE * np.exp(log_y)
+        return value if np.isfinite(value) and gain < _RUNAWAY and not pole else -np.inf
 
 
 class StartingRows:

@@ -222,4 +222,4 @@ def slowest_rate(history: History) -> float:
         if square < rate * rate * steps:
             rate = math.sqrt(square / steps)
     history.state[_RATE] = rate
-    return rate
+    return float(rate)
