@@ -44,15 +44,7 @@ def _e_step(
     return e_step.e_step(rows, normal, theta, moments.log_norm(*theta), blocks)
 
 
-@jax.jit
-def _run(
-    rows: e_step.Rows, normal: NormalParameters, theta: Any, options: loop.LoopOptions
-) -> tuple[loop.State, FitTrace, Any]:
-    """The last state, its trace, and whether that may end at a singularity (`trace_at_end`)."""
-    last = loop.run(rows, normal, theta, options)
-    return last, loop.trace_of(last), loop.may_be_singular(last.last)
-
-
+_run = jax.jit(loop.run)
 _constrained = jax.jit(m_step.constrained)
 _trace_at_end = jax.jit(loop.trace_at_end)
 
@@ -146,19 +138,21 @@ class JAXBackend:
         loop_options = loop.LoopOptions(
             held=held,
             by_likelihood=options.criterion == "likelihood",
+            ends_unconfirmed=options.ends_unconfirmed,
             max_iter=options.max_iter,
             tol=options.tol,
+            left=options.left,
             method=_needed(options.method, held.subordinator),
             rule=options.rule,
             acceleration=options.acceleration,
             blocks=X.blocks,
             capacity=max(_CAPACITY, 1 << (options.max_iter - 1).bit_length()),
         )
-        last, trace, may_be_singular = _run(rows, normal, theta, loop_options)
-        if traced(may_be_singular):
+        last = _run(rows, normal, theta, loop_options)
+        if traced(last.status):
             return _trace_at_end(rows, last)
-        trace, may_be_singular = jax.device_get((trace, may_be_singular))
-        return jax.device_get(_trace_at_end(rows, last)) if may_be_singular else trace
+        # Outside a trace the fitter judges the end.
+        return jax.device_get(loop.trace_of(last))
 
 
 @jax.custom_jvp

@@ -52,17 +52,20 @@ class History(NamedTuple):
     extrapolated: Any
 
 
-def frame_of(normal: NormalParameters, s: Any, covariance: Any) -> Frame:
+def frame_of(normal: NormalParameters, s: Any, variances: Any, held: Held) -> Frame:
     """The frame with mu as origin and scale sqrt(s) L, and Y / s in the place of Y.
 
-    Statistics of Y have their inverse standard deviations as metric; covariance is theirs.
+    variances are those of (log Y, 1/Y, Y), whose metric is the inverse standard deviation, or 0 if
+    the M-step ignores them. That of a statistic without a variance, or of all without variances,
+    is 1.
     """
     mu, _, L = normal
-    scale = L * jnp.sqrt(s)
-    variances = jnp.diag(covariance) * jnp.stack([jnp.ones_like(s), s * s, 1.0 / (s * s)])
-    exists = (variances > 0.0) & (variances < jnp.inf)
-    of_y = jnp.where(exists, 1.0 / jnp.sqrt(jnp.where(exists, variances, 1.0)), 1.0)
-    metric = jnp.concatenate([of_y, jnp.ones(mu.size * (2 + mu.size), mu.dtype)])
+    scale, metric = L * jnp.sqrt(s), jnp.ones(3 + mu.size * (2 + mu.size), mu.dtype)
+    if variances is not None:
+        variances *= jnp.stack([jnp.ones_like(s), s * s, 1.0 / (s * s)])
+        exists = (variances > 0.0) & (variances < jnp.inf)
+        of_y = jnp.where(exists, 1.0 / jnp.sqrt(jnp.where(exists, variances, 1.0)), 1.0)
+        metric = metric.at[:3].set(of_y.at[2].multiply(0.0 if held.ignores_y else 1.0))
     return Frame(mu, scale, inverse_lower(scale), s, metric)
 
 
@@ -113,24 +116,34 @@ def propose(history: History, image: Any, frame: Frame, held: Held, method: str)
     from the one before; let damping decay by a factor of 10; combine; and keep the combination only
     if it is trusted. The first image has no u, for no M-step led to the start, so that a
     combination, which needs two residuals, is possible from the third image on. Where there is none
-    that is trusted (`is_trusted`) the next u is the image: a plain step.
+    that is trusted (`is_trusted`) the next u is the image: a plain step. An infinite statistic,
+    which the M-step does not use, has no residual.
     """
-    residual, n = image - history.used, history.n_images
+    residual, n = _difference(image, history.used), history.n_images
 
     def with_newest(rows: Any, difference: Any) -> Any:
         return jnp.concatenate([rows[1:], jnp.where(n > 1, difference, 0.0)[None]])
 
     history = history._replace(
+        used=image,
         image=image,
         residual=residual,
-        images=with_newest(history.images, image - history.image),
+        images=with_newest(history.images, _difference(image, history.image)),
         residuals=with_newest(history.residuals, residual - history.residual),
         n_images=n + 1,
         damping=jnp.maximum(UNDAMPED, 0.1 * history.damping),
     )
+    if method == "none":
+        return history
     history, combined, exists = _combined(history, frame.metric, method)
     exists &= is_trusted(statistics_of(combined, frame), statistics_of(image, frame), held)
     return history._replace(used=jnp.where(exists, combined, image), extrapolated=exists)
+
+
+def _difference(x: Any, y: Any) -> Any:
+    """x - y, 0 where that is not finite."""
+    difference = x - y
+    return jnp.where(jnp.isfinite(difference), difference, 0.0)
 
 
 def _combined(history: History, metric: Any, method: str) -> tuple[History, Any, Any]:
@@ -169,6 +182,26 @@ def reject(history: History) -> History:
     )
 
 
+def slowest_rate(history: History, metric: Any) -> Any:
+    """Estimate of the smallest share of its distance from the maximum that a step of EM covers.
+
+    From where the distance is e, along an eigenvector of EM's map, the residual is a share of e. So
+    the differences of residuals and of proposals have ratios between the smallest and the largest
+    share, and near the smallest where steps go along the ridge of the likelihood. 1 without any.
+    """
+    residuals, steps = history.residuals, history.images - history.residuals
+    squares = (jnp.sum((rows * metric) ** 2, axis=1) for rows in (residuals, steps))
+    square, of_steps = squares
+    ratios = square / of_steps
+    known = _filled(history) & (ratios < 1.0)
+    return jnp.sqrt(jnp.min(jnp.where(known, ratios, 1.0)))
+
+
+def _filled(history: History) -> Any:
+    """(MEMORY,) whether the differences have been stored."""
+    return jnp.arange(MEMORY) > MEMORY - history.n_images + 1
+
+
 def _anderson(history: History, metric: Any) -> tuple[Any, Any]:
     """g - sum of c_i (g_i+1 - g_i), with the c that make the linearised residual least.
 
@@ -177,8 +210,7 @@ def _anderson(history: History, metric: Any) -> tuple[Any, Any]:
     """
     differences = history.residuals * metric
     size = jnp.sqrt(jnp.sum(differences * differences, axis=1))
-    filled = jnp.arange(MEMORY) > MEMORY - history.n_images + 1
-    proper = jnp.all((size > 0.0) & (size < jnp.inf) | ~filled)
+    proper = jnp.all((size > 0.0) & (size < jnp.inf) | ~_filled(history))
     size = jnp.where(size > 0.0, size, 1.0)
     directions = differences / size[:, None]
     A = directions @ directions.T + history.damping * jnp.eye(MEMORY, dtype=size.dtype)

@@ -1,8 +1,8 @@
 """The EM loop as one JAX program, so that data stay on the device until the fit has ended.
 
 Each turn takes the same steps as the loop of the CPU backend, in the same order: E-step, accept,
-propose, M-step, parameter change. But there are no branches, so that each fit of a batch under
-`vmap` does its own.
+propose, M-step, arrival. But there are no branches, so that each fit of a batch under `vmap` does
+its own.
 """
 
 from collections.abc import Callable
@@ -24,32 +24,35 @@ from nvmix.backends.status import Status, settled
 from nvmix.backends.tolerances import (
     DOMINANT,
     FALL,
+    MOST_UNCONFIRMED,
     N_ITERATIONS_BELOW_TOL,
     NEAR,
     NEGLIGIBLE,
     NO_GAIN,
     ROUNDING,
 )
-from nvmix.backends.types import FitTrace, NormalParameters
+from nvmix.backends.types import UNCONFIRMED, FitTrace, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["held", "by_likelihood", "max_iter", "tol"],
+    data_fields=["held", "by_likelihood", "ends_unconfirmed", "max_iter", "tol", "left"],
     meta_fields=["method", "rule", "acceleration", "blocks", "capacity"],
 )
 @dataclass(frozen=True)
 class LoopOptions:
-    """`EMOptions` for rows in a number of blocks; the first four members may be traced.
+    """`EMOptions` for rows in a number of blocks; the first six members may be traced.
 
     Histories have room for `capacity` iterations, at least max_iter.
     """
 
     held: Held
     by_likelihood: Any
+    ends_unconfirmed: Any
     max_iter: Any
     tol: Any
+    left: tuple[Any, Any]
     method: str
     rule: Callable[..., SufficientStatistics] | None
     acceleration: str
@@ -58,16 +61,16 @@ class LoopOptions:
 
 
 class Candidate(NamedTuple):
-    """The model of an M-step, not yet accepted, and its `parameter_change` from the accepted one.
+    """The model of an M-step, not yet accepted, or, if there is none, the last accepted one.
 
-    failure is RUNNING, or the `Status` of an M-step that has no result, where model is the accepted
-    one.
+    predicted_gain is that of its step from the accepted model. residual and residual_gain are the
+    parameter change and the predicted gain of EM's own step from there, which may be shorter.
     """
 
     model: Model
-    change: Any
     predicted_gain: Any
-    failure: Any
+    residual: Any
+    residual_gain: Any
 
 
 class Counters(NamedTuple):
@@ -75,21 +78,25 @@ class Counters(NamedTuple):
 
     value is the mean log-likelihood of the last accepted model, gain that over the model before.
     n_plain counts plain steps in a row, n_below_tol iterations in a row whose predicted gain is
-    below tol.
+    below tol, n_unconfirmed those that met the criterion but were not confirmed. arriving is
+    whether the fit has converged but for a last step or the confirmation.
     """
 
     value: Any
     gain: Any
     n_plain: Any
     n_below_tol: Any
+    n_unconfirmed: Any
     n_iter: Any
     n_passes: Any
+    arriving: Any
 
 
 class State(NamedTuple):
     """A fit between two turns of the loop; last is the last accepted model, status may be RUNNING.
 
-    eta is what the rule has made of all statistics so far, () where there is no rule.
+    frame and history are None where there is a rule, eta is what the rule has made of all
+    statistics so far, () where there is no rule.
     """
 
     last: Model
@@ -113,19 +120,14 @@ def _select(condition: Any, yes: Any, no: Any) -> Any:
 
 
 def _e_step(options: LoopOptions, rows: Rows, model: Model) -> SufficientStatistics:
-    """The statistics of all rows at a model, but for those that may be infinite and are not used.
+    """The statistics of all rows at a model.
 
-    E[Y | x] is infinite under a law with heavy tails, which a symmetric M-step can fit all the
-    same; E[1/Y | x] at b = 0 is where mu is held at a row of the data.
+    E[1/Y | x] is infinite where mu is held at a row of the data and b = 0; the M-step does not use
+    it there.
     """
-    held = options.held
     statistics = e_step(rows, model.normal, model.theta, model.moments[0], options.blocks)
-    if held.ignores_y:
-        statistics = replace(statistics, y=jnp.zeros_like(statistics.y))
-    if held.mu is not None:
-        inv_y = jnp.where(statistics.inv_y < jnp.inf, statistics.inv_y, 0.0)
-        statistics = replace(statistics, inv_y=inv_y)
-    return statistics
+    inv_y = jnp.where(statistics.inv_y < jnp.inf, statistics.inv_y, 0.0)
+    return replace(statistics, inv_y=inv_y)
 
 
 def _aitken(gain: Any, previous: Any, size: Any) -> Any:
@@ -141,7 +143,11 @@ def _aitken(gain: Any, previous: Any, size: Any) -> Any:
 def _updated(options: LoopOptions, state: State, value: Any) -> Counters:
     """The counters after the candidate is accepted, with its mean log-likelihood.
 
-    The start, which is the candidate before the first pass, is no iteration.
+    The start, which is the candidate before the first pass, is no iteration. By likelihood, the fit
+    is arriving after `N_ITERATIONS_BELOW_TOL` iterations in a row whose predicted gain is below
+    tol. An extrapolated step predicts its gain by its size (`parameter_change`). Gains of plain
+    steps fall geometrically, so that two in a row predict what is left by Aitken's extrapolation;
+    the first of them predicts nothing, and leaves the count as it is.
     """
     counters, candidate, extrapolated = state.counters, state.candidate, state.extrapolated
     one = (counters.n_passes > 0).astype(jnp.int32)
@@ -152,29 +158,15 @@ def _updated(options: LoopOptions, state: State, value: Any) -> Counters:
     n_below_tol = jnp.where(left < options.tol, counters.n_below_tol + 1, 0)
     predicts = extrapolated | (n_plain > 1)
     n_below_tol = jnp.where(predicts, n_below_tol, counters.n_below_tol)
-    return Counters(value, gain, n_plain, n_below_tol, counters.n_iter + one, counters.n_passes)
-
-
-def _status_of_accepted(options: LoopOptions, candidate: Candidate, counters: Counters) -> Any:
-    """The status after an accepted candidate: converged inside or on a boundary, or running.
-
-    The counters are those after it. By parameters, the fit has converged when the parameter change
-    is below tol. By likelihood, it has after `N_ITERATIONS_BELOW_TOL` iterations in a row whose
-    predicted gain is below tol. An extrapolated step predicts its gain by its size
-    (`parameter_change`). Gains of plain steps fall geometrically, so that two in a row predict what
-    is left by Aitken's extrapolation; the first of them predicts nothing, and leaves the count as
-    it is.
-    """
-    by_likelihood = counters.n_below_tol >= N_ITERATIONS_BELOW_TOL
-    arrived = jnp.where(options.by_likelihood, by_likelihood, candidate.change < options.tol)
-    _, a, b = candidate.model.theta
-    kind, converged = options.held.subordinator.kind, jnp.int32(Status.CONVERGED)
-    if kind != INVERSE_GAMMA:
-        converged = jnp.where(a == 0.0, Status.SKEW_T_LIMIT, converged)
-    if kind != GAMMA:
-        converged = jnp.where(b == 0.0, Status.VARIANCE_GAMMA_LIMIT, converged)
-    running = jnp.where(counters.n_iter >= options.max_iter, Status.MAX_ITER, RUNNING)
-    return jnp.where(arrived, converged, running)
+    enough = n_below_tol >= N_ITERATIONS_BELOW_TOL
+    return counters._replace(
+        value=value,
+        gain=gain,
+        n_plain=n_plain,
+        n_below_tol=n_below_tol,
+        n_iter=counters.n_iter + one,
+        arriving=jnp.where(options.by_likelihood, enough, counters.arriving),
+    )
 
 
 def _accept(
@@ -182,85 +174,160 @@ def _accept(
 ) -> tuple[State, Any]:
     """The state after the candidate is accepted or rejected, and whether it was rejected.
 
-    statistics are those of the E-step at the candidate, whose log-likelihood decides. An
-    extrapolated candidate is rejected if its likelihood is lower than that of the last accepted
-    model by more than rounding, or if it is no model at all. A plain one cannot be rejected, and
-    ends the fit where it is improper, or lowers the likelihood by more than EM can.
+    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
+    candidate is better, and if so its statistics make the next M-step. An extrapolated candidate is
+    rejected if its likelihood is lower than that of the last accepted model by more than rounding.
+    A plain one cannot be rejected, and ends the fit if it lowers the likelihood by more than EM
+    can. By parameters, the fit has converged with the step that follows its arrival.
     """
-    model, change, _, failure = state.candidate
-    proper, best = failure == RUNNING, state.counters.value
-    value = jnp.where(proper, statistics.log_likelihood / statistics.weight, jnp.nan)
+    candidate, counters, best = state.candidate, state.counters, state.counters.value
+    value = statistics.log_likelihood / statistics.weight
     rejected = state.extrapolated & ~(value >= best - ROUNDING * jnp.abs(best))
     fell = value < best - FALL * jnp.abs(best) if options.rule is None else jnp.array(False)
     accepted = ~rejected & ~fell & jnp.isfinite(value)
-    unchanged = state.counters._replace(n_below_tol=0)
-    counters = _select(accepted, _updated(options, state, value), unchanged)
+    small = candidate.predicted_gain < options.tol
+    unchanged = counters._replace(n_below_tol=jnp.where(small, counters.n_below_tol, 0))
+    later = _select(accepted, _updated(options, state, value), unchanged)
+    stops = (later.n_iter >= options.max_iter) & ~later.arriving
+    status = jnp.where(stops, Status.MAX_ITER, RUNNING)
+    arrived = later.arriving & ~jnp.asarray(options.by_likelihood)
+    status = jnp.where(arrived, Status.CONVERGED, status)
     infinite = jnp.where(value == jnp.inf, Status.UNBOUNDED, Status.NON_FINITE)
-    status = jnp.where(proper, jnp.where(fell, Status.DEGENERATE, infinite), failure)
-    status_of_accepted = _status_of_accepted(options, state.candidate, counters)
-    status = jnp.where(accepted, status_of_accepted, status)
-    is_iteration = counters.n_iter > state.counters.n_iter
+    failed = jnp.where(jnp.isfinite(value), Status.DEGENERATE, infinite)
+    status = jnp.where(rejected, RUNNING, jnp.where(accepted, status, failed))
+    is_iteration = later.n_iter > counters.n_iter
 
     def with_entry(history: Any, entry: Any) -> Any:
-        return history.at[state.counters.n_iter].set(jnp.where(is_iteration, entry, jnp.nan))
+        return history.at[counters.n_iter].set(jnp.where(is_iteration, entry, jnp.nan))
 
     state = state._replace(
-        last=_select(accepted, model, state.last),
-        counters=counters._replace(n_passes=counters.n_passes + proper.astype(jnp.int32)),
+        last=_select(accepted, candidate.model, state.last),
+        counters=later._replace(n_passes=counters.n_passes + 1),
         log_likelihoods=with_entry(state.log_likelihoods, best),
-        changes=with_entry(state.changes, change),
-        status=jnp.where(rejected, RUNNING, status).astype(jnp.int32),
+        changes=with_entry(state.changes, candidate.residual),
+        status=status.astype(jnp.int32),
     )
     return state, rejected
 
 
 def _propose(
     options: LoopOptions,
-    frame: Frame | None,
+    frame: Frame,
     state: State,
     statistics: SufficientStatistics,
     rejected: Any,
-) -> tuple[State, SufficientStatistics]:
-    """The state and the statistics that the next M-step is to invert.
+) -> State:
+    """The state with the statistics that the next M-step is to invert.
 
     They are what the rule makes of those of the E-step, or extrapolated within the trust region, or
     after a rejection those of the last accepted model.
     """
-    if options.rule is not None:
-        n_iter = state.counters.n_iter
-        later = options.rule(state.eta, statistics, n_iter)
-        eta = _select(n_iter == 0, options.rule(None, statistics, 0), later)
-        return state._replace(eta=eta), eta
-    if frame is None or state.history is None:
-        return state, statistics
+    if state.history is None:
+        rule, n_iter = options.rule, state.counters.n_iter
+        eta = _select(n_iter == 0, rule(None, statistics, 0), rule(state.eta, statistics, n_iter))
+        return state._replace(eta=eta)
     image = acceleration.means_of(statistics, frame)
     proposed = acceleration.propose(state.history, image, frame, options.held, options.acceleration)
     history = _select(rejected, acceleration.reject(state.history), proposed)
-    return state._replace(history=history), acceleration.statistics_of(history.used, frame)
+    return state._replace(history=history)
 
 
-def _candidate(last: Model, model: Model, failure: Any, moved: tuple[Any, Any]) -> Candidate:
-    """The next candidate: the model of an M-step that moved so far, or none if that is no model."""
-    change, predicted_gain = moved
+def _step(options: LoopOptions, last: Model, eta: SufficientStatistics) -> tuple[Candidate, Any]:
+    """The candidate of a plain M-step, and RUNNING, or a `Status` if there is none."""
+    model, failure = m_step(eta, last.theta, options.held, options.method)
+    change, gain = parameter_change(last, model)
     failure = jnp.where((failure == RUNNING) & jnp.isnan(change), Status.DEGENERATE, failure)
     model = _select(failure == RUNNING, model, last)
-    return Candidate(model, change, predicted_gain, failure.astype(jnp.int32))
+    return Candidate(model, gain, change, gain), failure.astype(jnp.int32)
 
 
-def _turn(options: LoopOptions, rows: Rows, frame: Frame | None, state: State) -> State:
+def _m_step(options: LoopOptions, frame: Frame, state: State) -> State:
+    """The state with the next candidate, or with the status of an M-step that has no result.
+
+    Beside an extrapolated step there is EM's own, which tells the residual, and takes the place of
+    one that is no proper model.
+    """
+    history, counters = state.history, state.counters
+    if history is None:
+        candidate, failure = _step(options, state.last, state.eta)
+    elif options.acceleration == "none":
+        eta = acceleration.statistics_of(history.image, frame)
+        candidate, failure = _step(options, state.last, eta)
+    else:
+        means = jnp.stack([history.used, history.image])
+        both = jax.vmap(lambda u: _step(options, state.last, acceleration.statistics_of(u, frame)))(
+            means
+        )
+        (proposed, improper), (plain, failure) = (
+            jax.tree.map(lambda x, i=i: x[i], both) for i in range(2)
+        )
+        improper = history.extrapolated & (improper != RUNNING)
+        history = _select(improper, acceleration.reject(history), history)
+        counters = counters._replace(n_below_tol=jnp.where(improper, 0, counters.n_below_tol))
+        measured = proposed._replace(residual=plain.residual, residual_gain=plain.residual_gain)
+        proposed = _select(failure == RUNNING, measured, proposed)
+        candidate = _select(history.extrapolated, proposed, plain)
+        failure = jnp.where(history.extrapolated, RUNNING, failure)
+    status = jnp.where(state.status == RUNNING, failure, state.status)
+    return state._replace(candidate=candidate, counters=counters, history=history, status=status)
+
+
+def _arrival(options: LoopOptions, frame: Frame, state: State, weight: Any) -> State:
+    """The state after the last accepted model has been judged by EM's own step from there.
+
+    By parameters, the fit arrives when the change of that step is below tol, and ends after one
+    more step. By likelihood, it has arrived when its gains are below tol. Either has to be
+    confirmed by how much is left.
+
+    EM's step from a model at a distance e from the maximum, along an eigenvector of its map, covers
+    a share of e. Of the gain that is left it predicts the same share, whose least value the history
+    tells.
+    """
+    (_, _, residual, gain), counters = state.candidate, state.counters
+    arriving = jnp.where(options.by_likelihood, counters.arriving, residual < options.tol)
+    confirmed = arriving
+    if state.history is not None:
+        left = gain / acceleration.slowest_rate(state.history, frame.metric)
+        confirmed &= left <= jnp.minimum(options.left[0], options.left[1] / weight)
+    open_ended = arriving & ~confirmed
+    n_unconfirmed = counters.n_unconfirmed + open_ended
+    given_up = open_ended & options.ends_unconfirmed & (n_unconfirmed > MOST_UNCONFIRMED)
+    status = jnp.where(counters.n_iter >= options.max_iter, Status.MAX_ITER, RUNNING)
+    status = jnp.where(given_up, UNCONFIRMED, status)
+    status = jnp.where(confirmed & options.by_likelihood, Status.CONVERGED, status)
+    arriving = confirmed & ~jnp.asarray(options.by_likelihood)
+    counters = counters._replace(n_unconfirmed=n_unconfirmed, arriving=arriving)
+    return state._replace(counters=counters, status=status.astype(jnp.int32))
+
+
+def _turn(options: LoopOptions, rows: Rows, frame: Frame, state: State) -> State:
     """The E-step of the candidate, its acceptance or rejection, and the M-step of the next one.
 
-    The E-step decides because it has to be done anyway: its log-likelihood shows whether the
-    candidate is better, and if so its statistics make the next M-step. After a rejection the M-step
-    repeats from the statistics of the last accepted model, without extrapolation. So a rejection
-    costs one pass. Everything is computed in every turn, and `where` selects.
+    After a rejection the M-step repeats from the statistics of the last accepted model, without
+    extrapolation. So a rejection costs one pass. Everything is computed in every turn, and `where`
+    selects.
     """
     statistics = _e_step(options, rows, state.candidate.model)
     state, rejected = _accept(options, state, statistics)
-    state, eta = _propose(options, frame, state, statistics, rejected)
-    model, failure = m_step(eta, state.last.theta, options.held, options.method)
-    moved = parameter_change(state.last, model)
-    return state._replace(candidate=_candidate(state.last, model, failure, moved))
+    state = _propose(options, frame, state, statistics, rejected)
+    state = _m_step(options, frame, state)
+    judged = _arrival(options, frame, state, statistics.weight)
+    goes_on = ~rejected & (state.status == RUNNING)
+    counters, status = _select(
+        goes_on, (judged.counters, judged.status), (state.counters, state.status)
+    )
+    return state._replace(counters=counters, status=status)
+
+
+def _with_limit(options: LoopOptions, state: State) -> State:
+    """The state, with the status of a converged fit on a boundary of its family."""
+    _, a, b = state.last.theta
+    kind, status = options.held.subordinator.kind, state.status
+    if kind != INVERSE_GAMMA:
+        status = jnp.where((a == 0.0) & settled(status), Status.SKEW_T_LIMIT, status)
+    if kind != GAMMA:
+        status = jnp.where((b == 0.0) & settled(status), Status.VARIANCE_GAMMA_LIMIT, status)
+    return state._replace(status=status.astype(jnp.int32))
 
 
 def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
@@ -277,13 +344,6 @@ def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     total = jnp.sum(inv_y)
     shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
     return (b <= NEGLIGIBLE * mean) & ~shared
-
-
-def may_be_singular(model: Model) -> Any:
-    """Whether rows may be at mu, so that `trace_at_end` is needed: b and the order are small."""
-    p, _, b = model.theta
-    d = model.normal.mu.size
-    return (p - 0.5 * d < 1.0) & ~(b > 100.0 * NEGLIGIBLE * d * model.moments[3])
 
 
 def trace_at_end(rows: Rows, state: State) -> FitTrace:
@@ -312,8 +372,8 @@ def run(rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions) 
     """Fit by EM."""
     moments, covariance = moments_and_covariance(*theta)
     start = Model(normal, theta, moments)
-    plain = options.acceleration == "none"
-    frame = None if plain else acceleration.frame_of(normal, jnp.exp(moments[1]), covariance)
+    variances = None if options.acceleration == "none" else jnp.diag(covariance)
+    frame = acceleration.frame_of(normal, jnp.exp(moments[1]), variances, options.held)
     no_history, zero = jnp.full(options.capacity, jnp.nan, theta.dtype), jnp.int32(0)
     inf = jnp.full_like(theta[0], jnp.inf)
     eta = ()
@@ -322,16 +382,17 @@ def run(rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions) 
         eta = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), shapes)
     state = State(
         last=start,
-        candidate=Candidate(start, inf, inf, jnp.int32(RUNNING)),
-        counters=Counters(-inf, inf, zero, zero, zero, zero),
-        history=None if frame is None else acceleration.new_history(frame),
+        candidate=Candidate(start, inf, inf, inf),
+        counters=Counters(-inf, inf, zero, zero, zero, zero, zero, jnp.array(False)),
+        history=None if options.rule else acceleration.new_history(frame),
         eta=eta,
         log_likelihoods=no_history,
         changes=no_history,
         status=jnp.int32(RUNNING),
     )
-    return jax.lax.while_loop(
+    last = jax.lax.while_loop(
         lambda state: state.status == RUNNING,
         lambda state: _turn(options, rows, frame, state),
         state,
     )
+    return _with_limit(options, last)

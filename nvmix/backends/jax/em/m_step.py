@@ -115,8 +115,17 @@ def normal_parameters(
 
     They exist where Sigma and, if mu and gamma are free, D = E[Y] E[1/Y] - 1 are not rounding.
     """
+    normal, _, exists = _normal_and_sigma(eta, held_mu, symmetric)
+    return normal, exists
+
+
+def _normal_and_sigma(
+    eta: SufficientStatistics, held_mu: Any, symmetric: bool
+) -> tuple[NormalParameters, Any, Any]:
+    """mu, gamma and L, Sigma in the frame of eta, and whether these exist."""
     B, S = _location(eta, held_mu, symmetric)
-    L = jnp.linalg.cholesky(0.5 * (S + S.T))
+    S = 0.5 * (S + S.T)
+    L = jnp.linalg.cholesky(S)
     mapped = eta.scale @ B
     mu = eta.origin + mapped[:, 0] if held_mu is None else held_mu
     normal = NormalParameters(mu, mapped[:, 1], eta.scale @ L)
@@ -128,20 +137,21 @@ def normal_parameters(
         exists &= ~(g @ g * y * D > COLLAPSED)
         if held_mu is None:
             exists &= (D > NO_MIXING) & (jnp.inf > D)
-    return normal, exists
+    return normal, S, exists
 
 
 def is_trusted(proposed: SufficientStatistics, plain: SufficientStatistics, held: Held) -> Any:
     """Whether the M-step makes X hardly narrower of proposed statistics than of EM's own.
 
     The scale of X is Sigma e^E[log Y], which no gauge changes. In no direction may it be less than
-    1 / `TRUST`^2 of that of the plain step. Both statistics are in one frame.
+    1 / `TRUST`^2 of that of the plain step, if there is one. Both statistics are in one frame.
     """
-    shapes = (_location(eta, held.mu, held.symmetric)[1] for eta in (proposed, plain))
-    S, S_plain = (0.5 * (S + S.T) for S in shapes)
+    parts = (_normal_and_sigma(eta, held.mu, held.symmetric) for eta in (proposed, plain))
+    (_, S, exists), (_, S_plain, plain_exists) = parts
     ratio = jnp.exp(proposed.log_y / proposed.weight - plain.log_y / plain.weight)
     # Not positive definite: the factor has nan.
-    return all_finite(jax.lax.linalg.cholesky(ratio * S - S_plain / TRUST**2))
+    within = all_finite(jax.lax.linalg.cholesky(ratio * S - S_plain / TRUST**2))
+    return exists & within | ~plain_exists
 
 
 def _is_proper(theta: Any) -> Any:
