@@ -90,6 +90,12 @@ class CPUBackend:
         columns = [np.ascontiguousarray(column).reshape(p.shape) for column in out.T]
         return columns[0], columns[1], columns[2], columns[3]
 
+    def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
+        """Log-densities of one law at y > 0."""
+        out, (p, a, b) = np.empty(y.size), map(float, theta)
+        entry_points.gig_log_density_loop(p, a, b, canonical(y).ravel(), out)
+        return out.reshape(y.shape)
+
     def gig_covariance(self, theta: GIGParameters) -> FloatArray:
         """(3, 3) covariance of (log Y, 1/Y, Y)."""
         ll, li, ly, ii, iy, yy = entry_points.gig_covariance_entry(*map(float, theta))

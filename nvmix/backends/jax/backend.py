@@ -10,7 +10,7 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.jax.bessel import bessel
 from nvmix.backends.jax.em import e_step, loop
-from nvmix.backends.jax.gig import moments, solve
+from nvmix.backends.jax.gig import density, moments, solve
 from nvmix.backends.jax.placed import Placed, place
 from nvmix.backends.jax.precision import doubles, for_the_caller
 from nvmix.backends.types import (
@@ -29,6 +29,7 @@ from nvmix.foundation.typing import FloatArray
 _CAPACITY = 256
 
 _moments = jax.jit(moments.gig_moments)
+_log_density = jax.jit(density.gig_log_density)
 _covariance = jax.jit(moments.gig_covariance)
 _bessel_pair = jax.jit(bessel.log_bessel)
 _bessel_derivatives = jax.jit(bessel.log_bessel_derivatives)
@@ -95,6 +96,11 @@ class JAXBackend:
         """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
         log_z, log_y, inv_y, y = map(np.asarray, _moments(p, a, b))
         return log_z, log_y, inv_y, y
+
+    @doubles
+    def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
+        """Log-densities of one law at y > 0."""
+        return np.asarray(_log_density(y, np.array(theta)))
 
     @doubles
     def gig_covariance(self, theta: GIGParameters) -> FloatArray:

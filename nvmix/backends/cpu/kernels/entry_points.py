@@ -10,6 +10,7 @@ from nvmix.backends.cpu.kernels.em.loop import fit
 from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
 from nvmix.backends.cpu.kernels.em.missing_values import add_patterns
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
+from nvmix.backends.cpu.kernels.gig.density import gig_log_density
 from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments
 from nvmix.backends.cpu.kernels.gig.solve import (
     Triple,
@@ -71,6 +72,7 @@ gig_covariance_entry = entry(gig_covariance)
 gig_boundary_entry = entry(gig_boundary)
 fit_subordinator_entry = entry(fit_subordinator)
 gig_variates_loop = loop(gig_variates)
+gig_log_density_loop = loop(gig_log_density)
 e_step_loop = loop(add_rows)
 patterns_loop = loop(add_patterns)
 fit_loop = loop(fit)

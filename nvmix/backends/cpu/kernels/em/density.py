@@ -42,6 +42,8 @@ _SAFE: Final = 1e140
 _NONE: Final = -5000
 # sin^2 of the angle between w and g from which |g|^2 |w|^2 - (g . w)^2 keeps 13 digits.
 _WIDE: Final = 0.01
+# |p| times |log m| up to which p log M - p log m keeps 14 digits.
+_MODEST: Final = 30.0
 # Most corrections of the part of w that is orthogonal to g.
 _CORRECTIONS: Final = 20
 
@@ -208,56 +210,82 @@ def _difference(
 
 
 @device
+def _difference_of_peaks(
+    law: Law, half_d: float, dot: float, cross: float, difference: float, R: float, e: int
+) -> float:
+    """E = g . w + r - R, divided by 2^e; R and the products of w and g are divided already."""
+    r = math.ldexp(law.r, -e) if e > 0 else law.r
+    if not dot + r > 0.0:
+        return dot + r - R
+    denominator = dot + r + R
+    orders, excess = law.p + law.order, law.excess
+    if e > 0:
+        # The product of two scaled orders may underflow.
+        half_d, orders = math.ldexp(half_d, -e), math.ldexp(orders, -e)
+        excess = math.ldexp(excess, -e)
+    return half_d / denominator * orders + (2.0 * excess * dot - cross - difference) / denominator
+
+
+@device
+def _log_rest(law: Law, R: float, AB: float, e: int) -> float:
+    """`log_integral` of the posterior; R and the root of AB are divided by 2^e."""
+    if e == 0 and R < LARGE:
+        return log_integral(law.order, math.sqrt(AB))
+    if e > 0 and math.ldexp(R, e) < LARGE:
+        return log_integral(law.order, math.ldexp(math.sqrt(AB), e))
+    inverse = 1.0 / R
+    if e > 0:
+        inverse = math.ldexp(inverse, -e)
+    return log_integral_beyond(law.order * inverse, inverse, math.log(R) + e * math.log(2.0))
+
+
+@device
+def _log_growth(law: Law, plain: float, half_d: float, rise: float, q: float, b: float) -> float:
+    """log(M / m) from R - r, without a difference of logarithms where M is next to m."""
+    if law.p >= 0.0:
+        growth = (rise - half_d) / (law.r + law.p)
+        if abs(growth) < 1.0 and law.order >= 0.0:
+            return math.log1p(growth) - law.log_ratio
+        return plain
+    growth = (rise + half_d) / (law.r - law.p)
+    if abs(growth) < 1.0 and q < b:
+        return math.log1p(q / b) - math.log1p(growth)
+    return plain
+
+
+@device
 def _value(
     law: Law, d: int, dot: float, q: float, cross: float, difference: float, k: int
-) -> float:
+) -> float:  # fmt: skip
     """log f from g . w, |w|^2, |g|^2 |w_|^2 and |sqrt(a) w - sqrt(b) g|^2.
 
     w is scaled by k, g by the law's exponent, and these products accordingly.
     """
-    total = k + law.exponent
+    total, half_d = k + law.exponent, 0.5 * d
     e = max(total, 0)
-    p, order, r, excess, half_d = law.p, law.order, law.r, law.excess, 0.5 * d
-    b = law.b
-    if k != 0:
-        b = math.ldexp(b, -2 * k)
+    b = math.ldexp(law.b, -2 * k) if k != 0 else law.b
     B = b + q
-    if order <= 0.0 and B == 0.0:
-        return math.inf
     AB = law.A * B
+    if law.order <= 0.0 and B == 0.0:
+        return math.inf
     if total < 0:
         dot, AB = math.ldexp(dot, total), math.ldexp(AB, 2 * total)
         cross, difference = math.ldexp(cross, 2 * total), math.ldexp(difference, 2 * total)
-    elif total > 0:
-        p, order, half_d = math.ldexp(p, -e), math.ldexp(order, -e), math.ldexp(half_d, -e)
-        r, excess = math.ldexp(r, -e), math.ldexp(excess, -e)
-    R = math.sqrt(order * order + AB)
-    if dot + r > 0.0:
-        numerator = 2.0 * excess * dot + half_d * (p + order) - cross - difference
-        E = numerator / (dot + r + R)
-    else:
-        E = dot + r - R
-    rise = dot - E
-    # log M, and p log(M / m).
+    order = math.ldexp(law.order, -e) if e > 0 else law.order
+    # The square of a scaled order may underflow.
+    R = math.sqrt(order * order + AB) if AB > 0.0 else abs(order)
+    E = _difference_of_peaks(law, half_d, dot, cross, difference, R, e)
     if order >= 0.0:
         log_mode = math.log((order + R) / law.A) + (e - 2 * law.exponent) * math.log(2.0)
-        growth = (rise - half_d) / (p + r)
     else:
         log_mode = math.log(B / (R - order)) + (2 * k - e) * math.log(2.0)
-        growth = (rise + half_d) / (r - p)
     log_growth = log_mode - law.log_mode
-    if law.p >= 0.0 and law.order >= 0.0 and abs(growth) < 1.0:
-        log_growth = math.log1p(growth) - law.log_ratio
-    elif law.p < 0.0 and q < b and abs(growth) < 1.0:
-        log_growth = math.log1p(q / b) - math.log1p(growth)
-    if e == 0 and R < LARGE:
-        log_rest = log_integral(order, math.sqrt(AB))
-    else:
-        log_rest = log_integral_beyond(order / R, math.ldexp(1.0 / R, -e), math.log(R))
-        log_rest -= 0.5 * e * math.log(2.0)
+    if abs(law.p) * max(1.0, abs(law.log_mode)) > _MODEST:
+        log_growth = _log_growth(law, log_growth, half_d, math.ldexp(dot - E, e), q, b)
     if e > 0:
         E = math.ldexp(E, e)
-    return (law.log_rest + E) + (law.p * log_growth - 0.5 * d * log_mode + log_rest)
+    rest = _log_rest(law, R, AB, e)
+    return (law.log_rest + E) + (law.p * log_growth - half_d * log_mode + rest)
 
 
 @device
@@ -310,10 +338,10 @@ def plain_intervals(bound: float, table: FloatArray) -> int:
 @device
 def any_beyond(q: FloatArray, A: float, b: float, bound: float) -> bool:
     """Whether a row's A B is beyond the bound, or not a number."""
+    beyond = False
     for r in range(q.size):
-        if not A * (b + q[r]) <= bound:
-            return True
-    return False
+        beyond |= not A * (b + q[r]) <= bound
+    return beyond
 
 
 @device

@@ -39,7 +39,10 @@ def log_integral_beyond(t: float, x: float, log_r: float) -> float:
     u3 = (30375.0 - t * (369603.0 - t * (765765.0 - t * 425425.0))) / 414720.0
     u2 = (81.0 - t * (462.0 - t * 385.0)) / 1152.0
     u1 = (3.0 - t * 5.0) / 24.0
-    return _HALF_LOG_2PI - 0.5 * log_r + math.log1p(-x * (u1 - x * (u2 - x * (u3 - x * u4))))
+    series = -x * (u1 - x * (u2 - x * (u3 - x * u4)))
+    # log(1 + series), which is at most 3e-4.
+    series *= 1.0 - series * (0.5 - series * (1.0 / 3.0 - 0.25 * series))
+    return _HALF_LOG_2PI - 0.5 * log_r + series
 
 
 @device
