@@ -86,8 +86,10 @@ def _limit_moments(p: float, a: float, b: float) -> tuple[float, float, float, f
         return small_moments(p, a, b)
     if not (p > 0.0 and a > 0.0):
         if b > 0.0:
-            # The limit a -> 0, of mass at infinity.
+            # The limit a -> 0, whose mass is at infinity, and b -> 0 at p = 0, whose mass is at 0.
             return np.inf, np.inf, 0.0, np.inf
+        if a > 0.0:
+            return np.inf, -np.inf, np.inf, 0.0
         return np.inf, np.nan, np.nan, np.nan
     log_scale = math.log(2.0) - math.log(a)
     inverse = 0.5 * (a / (p - 1.0)) if p > 1.0 else np.inf
