@@ -375,7 +375,7 @@ class TestStatistics:
 # What it compiles is kept where conftest.py keeps all that is made of these kernels.
 @numba.njit(cache=True)
 def _from_table(p, s, table, out):
-    inside = tables.moments_covered(p, 1.0, 0.0, s, table)
+    inside = tables.moments_covered(p, 1.0, 0.0, s, table, len(table))
     for i in range(s.size):
         out[i] = tables.scaled_moments(p, 1.0, s[i], table)
     return inside

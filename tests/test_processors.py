@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 PROMISES = (
     "test_special.py::test_errors_keep_the_promise",
     "test_gig.py::test_moments_and_covariances_keep_the_promise",
+    "test_densities.py::test_densities_keep_the_promise",
 )
 
 

@@ -55,6 +55,9 @@ class Backend(Protocol):
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """(lnZ, E log Y, E 1/Y, E Y), elementwise on equal shapes."""
 
+    def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
+        """Log-densities of one law at y > 0, of any shape."""
+
     def gig_fit(
         self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
     ) -> tuple[GIGParameters, GIGStatus]:

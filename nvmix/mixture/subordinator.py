@@ -16,7 +16,7 @@ import numpy as np
 
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, GIGStatus
-from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.arrays import namespace, on_jax, traced
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer, one_of, positive, real_or_nan, vector
 
@@ -36,9 +36,15 @@ class Subordinator(ABC):
     statistics: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        """Validate that all parameters are positive; `GIG` overrides this."""
+        """Validate that all parameters and those of the GIG are positive; `GIG` overrides this."""
         for field in fields(self):
             self._set(field.name, positive(field.name, getattr(self, field.name)))
+        _, a, b = self.gig
+        for name, value, fixed in (("a", a, self.fixed.a), ("b", b, self.fixed.b)):
+            if fixed is None and not (traced(value) or 0.0 < value < np.inf):
+                names = " and ".join(self.parameters)
+                msg = f"{names} must leave {name} of the GIG in the range of doubles, got {self}"
+                raise ValueError(msg)
 
     @property
     @abstractmethod
@@ -240,15 +246,18 @@ class Subordinator(ABC):
         array or float
             Log-densities, of the shape of y; -inf where y <= 0 or y is inf.
         """
-        p, a, b = self.gig
-        xp = namespace(y, p, a, b)
+        xp = namespace(y, *self.gig)
         y = real_or_nan("y", y) if xp is np else xp.asarray(y, float)
         outside = (y <= 0.0) | (y == np.inf)
         # JAX's derivatives are finite also where the density is 0.
-        inside = xp.where(outside, 1.0, y)
-        value = (p - 1.0) * xp.log(inside) - 0.5 * (a * inside + b / inside) - self.log_partition()
-        value = xp.where(outside, -np.inf, value)
+        value = xp.where(outside, -np.inf, self._log_density(xp.where(outside, 1.0, y)))
         return value[()] if xp is np else value  # type: ignore[no-any-return]
+
+    def _log_density(self, y: Any) -> Any:
+        """Log-densities at an array y > 0."""
+        if on_jax(y, *self.gig):
+            return get_functions().gig_log_density(y, self.gig)
+        return get_backend().gig_log_density(y, self.gig)
 
     def mean(self) -> float:
         """Mean of Y.

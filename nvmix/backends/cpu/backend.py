@@ -95,6 +95,12 @@ class CPUBackend:
         entry_points.gig_covariances_loop(p, a, b, out)
         return out[:, _FROM_TRIANGLE]
 
+    def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
+        """Log-densities of one law at y > 0."""
+        out, (p, a, b) = np.empty(y.size), map(float, theta)
+        entry_points.gig_log_density_loop(p, a, b, canonical(y).ravel(), out)
+        return out.reshape(y.shape)
+
     def gig_fit(
         self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None
     ) -> tuple[GIGParameters, GIGStatus]:

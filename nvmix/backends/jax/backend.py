@@ -10,7 +10,7 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.jax.bessel import bessel
 from nvmix.backends.jax.em import e_step, loop, m_step
-from nvmix.backends.jax.gig import moments, solve
+from nvmix.backends.jax.gig import density, moments, solve
 from nvmix.backends.jax.placed import Placed, place
 from nvmix.backends.jax.precision import doubles, for_the_caller
 from nvmix.backends.types import (
@@ -30,6 +30,7 @@ _CAPACITY = 256
 
 _moments = jax.jit(moments.gig_moments)
 _covariances = jax.jit(jax.vmap(moments.gig_covariance))
+_log_density = jax.jit(density.gig_log_density)
 _bessel_pair = jax.jit(bessel.log_bessel)
 _bessel_derivatives = jax.jit(bessel.log_bessel_derivatives)
 _log_prob = jax.jit(e_step.log_prob)
@@ -93,6 +94,11 @@ class JAXBackend:
     def gig_covariances(self, p: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
         """(n, 3, 3) covariances of (log Y, 1/Y, Y)."""
         return np.asarray(_covariances(p, a, b))
+
+    @doubles
+    def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
+        """Log-densities of one law at y > 0."""
+        return np.asarray(_log_density(y, np.array(theta)))
 
     @doubles
     def gig_fit(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from nvmix.backends.jax.bessel import bessel
 from nvmix.backends.jax.em import e_step as rows_e_step
 from nvmix.backends.jax.em import m_step
-from nvmix.backends.jax.gig import moments, solve
+from nvmix.backends.jax.gig import density, moments, solve
 from nvmix.backends.jax.precision import of_the_caller
 from nvmix.backends.types import Fixed, GIGStatus, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
@@ -20,6 +20,8 @@ kv_ratio = of_the_caller(jax.jit(bessel.kv_ratio))
 log_kv_derivatives = of_the_caller(jax.jit(bessel.log_bessel_derivatives))
 # d/dz of log K_v(z), elementwise on equal shapes.
 log_kv_dz = of_the_caller(jax.jit(lambda v, z: bessel.slopes(v, z)[1]))
+# Log-densities of one law at positive y of any shape.
+gig_log_density = of_the_caller(jax.jit(density.gig_log_density))
 # (lnZ, E log Y, E 1/Y, E Y) of one law, and the (3, 3) covariance of (log Y, 1/Y, Y).
 gig_law = of_the_caller(jax.jit(lambda theta: moments.gig_moments(*theta)))
 gig_covariance = of_the_caller(jax.jit(lambda theta: moments.gig_covariance(*theta)))

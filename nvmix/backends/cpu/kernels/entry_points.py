@@ -4,11 +4,13 @@ import numpy as np
 
 from nvmix.backends.cpu.jit import entry, loop
 from nvmix.backends.cpu.kernels.bessel.bessel import bessel_curvature, bessel_pair, log_bessel_peak
-from nvmix.backends.cpu.kernels.em.e_step import add_rows, log_norms, posterior
+from nvmix.backends.cpu.kernels.em.density import log_densities, plain_bound, posterior
+from nvmix.backends.cpu.kernels.em.e_step import add_rows
 from nvmix.backends.cpu.kernels.em.loop import advance
 from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
 from nvmix.backends.cpu.kernels.em.missing_values import add_patterns
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
+from nvmix.backends.cpu.kernels.gig.density import gig_log_density
 from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments
 from nvmix.backends.cpu.kernels.gig.solve import (
     Triple,
@@ -35,7 +37,7 @@ def bessel_order_loop(
     """`bessel_pair_loop` at one order, by a table of `gig.table`; blocks of z stay in cache."""
     for first in range(0, z.size, BLOCK):
         block = z[first : first + BLOCK]
-        if bessel_covered(v, 1.0, 0.0, block, table):
+        if bessel_covered(v, 1.0, 0.0, block, table, len(table)):
             for i in range(block.size):
                 log_k[first + i], ratio[first + i], _, _ = tabulated(table, block[i])
         else:
@@ -78,6 +80,7 @@ gig_moments_entry = entry(gig_moments)
 gig_boundary_entry = entry(gig_boundary)
 fit_subordinator_entry = entry(fit_subordinator)
 gig_variates_loop = loop(gig_variates)
+gig_log_density_loop = loop(gig_log_density)
 e_step_loop = loop(add_rows)
 patterns_loop = loop(add_patterns)
 advance_loop = loop(advance)
@@ -94,16 +97,15 @@ def log_prob_loop(
     X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
     theta: Triple, log_norm: float, table: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Fill out[i] with log f(x_i), the density of `em.e_step`; inverse is L^-1."""
+    """Fill out[i] with log f(x_i), the density of `em.density`; inverse is L^-1."""
     n, d = X.shape
     x, w = np.empty((d, BLOCK)), np.empty((d, BLOCK))
     g, q, linear = np.empty(d), np.empty(BLOCK), np.empty(BLOCK)
-    p, a, b, log_constant = posterior(theta, log_norm, inverse, gamma, g)
+    log_constant, bound = posterior(theta, log_norm, inverse, gamma, g)[3], plain_bound(theta, d)
     for first in range(0, n, BLOCK):
         block = X[first : first + BLOCK]
-        m = len(block)
         whiten(block, mu, inverse, g, x, w, q, linear)
-        target = out[first : first + m]
-        for r in range(m):
-            target[r] = log_constant + linear[r]
-        log_norms(q[:m], (p, a, b), table, target)
+        log_densities(
+            block, mu, inverse, gamma, theta, g, w, q, linear, log_constant, bound, table,
+            out[first : first + len(block)],
+        )  # fmt: skip

@@ -1,8 +1,8 @@
 """Log-densities of rows, and the E-step: sums over rows, a block of them at a time.
 
-With w = L^-1 (x - mu), g = L^-1 gamma and q = |w|^2, Y | x ~ GIG(p - d/2, a + |g|^2, b + q), and
-log f(x) = -d/2 log 2 pi - log|L| + g . w + lnZ(p - d/2, a + |g|^2, b + q) - lnZ(p, a, b). Only q
-differs between rows, so that moments come from series in b + q (`gig.series`).
+With w = L^-1 (x - mu), g = L^-1 gamma and q = |w|^2, Y | x ~ GIG(p - d/2, a + |g|^2, b + q). Only q
+differs between rows, so that moments come from series in b + q (`gig.series`). The density is that
+of `em.density`.
 """
 
 from functools import partial
@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
+from nvmix.backends.jax.derivatives import with_value
+from nvmix.backends.jax.em.density import log_densities, within_range
 from nvmix.backends.jax.gig.moments import log_norm
 from nvmix.backends.jax.gig.series import log_norm_along, moments_along
 from nvmix.backends.types import NormalParameters
@@ -58,10 +60,22 @@ def _posterior(X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any) ->
     return w, p - 0.5 * d, a + g @ g, b + jnp.sum(w * w, axis=1), constant + _product(w, g)
 
 
+def _log_density(
+    X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any, rest: Any, log_z: Any
+) -> Any:
+    """(n,) log f, with the derivatives of rest + log_z, which is the plain sum of its terms."""
+    held = jax.lax.stop_gradient((X, normal, theta, log_norm_y, log_z))
+    X, normal, theta, log_norm_y, held_log_z = held
+    inverse = inverse_lower(normal.L)
+    value = log_densities(X, normal, inverse, theta, log_norm_y, held_log_z)
+    return with_value(rest + log_z, value)
+
+
 def log_prob(X: Any, normal: NormalParameters, theta: Any) -> Any:
     """(n,) log-densities."""
-    _, p, a, s, rest = _posterior(X, normal, theta, log_norm(*theta))
-    return rest + log_norm_along(p, a, s)
+    log_norm_y = log_norm(*theta)
+    _, p, a, s, rest = _posterior(within_range(X), normal, theta, log_norm_y)
+    return _log_density(X, normal, theta, log_norm_y, rest, log_norm_along(p, a, s))
 
 
 def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any) -> Sums:
@@ -69,6 +83,7 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
     X, weights = rows
     w, p, a, s, rest = _posterior(X, normal, theta, log_norm_y)
     log_z, log_y, inv_y, y = moments_along(p, a, s)
+    log_density = _log_density(X, normal, theta, log_norm_y, rest, log_z)
 
     def weighted(x: Any) -> Any:
         # A row of weight 0 adds nothing, even if its moments are infinite.
@@ -82,7 +97,7 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
     x, x_inv_y, xx_inv_y = jnp.split(_product(factors.T, w), (1, 2))
     return (
         jnp.sum(weights),
-        jnp.sum(weighted(rest + log_z)),
+        jnp.sum(weighted(log_density)),
         jnp.sum(weighted(log_y)),
         jnp.sum(by_inv_y),
         jnp.sum(weighted(y)),

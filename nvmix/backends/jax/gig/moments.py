@@ -19,6 +19,8 @@ from nvmix.backends.jax.derivatives import differentiable, times
 # Products a b below this multiple of the least normal number, at which e^u could overflow, count
 # as 0.
 _VANISHING: Final = 1e8
+# r = sqrt(p^2 + a b) from which five terms of the expansion of large orders leave 1e-14.
+LARGE: Final = 512.0
 
 
 def vanishing(x: Any) -> Any:
@@ -39,7 +41,8 @@ def mode_terms(p: Any, a: Any, b: Any) -> tuple[Any, Any, Any]:
 def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
     """(lnZ, E log Y, E 1/Y, E Y) where a b = 0: a gamma law for p > 0, else its reciprocal.
 
-    lnZ is inf where the law is improper, and so is a mean that does not exist.
+    lnZ is inf where the law is improper, and so is a mean that does not exist. Improper laws of a
+    positive a or b are limits of proper ones, with their mass at 0 or at infinity.
     """
     positive, exists = p > 0.0, p != 0.0
     v = jnp.where(exists, jnp.abs(p), 1.0)
@@ -56,8 +59,39 @@ def limit_moments(p: Any, a: Any, b: Any) -> tuple[Any, ...]:
         jnp.where(positive, inverse, y),
         jnp.where(positive, y, inverse),
     )
+    at_zero, at_infinity = ~(p > 0.0) & (a > 0.0) & (b == 0.0), (p >= 0.0) & (a == 0.0) & (b > 0.0)
     valid = (a >= 0.0) & (b >= 0.0)
-    return tuple(jnp.where(valid, moment, jnp.nan) for moment in moments)
+
+    def with_limits(moment: Any, zero: float, infinity: float) -> Any:
+        moment = jnp.where(at_zero, zero, jnp.where(at_infinity, infinity, moment))
+        return jnp.where(valid, moment, jnp.nan)
+
+    limits = ((jnp.inf, jnp.inf), (-jnp.inf, jnp.inf), (jnp.inf, 0.0), (0.0, jnp.inf))
+    return tuple(with_limits(x, *pair) for x, pair in zip(moments, limits, strict=True))
+
+
+def _beyond(t: Any, x: Any, log_r: Any) -> Any:
+    """Log of the integral of w for r >= `LARGE` by t = p / r, x = 1 / r; DLMF 10.41.4."""
+    t = t * t
+    u4 = 349922430.0 - t * (446185740.0 - t * 185910725.0)
+    u4 = (4465125.0 - t * (94121676.0 - t * u4)) / 39813120.0
+    u3 = (30375.0 - t * (369603.0 - t * (765765.0 - t * 425425.0))) / 414720.0
+    u2 = (81.0 - t * (462.0 - t * 385.0)) / 1152.0
+    u1 = (3.0 - t * 5.0) / 24.0
+    series = jnp.log1p(-x * (u1 - x * (u2 - x * (u3 - x * u4))))
+    return 0.5 * jnp.log(2.0 * jnp.pi) - 0.5 * log_r + series
+
+
+def log_integral(p: Any, r: Any, log_r: Any, limit: Any, difference: Any) -> Any:
+    """Log of the integral of w, which is lnZ less its peak p log m - r, elementwise.
+
+    The difference of both is used where it keeps its digits; limit says whether a b counts as 0.
+    """
+    # Gamma laws, whose lnZ has no digits to lose but those of its peak.
+    v = jnp.where(limit & (p != 0.0), jnp.abs(p), 1.0)
+    gamma = jnp.where(p == 0.0, jnp.inf, gammaln(v) - v * jnp.log(v) + v)
+    beyond = _beyond(p / r, 1.0 / r, log_r)
+    return jnp.where(r >= LARGE, beyond, jnp.where(limit, gamma, difference))
 
 
 def _natural(slopes: Any, tangents: Any) -> Any:

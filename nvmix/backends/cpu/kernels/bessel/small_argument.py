@@ -111,7 +111,7 @@ def _correction(v: float, x: float) -> tuple[float, float, float]:
 
 
 @device
-def _scaled_log(v: float, x: float) -> float:
+def scaled_log(v: float, x: float) -> float:
     """log of 2 K_v(z) (z / 2)^v."""
     if v > _ONE_TERM:
         return math.lgamma(v) + _correction(v, x)[0]
@@ -134,7 +134,7 @@ def _ratio_down(v: float, z: float, x: float) -> float:
     if v >= 1.0:
         return 0.5 * z / _scaled_ratio(v - 1.0, x)
     # Both logarithms are of the order of 1, so that their difference loses no digit.
-    factors = math.exp(_scaled_log(1.0 - v, x) - _scaled_log(v, x))
+    factors = math.exp(scaled_log(1.0 - v, x) - scaled_log(v, x))
     half = 0.5 * z
     # (z / 2)^(2 v - 1), written so that the exponent is not rounded.
     return factors * (math.pow(half, 2.0 * v - 1.0) if v > 0.5 else math.pow(half, 2.0 * v) / half)
@@ -176,7 +176,7 @@ def _slope_beyond(v: float, x: float) -> float:
 def small_bessel(v: float, z: float) -> tuple[float, float, float]:
     """(log K_v, K_{v+1} / K_v, d log K_v / dv); error 1e-15 relative to max(1, |value|)."""
     w, x = abs(v), math.log(2.0) - math.log(z)
-    log_k = w * x + _scaled_log(w, x) - math.log(2.0)
+    log_k = w * x + scaled_log(w, x) - math.log(2.0)
     if v < 0.0:
         return log_k, _ratio_down(w, z, x), -_slopes(w, x)[0]
     return log_k, _scaled_ratio(w, x) * (2.0 / z), _slopes(w, x)[0]
@@ -219,7 +219,7 @@ def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, fl
     x = math.log(2.0) - math.log(z)
     log_scale = math.log(2.0) - math.log(a)
     return (
-        _scaled_log(p, x) + p * log_scale,
+        scaled_log(p, x) + p * log_scale,
         log_scale + _slope_beyond(p, x),
         _inverse_mean(p, a, z, x),
         _mean(p, a, x),

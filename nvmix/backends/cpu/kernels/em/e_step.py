@@ -2,7 +2,7 @@
 
 With w = L^-1 (x - mu), g = L^-1 gamma and q = |w|^2, Y | x ~ GIG(p - d/2, a + |g|^2, b + q). Only
 b + q differs between rows, so that its moments come from a table of one variable. The density is
-log f(x) = -d/2 log 2 pi - log|L| + g . w + lnZ(p - d/2, a + |g|^2, b + q) - lnZ(p, a, b).
+that of `em.density`; its sum is one of lnZ unless a row of the block needs more care.
 """
 
 import math
@@ -11,12 +11,17 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.em.density import (
+    any_beyond,
+    log_densities,
+    plain_bound,
+    plain_intervals,
+    posterior,
+)
 from nvmix.backends.cpu.kernels.em.products import BLOCK, add_products, whiten
 from nvmix.backends.cpu.kernels.gig.table import moments_covered, scaled_moments, tabulated
 from nvmix.foundation.typing import FloatArray
 
-# log(2 pi) / 2
-_HALF_LOG_2PI: Final = 0.9189385332046728
 # The first entries of the sums: weight, log-likelihood, E log Y, E 1/Y and E Y.
 SCALARS: Final = 5
 
@@ -31,33 +36,19 @@ class Model(NamedTuple):
 
 
 @device
-def log_norms(
-    q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, out: FloatArray
-) -> None:
-    """Add lnZ(p, a, b + q_r) to out, of one block of rows; posterior is (p, a, b)."""
-    p, a, b = posterior
-    if moments_covered(p, a, b, q, table):
-        shift = p * math.log(a)
-        for r in range(q.size):
-            out[r] += tabulated(table, a * (b + q[r]))[0] - shift
-    else:
-        for r in range(q.size):
-            out[r] += scaled_moments(p, a, b + q[r], table)[0]
-
-
-@device
 def _moment_sums(
     q: FloatArray, posterior: tuple[float, float, float], table: FloatArray, weights: FloatArray,
-    inv_y: FloatArray,
-) -> tuple[float, float, float, float]:  # fmt: skip
+    inv_y: FloatArray, limit: int,
+) -> tuple[float, float, float, float, bool]:  # fmt: skip
     """Weighted sums of lnZ, E log Y, E 1/Y and E Y of GIG(p, a, b + q_r) over one block of rows.
 
-    Fills inv_y with the weighted E[1/Y] of each row.
+    Fills inv_y with the weighted E[1/Y] of each row. The last is that of `moments_covered`.
     """
     p, a, b = posterior
     sum_log_z, sum_log_y, sum_inv_y, sum_y = 0.0, 0.0, 0.0, 0.0
     # With every interval built the loop calls no function, so that the processor overlaps rows.
-    if moments_covered(p, a, b, q, table):
+    plain = moments_covered(p, a, b, q, table, limit)
+    if plain or moments_covered(p, a, b, q, table, len(table)):
         total = 0.0
         for r in range(q.size):
             log_z, log_t, inv_t, t = tabulated(table, a * (b + q[r]))
@@ -69,7 +60,7 @@ def _moment_sums(
             sum_inv_y += weight * inv_t
             sum_y += weight * t
         shift = total * math.log(a)
-        return sum_log_z - p * shift, sum_log_y - shift, sum_inv_y * a, sum_y / a
+        return sum_log_z - p * shift, sum_log_y - shift, sum_inv_y * a, sum_y / a, plain
     for r in range(q.size):
         if weights[r] == 0.0:
             inv_y[r] = 0.0
@@ -81,27 +72,7 @@ def _moment_sums(
         sum_log_y += weights[r] * log_y
         sum_inv_y += weights[r] * inverse
         sum_y += weights[r] * y
-    return sum_log_z, sum_log_y, sum_inv_y, sum_y
-
-
-@device
-def posterior(
-    theta: tuple[float, float, float], log_norm: float, inverse: FloatArray, gamma: FloatArray,
-    g: FloatArray,
-) -> tuple[float, float, float, float]:  # fmt: skip
-    """(p - d/2, a + |g|^2, b, the terms of log f without x); fill g = L^-1 gamma.
-
-    log_norm is lnZ(p, a, b); inverse is L^-1.
-    """
-    p, a, b = theta
-    log_constant, square = -log_norm, 0.0
-    for i in range(g.size):
-        g[i] = 0.0
-        for j in range(i + 1):
-            g[i] += inverse[i, j] * gamma[j]
-        square += g[i] * g[i]
-        log_constant += math.log(inverse[i, i]) - _HALF_LOG_2PI
-    return p - 0.5 * g.size, a + square, b, log_constant
+    return sum_log_z, sum_log_y, sum_inv_y, sum_y, plain
 
 
 @device
@@ -121,6 +92,8 @@ def add_rows(
     sum_x, sum_x_inv_y = sums[SCALARS : SCALARS + d], sums[SCALARS + d :]
     theta = (model.theta[0], model.theta[1], model.theta[2])
     p, a, b, log_constant = posterior(theta, log_norm, inverse, model.gamma, g)
+    bound, log_density = plain_bound(theta, d), np.empty(BLOCK)
+    plain_limit = plain_intervals(bound, table)
     for first in range(0, n, BLOCK):
         block = X[first : first + BLOCK]
         m = len(block)
@@ -128,13 +101,24 @@ def add_rows(
             for r in range(m):
                 counted[r] = weights[first + r]
         whiten(block, model.mu, inverse, g, x, w, q, linear)
-        log_z, log_y, inverse_y, y = _moment_sums(q[:m], (p, a, b), table, counted, inv_y)
+        log_z, log_y, inverse_y, y, plain = _moment_sums(
+            q[:m], (p, a, b), table, counted, inv_y, plain_limit
+        )
         total, exponent = 0.0, 0.0
         for r in range(m):
             total += counted[r]
             exponent += counted[r] * linear[r]
         sums[0] += total
-        sums[1] += log_z + exponent + total * log_constant
+        if plain or not any_beyond(q[:m], a, b, bound):
+            sums[1] += log_z + exponent + total * log_constant
+        else:
+            log_densities(
+                block, model.mu, inverse, model.gamma, theta, g, w, q, linear, log_constant, bound,
+                table, log_density,
+            )  # fmt: skip
+            for r in range(m):
+                # A row of weight 0 adds nothing, even if its density is infinite.
+                sums[1] += counted[r] * log_density[r] if counted[r] != 0.0 else 0.0
         sums[2] += log_y
         sums[3] += inverse_y
         sums[4] += y

@@ -6,6 +6,7 @@ those of gamma laws at a b = 0. 1 / Y ~ GIG(-p, b, a), so that limits are writte
 """
 
 import math
+from typing import Final
 
 import numpy as np
 
@@ -15,9 +16,51 @@ from nvmix.backends.cpu.kernels.bessel.peak import gig_peak
 from nvmix.backends.cpu.kernels.bessel.quadrature import covariances, means
 from nvmix.backends.cpu.kernels.bessel.small_argument import (
     is_small,
+    scaled_log,
     small_covariance,
     small_moments,
 )
+
+# log(2 pi) / 2
+_HALF_LOG_2PI: Final = 0.9189385332046728
+# r = sqrt(p^2 + a b) from which five terms of the expansion of large orders leave 1e-14.
+LARGE: Final = 512.0
+
+
+@device
+def log_integral_beyond(t: float, x: float, log_r: float) -> float:
+    """`log_integral` for r >= `LARGE` from t = p / r, x = 1 / r and log r; error 1e-14.
+
+    DLMF 10.41.4, whose u_1 to u_4 are of 10.41.10; it holds for all t of [-1, 1].
+    """
+    t *= t
+    u4 = 349922430.0 - t * (446185740.0 - t * 185910725.0)
+    u4 = (4465125.0 - t * (94121676.0 - t * u4)) / 39813120.0
+    u3 = (30375.0 - t * (369603.0 - t * (765765.0 - t * 425425.0))) / 414720.0
+    u2 = (81.0 - t * (462.0 - t * 385.0)) / 1152.0
+    u1 = (3.0 - t * 5.0) / 24.0
+    series = -x * (u1 - x * (u2 - x * (u3 - x * u4)))
+    # log(1 + series), which is at most 3e-4.
+    series *= 1.0 - series * (0.5 - series * (1.0 / 3.0 - 0.25 * series))
+    return _HALF_LOG_2PI - 0.5 * log_r + series
+
+
+@device
+def log_integral(p: float, root: float) -> float:
+    """Log of the integral of w: lnZ(p, a, b) - (p log m - r) at the mode m; root is sqrt(a b).
+
+    Infinite at p = 0 and root = 0, where lnZ is. Error 1e-14 relative to max(1, |value|).
+    """
+    v = abs(p)
+    r = math.hypot(v, root)
+    if r >= LARGE:
+        return log_integral_beyond(v / r, 1.0 / r, math.log(r)) if r < np.inf else -np.inf
+    if not is_small(v, root):
+        return means(root * (root / (r + v)), p)[0]
+    if root == 0.0:
+        return math.lgamma(v) - v * math.log(v) + v if v > 0.0 else np.inf
+    x = math.log(2.0) - math.log(root)
+    return scaled_log(v, x) - v * math.log(0.5 * (v + r)) + r
 
 
 @device
@@ -37,11 +80,16 @@ def log_mode_terms(p: float, a: float, b: float) -> tuple[float, float, float]:
 def _limit_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
     """`gig_moments` at very small a b, p >= 0: those of Gamma(p, a / 2) where that is 0.
 
-    lnZ = inf unless p > 0 and a > 0.
+    lnZ = inf unless p > 0 and a > 0; the means are then limits of laws.
     """
     if a > 0.0 and b > 0.0:
         return small_moments(p, a, b)
     if not (p > 0.0 and a > 0.0):
+        if b > 0.0:
+            # The limit a -> 0, whose mass is at infinity, and b -> 0 at p = 0, whose mass is at 0.
+            return np.inf, np.inf, 0.0, np.inf
+        if a > 0.0:
+            return np.inf, -np.inf, np.inf, 0.0
         return np.inf, np.nan, np.nan, np.nan
     log_scale = math.log(2.0) - math.log(a)
     inverse = 0.5 * (a / (p - 1.0)) if p > 1.0 else np.inf

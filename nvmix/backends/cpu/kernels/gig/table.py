@@ -67,7 +67,7 @@ def clear(table: FloatArray) -> None:
 
 
 @inlined_device
-def _interval(s: float) -> int:
+def interval(s: float) -> int:
     """Number of the interval that contains s, counted from the table's first."""
     return (to_bits(s) >> _SHIFT) - _FIRST
 
@@ -75,7 +75,7 @@ def _interval(s: float) -> int:
 @inlined_device
 def tabulated(table: FloatArray, x: float) -> tuple[float, float, float, float]:
     """The four functions at x, in an interval that is filled; relative error at most 1e-13."""
-    i = _interval(x)
+    i = interval(x)
     return horner4(table, i, 2, _POWERS, (x - table[i, 0]) * table[i, 1])
 
 
@@ -111,14 +111,22 @@ def _coverer(functions: Callable[[float, float], Functions]) -> Callable[..., bo
         _fill(centre, half, middle, c, row)
 
     @device
-    def covered(order: float, a: float, b: float, q: FloatArray, table: FloatArray) -> bool:
-        """Whether the table covers every a (b + q_r); builds their intervals where missing."""
-        inside = len(table) > 0
+    def covered(
+        order: float, a: float, b: float, q: FloatArray, table: FloatArray, limit: int
+    ) -> bool:
+        """Whether every a (b + q_r) is in the first intervals of the table, as many as the limit.
+
+        Builds the intervals that are missing.
+        """
+        inside = limit > 0
         for r in range(q.size):
-            i = _interval(a * (b + q[r]))
-            if not 0 <= i < len(table):
+            i = interval(a * (b + q[r]))
+            if not 0 <= i < limit:
                 inside = False
-            elif table[i, 1] == 0.0:
+                # Others may be needed all the same.
+                if not 0 <= i < len(table):
+                    continue
+            if table[i, 1] == 0.0:
                 build(order, i + _FIRST, table[i])
         return inside
 
@@ -153,7 +161,7 @@ bessel_covered: Final = _coverer(_bessel)
 @device
 def covers(table: FloatArray, x: float) -> bool:
     """Whether x lies in an interval of the table, built or not."""
-    return 0 <= _interval(x) < len(table)
+    return 0 <= interval(x) < len(table)
 
 
 @device

@@ -1,0 +1,69 @@
+"""The log-density of GIG(p, a, b), without differences of large numbers.
+
+For p >= 0 let m be the mode of y^p exp(-(a y + b / y) / 2), r = sqrt(p^2 + a b) and delta =
+y / m - 1. Then the log-density is
+
+    -log y + p (log(1 + delta) - delta) - b / (2 y) delta^2 - `log_integral`,
+    delta = (a y - b / y - 2 p) / (p + r + b / y).
+
+The numerator is 0 at the mode: it is summed from products with their rounding errors. The law of
+1 / Y is GIG(-p, b, a), so that a y and b / y change places for p < 0.
+"""
+
+import math
+from typing import Final
+
+from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.gig.moments import log_integral
+from nvmix.backends.cpu.kernels.intrinsics import fma
+from nvmix.foundation.typing import FloatArray
+
+# |delta| below which log(1 + delta) - delta is a series, and the number of its terms.
+_NEAR: Final = 0.25
+_TERMS: Final = 10
+
+
+@device
+def _excess(a: float, b: float, p: float, y: float) -> float:
+    """a y - b / y - 2 p, as accurate as a, b, p and y are."""
+    linear, quotient = a * y, b / y
+    low = fma(a, y, -linear) - fma(-quotient, y, b) / y
+    first = linear - quotient
+    back = first - linear
+    low += (linear - (first - back)) - (quotient + back)
+    total = first - 2.0 * p
+    back = total - first
+    return total + (low + ((first - (total - back)) - (2.0 * p + back)))
+
+
+@device
+def _log_minus_linear(delta: float) -> float:
+    """log(1 + delta) - delta for small delta, by t = delta / (2 + delta) and 2 artanh t."""
+    t, series = delta / (2.0 + delta), 0.0
+    for k in range(_TERMS, 0, -1):
+        series = series * t * t + 1.0 / (2.0 * k + 1.0)
+    return t * (2.0 * t * t * series - delta)
+
+
+@device
+def gig_log_density(p: float, a: float, b: float, y: FloatArray, out: FloatArray) -> None:
+    """Fill out with the log-densities at y > 0."""
+    root, v = math.sqrt(a) * math.sqrt(b), abs(p)
+    r = math.hypot(p, root)
+    log_constant = -log_integral(p, root)
+    for i in range(y.size):
+        first, second, rate, log_y = a * y[i], b / y[i], a, math.log(y[i])
+        sign, side = 1.0, log_y
+        if p < 0.0:
+            first, second, rate, sign, side = second, first, b, -1.0, -log_y
+        if not (first < math.inf and second < math.inf):
+            out[i] = -math.inf
+            continue
+        delta = sign * _excess(a, b, p, y[i]) / (v + r + second)
+        value = -0.5 * second * delta * delta
+        if abs(delta) < _NEAR:
+            value += v * _log_minus_linear(delta)
+        elif v > 0.0:
+            # The quotient may be subnormal.
+            value += v * ((math.log(rate) + side - math.log(v + r)) - delta)
+        out[i] = log_constant + value - log_y
