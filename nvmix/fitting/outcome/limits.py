@@ -234,9 +234,8 @@ def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | 
 def _total(chunk: Chunk) -> tuple[Any, ...]:
     """Sum of weights, and weighted sum (d,) of the rows, of a chunk."""
     X = np.asarray(chunk.values, np.float64)
-    if chunk.weights is None:
-        return float(len(X)), X.sum(axis=0)
-    return float(chunk.weights.sum()), chunk.weights @ X
+    weights = _weights(chunk)
+    return float(weights.sum()), weights @ X
 
 
 def _scatter(centre: FloatArray, chunk: Chunk) -> FloatArray:

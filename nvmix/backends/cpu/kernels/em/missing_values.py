@@ -72,11 +72,13 @@ def _completed(
 
     A missing coordinate is g_i Y plus noise of variance Y, so that its sum is g_i times that of Y,
     its sum over Y is g_i times the weight, and the noise adds the weight to its square over Y.
+    Where g_i is 0, that of Y may be infinite.
     """
     d, m = g.size, len(inner)
     n, y = partial[0], partial[4]
     for i in range(d):
-        u[i, 0] = partial[SCALARS + i] if i < m else g[i] * y
+        gy = g[i] * y if g[i] != 0.0 else 0.0
+        u[i, 0] = partial[SCALARS + i] if i < m else gy
         u[i, 1] = partial[SCALARS + m + i] if i < m else g[i] * n
         for j in range(i + 1):
             if i < m:
@@ -84,7 +86,7 @@ def _completed(
             elif j < m:
                 scatter[i, j] = g[i] * partial[SCALARS + j]
             else:
-                scatter[i, j] = g[i] * g[j] * y + (n if i == j else 0.0)
+                scatter[i, j] = gy * g[j] + (n if i == j else 0.0)
             scatter[j, i] = scatter[i, j]
 
 
