@@ -227,6 +227,11 @@ class TestSubordinators:
         assert Gamma(alpha, alpha).log_prob(LARGEST) < -1e300
         assert not np.isnan(InverseGamma(alpha, alpha).log_prob([5e-324, 1e-300, LARGEST])).any()
 
+    def test_ends_of_a_law_next_to_a_limit(self, backend):
+        y = np.array([1e-304, 1e-202, 1.0, 1e304])
+        self.check(backend, (0.0, 1.0, 1e-200), y)
+        self.check(backend, (0.0, 1e-200, 1.0), 1.0 / y)
+
     @staticmethod
     def check(backend, theta, y):
         with mp.workdps(120):

@@ -20,10 +20,14 @@ _WIDE: Final = 0.01
 _CORRECTIONS: Final = 2
 
 
+# Power of the largest number up to which rows are as they are in derivatives and plain sums.
+_LONGEST: Final = 0.4
+
+
 @jax.custom_jvp
 def within_range(X: Any) -> Any:
     """Rows shortened to a length at which squares do not overflow, with derivatives as if not."""
-    longest = jnp.finfo(X.dtype).max ** 0.4
+    longest = jnp.finfo(X.dtype).max ** _LONGEST
     size = jnp.max(jnp.abs(X), axis=1, keepdims=True)
     # Multiplied twice: the quotient may be subnormal.
     root = jnp.sqrt(longest / jnp.maximum(size, longest))
@@ -34,6 +38,14 @@ def within_range(X: Any) -> Any:
 def _within_range_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     """The tangent as it is."""
     return within_range(primals[0]), tangents[0]
+
+
+def beyond_plain(X: Any, theta: Any, d: int, A: Any, B: Any) -> Any:
+    """(n,) whether the plain sum of a row's terms would lose digits; A B is of its posterior."""
+    p, a, b = theta
+    r, order = jnp.hypot(p, jnp.sqrt(a) * jnp.sqrt(b)), p - 0.5 * d
+    far = jnp.max(jnp.abs(X), axis=1) > jnp.finfo(X.dtype).max ** _LONGEST
+    return far | ~(LARGE * LARGE - order * order >= A * B) | ~(r <= LARGE)
 
 
 def _exponent(x: Any, axis: Any = None) -> Any:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
 from nvmix.backends.jax.derivatives import with_value
-from nvmix.backends.jax.em.density import log_densities, within_range
+from nvmix.backends.jax.em.density import beyond_plain, log_densities, within_range
 from nvmix.backends.jax.gig.moments import log_norm
 from nvmix.backends.jax.gig.series import log_norm_along, moments_along
 from nvmix.backends.types import NormalParameters
@@ -61,29 +61,41 @@ def _posterior(X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any) ->
 
 
 def _log_density(
-    X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any, rest: Any, log_z: Any
-) -> Any:
-    """(n,) log f, with the derivatives of rest + log_z, which is the plain sum of its terms."""
-    held = jax.lax.stop_gradient((X, normal, theta, log_norm_y, log_z))
-    X, normal, theta, log_norm_y, held_log_z = held
-    inverse = inverse_lower(normal.L)
-    value = log_densities(X, normal, inverse, theta, log_norm_y, held_log_z)
-    return with_value(rest + log_z, value)
+    X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any, posterior: tuple[Any, ...],
+    log_z: Any,
+) -> Any:  # fmt: skip
+    """(n,) log f: the plain sum of its terms if these are small in all rows; its derivatives."""
+    _, _, A, B, rest = posterior
+    plain = rest + log_z
+    held = jax.lax.stop_gradient((X, normal, theta, log_norm_y, log_z, plain, A, B))
+    X, normal, theta, log_norm_y, log_z, value, A, B = held
+    large = beyond_plain(X, theta, normal.mu.size, A, B)
+
+    def careful() -> Any:
+        inverse = inverse_lower(normal.L)
+        found = log_densities(X, normal, inverse, theta, log_norm_y, log_z)
+        return jnp.where(large, found, value)
+
+    return with_value(plain, jax.lax.cond(jnp.any(large), careful, lambda: value))
 
 
 def log_prob(X: Any, normal: NormalParameters, theta: Any) -> Any:
     """(n,) log-densities."""
     log_norm_y = log_norm(*theta)
-    _, p, a, s, rest = _posterior(within_range(X), normal, theta, log_norm_y)
-    return _log_density(X, normal, theta, log_norm_y, rest, log_norm_along(p, a, s))
+    posterior = _posterior(within_range(X), normal, theta, log_norm_y)
+    _, p, a, s, _ = posterior
+    return _log_density(X, normal, theta, log_norm_y, posterior, log_norm_along(p, a, s))
 
 
 def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any) -> Sums:
     """Sums over the rows of one block."""
     X, weights = rows
-    w, p, a, s, rest = _posterior(X, normal, theta, log_norm_y)
+    posterior = _posterior(X, normal, theta, log_norm_y)
+    w, p, a, s, _ = posterior
     log_z, log_y, inv_y, y = moments_along(p, a, s)
-    log_density = _log_density(X, normal, theta, log_norm_y, rest, log_z)
+    log_density = _log_density(X, normal, theta, log_norm_y, posterior, log_z)
+    # Rows whose squares overflow are no data, which nan says.
+    log_density = jnp.where(s < jnp.inf, log_density, jnp.nan)
 
     def weighted(x: Any) -> Any:
         # A row of weight 0 adds nothing, even if its moments are infinite.

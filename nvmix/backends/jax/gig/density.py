@@ -36,11 +36,19 @@ def _value(y: Any, p: Any, a: Any, b: Any, log_norm_y: Any) -> Any:
     excess = -less_product(larger, low + quotient_low, a, y)
     second = jnp.where(positive, quotient, linear)
     delta = jnp.where(positive, excess, -excess) / (v + r + second)
+    first = jnp.where(positive, linear, quotient)
     rate, side = jnp.where(positive, a, b), jnp.where(positive, log_y, -log_y)
-    far = jnp.log(jnp.where(rate > 0.0, rate, 1.0)) + side - jnp.log(v + r) - delta
-    bend = jnp.where(jnp.abs(delta) < _NEAR, _log_minus_linear(delta), far)
-    # At p = 0 the bend may be infinite.
-    value = jnp.where(v > 0.0, v * bend, 0.0) - 0.5 * second * delta * delta
+    # The quotient y / m may be subnormal.
+    ratio = first / (v + r)
+    normal = ratio > 10.0 * jnp.finfo(y.dtype).tiny
+    logs = jnp.log(jnp.where(rate > 0.0, rate, 1.0)) + side - jnp.log(v + r)
+    log_ratio = jnp.where(normal, jnp.log(jnp.where(normal, ratio, 1.0)), logs)
+    # At p = 0 the logarithm may be infinite.
+    plain = r - 0.5 * (first + second) + jnp.where(v > 0.0, v * log_ratio, 0.0)
+    near = jnp.abs(delta) < _NEAR
+    delta = jnp.where(near, delta, 0.0)
+    value = v * _log_minus_linear(delta) - 0.5 * second * delta * delta
+    value = jnp.where(near, value, plain)
     top, bottom = jnp.where(positive, p + r, b), jnp.where(positive, a, r - p)
     peak = p * (jnp.log(top) - jnp.log(bottom)) - r
     log_rest = log_integral(p, r, jnp.log(r), vanishing(a * b), log_norm_y - peak)

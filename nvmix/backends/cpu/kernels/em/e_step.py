@@ -118,7 +118,9 @@ def add_rows(
             )  # fmt: skip
             for r in range(m):
                 # A row of weight 0 adds nothing, even if its density is infinite.
-                sums[1] += counted[r] * log_density[r] if counted[r] != 0.0 else 0.0
+                if counted[r] != 0.0:
+                    # Rows whose squares overflow are no data, which nan says.
+                    sums[1] += counted[r] * log_density[r] if q[r] < math.inf else math.nan
         sums[2] += log_y
         sums[3] += inverse_y
         sums[4] += y

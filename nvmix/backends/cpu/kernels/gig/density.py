@@ -6,7 +6,8 @@ y / m - 1. Then the log-density is
     -log y + p (log(1 + delta) - delta) - b / (2 y) delta^2 - `log_integral`,
     delta = (a y - b / y - 2 p) / (p + r + b / y).
 
-The numerator is 0 at the mode: it is summed from products with their rounding errors. The law of
+The numerator is 0 at the mode: it is summed from products with their rounding errors. Far from the
+mode the plain terms p log(1 + delta) - (a y + b / y) / 2 + r keep their digits. The law of
 1 / Y is GIG(-p, b, a), so that a y and b / y change places for p < 0.
 """
 
@@ -60,10 +61,14 @@ def gig_log_density(p: float, a: float, b: float, y: FloatArray, out: FloatArray
             out[i] = -math.inf
             continue
         delta = sign * _excess(a, b, p, y[i]) / (v + r + second)
-        value = -0.5 * second * delta * delta
         if abs(delta) < _NEAR:
-            value += v * _log_minus_linear(delta)
-        elif v > 0.0:
-            # The quotient may be subnormal.
-            value += v * ((math.log(rate) + side - math.log(v + r)) - delta)
+            value = v * _log_minus_linear(delta) - 0.5 * second * delta * delta
+        else:
+            value = r - 0.5 * (first + second)
+            ratio = first / (v + r)
+            if v > 0.0:
+                # The quotient y / m may be subnormal.
+                value += v * (
+                    math.log(ratio) if ratio > 1e-300 else math.log(rate) + side - math.log(v + r)
+                )
         out[i] = log_constant + value - log_y
