@@ -254,9 +254,10 @@ def _m_step(options: LoopOptions, frame: Frame, state: State) -> State:
         eta = acceleration.statistics_of(history.image, frame)
         candidate, failure = _step(options, state.last, eta)
     else:
-        means = jnp.stack([history.used, history.image])
-        both = jax.vmap(lambda u: _step(options, state.last, acceleration.statistics_of(u, frame)))(
-            means
+        # One after the other: as a loop they compile once, and keep the branches of the solve.
+        both = jax.lax.map(
+            lambda u: _step(options, state.last, acceleration.statistics_of(u, frame)),
+            jnp.stack([history.used, history.image]),
         )
         (proposed, improper), (plain, failure) = (
             jax.tree.map(lambda x, i=i: x[i], both) for i in range(2)

@@ -321,7 +321,8 @@ def _arrival(state: FitState, options: LoopOptions) -> int:
 def _finish(state: FitState, options: LoopOptions) -> int:
     """The moments and the parameter change of the candidate, and the status of the fit.
 
-    An extrapolated candidate that is no proper model is rejected.
+    An extrapolated candidate that is no proper model is rejected. It predicts no gain, and the last
+    model is judged by the step of EM that follows, as it has not been yet.
     """
     numbers, candidate, moments = state.numbers, state.candidate, state.moments
     proper = numbers[SOLUTION] < _NO_SUBORDINATOR and is_proper(candidate)
@@ -332,8 +333,10 @@ def _finish(state: FitState, options: LoopOptions) -> int:
         numbers[CHANGE], numbers[PREDICTED_GAIN] = change, predicted_gain
         proper = not math.isnan(change)
     if proper:
-        return RUNNING if numbers[REPEATED] > 0.0 else _arrival(state, options)
+        is_judged = numbers[REPEATED] > 0.0 and not math.isnan(numbers[RESIDUAL])
+        return RUNNING if is_judged else _arrival(state, options)
     if is_extrapolated(state.history):
+        numbers[PREDICTED_GAIN], numbers[RESIDUAL] = math.inf, math.nan
         _reject(state, options)
         return REPEAT
     return _NO_SOLUTION if numbers[SOLUTION] == _NOT_CONVERGED else _DEGENERATE
