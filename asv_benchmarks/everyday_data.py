@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Rows = NDArray[np.float64]
 Kind = Callable[[np.random.Generator, int], Rows]
@@ -160,7 +161,11 @@ def real_sets() -> dict[str, Rows]:
 
 
 def cases() -> dict[str, Rows]:
-    return {f"case/{name}": np.array(rows) for name, rows in CASES.items()}
+    """The small inputs, and Student's t with 1 and 0.5 degrees of freedom."""
+    sets = {f"case/{name}": np.array(rows) for name, rows in CASES.items()}
+    for name, df in {"case/t1": 1.0, "case/t05": 0.5}.items():
+        sets[name] = stats.t(df).rvs(2000, random_state=1)[:, None]
+    return sets
 
 
 def clusters(rng: np.random.Generator, n: int, d: int = 2) -> Rows:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from likelihood_climb import (
+    COLLAPSED,
     Array,
     Climbed,
     Form,
@@ -38,13 +39,15 @@ from nvmix.distributions.families import FAMILIES
 
 # GH comes last, since it starts from the ends of the others.
 ORDER = ("nig_sym", "skewt_sym", "nig", "skewt", "vg", "hyperbolic", "gh")
-SHORT, LONG = 400, 20_000
+# Special cases, than which a maximum is at least as likely.
+NESTED = {"nig": ("nig_sym",), "skewt": ("skewt_sym",), "gh": ("nig", "skewt")}
+SHORT, LONG = 400, 8_000
 # Rows times iterations of a long fit.
-BUDGET = 5_000_000
+BUDGET = 2_000_000
 # A stationary end has less slope per row.
 FLAT = 1e-4
 # Ends that differ by less are one; so many distinct ones are climbed from.
-SAME, MOST_ENDS, ENOUGH = 1e-3, 9, 4
+SAME, MOST_ENDS, ENOUGH = 1e-3, 14, 3
 # How near a row is at mu, and a loss at a tenth of a parameter that says that it does not matter.
 AT_ROW, INDIFFERENT = 1e-6, 1e-6
 # Laws of Y with heavy and light tails, by family; p of `hyperbolic` depends on d.
@@ -206,13 +209,26 @@ def em_ends(
     return ends
 
 
-def at_cusps(problem: Problem, end: Climbed) -> list[Climbed]:
+def at_cusps(problem: Problem, end: Climbed, count: int = 3) -> list[Climbed]:
     """Climbs with mu held at each of the rows next to an end."""
     mu, _, L, _ = end.point
     R = np.linalg.solve(L, (problem.W - mu).T)
-    nearest = np.argsort(np.square(R).sum(axis=0))[:4]
-    rows = np.unique(problem.W[nearest], axis=0)
-    return [climb(problem.W, end.point._replace(mu=row), problem.family, hold=True) for row in rows]
+    rows = np.unique(problem.W[np.argsort(np.square(R).sum(axis=0))[:count]], axis=0)
+    starts_there = [end.point._replace(mu=row) for row in rows]
+    return [climb(problem.W, start, problem.family, 3, hold=True) for start in starts_there]
+
+
+def best_cusps(problem: Problem, found: list[Any], normal: float) -> list[Any]:
+    """The likeliest cusp of those around the likeliest one, again until none is likelier."""
+    cusps = [item for item in found if item[1] == "cusp"]
+    for _ in range(3 if cusps else 0):
+        best = max(cusps, key=value_of)
+        around = at_cusps(problem, best[2], 10)
+        cusps += [(end.value, status_of(problem, end, normal), end) for end in around]
+        cusps = [item for item in cusps if item[1] != "unbounded"]
+        if max(cusps, key=value_of)[0] < best[0] + SAME:
+            break
+    return cusps
 
 
 def is_spike(problem: Problem, point: Point) -> bool:
@@ -229,7 +245,10 @@ def status_of(problem: Problem, end: Climbed, normal: float) -> str:
     p, a, b = point.law
     R = np.linalg.solve(point.L, (problem.W - point.mu).T)
     at_row = float(np.sqrt(np.square(R).sum(axis=0).min())) < AT_ROW
-    if not np.isfinite(end.value) or end.slope > FLAT:
+    # The likelihood of a hyperbolic is bounded.
+    if not np.isfinite(end.value) or (end.slope > FLAT and problem.name != "hyperbolic"):
+        return "unbounded"
+    if problem.name == "vg" and p < 0.5 * problem.d + 2e-3:
         return "unbounded"
     if end.value < normal + 1e-5:
         return "gaussian"
@@ -247,11 +266,17 @@ def limit_of(problem: Problem, point: Point, least: float) -> str:
     def is_as_likely(other: Point) -> bool:
         return log_likelihood(problem.W, other) > least
 
-    U, size, _ = np.linalg.svd(point.L)
-    size[-1] *= 0.1
-    narrower = np.linalg.cholesky((U * size**2) @ U.T)
-    if size[-1] < 1e-2 and is_as_likely(point._replace(L=narrower)):
+    R = np.linalg.solve(point.L, (problem.W - point.mu).T)
+    skewness = np.abs(np.linalg.solve(point.L, point.gamma) @ R).max()
+    if skewness > 0.03 * COLLAPSED:
         return "singular"
+    if (tight := tightness(point)) < 0.02:
+        U, size, _ = np.linalg.svd(point.L)
+        size[-1] *= 0.1
+        narrower = point._replace(L=np.linalg.cholesky((U * size**2) @ U.T))
+        end = climb(problem.W, narrower, problem.family, 2)
+        if end.value > least and tightness(end.point) < 0.3 * tight:
+            return "singular"
     if form.has_b and is_as_likely(point._replace(law=(p, a, 0.1 * b))):
         return "vg" if problem.name in ("gh", "hyperbolic") else "limit"
     if form.has_a and is_as_likely(point._replace(law=(p, 0.1 * a, b))):
@@ -279,23 +304,26 @@ def climbed_ends(problem: Problem, ends: list[tuple[float, Point]], normal: floa
     for value, point in ends:
         if any(abs(value - other) < SAME for other in climbed) or len(climbed) >= MOST_ENDS:
             continue
-        climbed.append(value)
         if is_spike(problem, point):
             continue
+        climbed.append(value)
         climbs = [problem.climb(point)]
-        if problem.name == "vg" or (problem.name == "hyperbolic" and climbs[0].point.law[2] < 1e-6):
+        p, _, b = gauged(climbs[0].point).law
+        if problem.name in ("vg", "hyperbolic") and b < 1e-6 and p < 0.5 * problem.d + 0.6:
             climbs += at_cusps(problem, climbs[0])
+            # A climb by gradients stops at kinks elsewhere, where EM goes on.
+            climbs += [Climbed(point, value, 0.0)] * (problem.name == "hyperbolic")
         found += [(end.value, status_of(problem, end, normal), end) for end in climbs]
         if sum(status != "unbounded" for _, status, _ in found) >= ENOUGH:
             break
-    return found
+    return found + best_cusps(problem, found, normal)
 
 
 def long_fits(problem: Problem) -> list[Any]:
-    """Plain EM and SQUAREM from the family's own start, until nothing is gained."""
+    """Plain and accelerated EM from the family's own start, until nothing is gained."""
     most = min(LONG, BUDGET // len(problem.W))
     start = problem.type.default_init(problem.W)
-    return [problem.em(start, most, acceleration) for acceleration in ("none", "squarem")]
+    return [problem.em(start, most, name) for name in ("none", "squarem", "anderson")]
 
 
 def boundary_ends(problem: Problem, known: dict[str, tuple[float, Point]]) -> list[Any]:
@@ -324,9 +352,9 @@ def search(X: Array, family: str, known: dict[str, tuple[float, Point]], seed: i
         long = [(float(fit.log_likelihood), point_of(fit.model)) for fit in fits]
         found = climbed_ends(problem, long + ends, normal) + boundary_ends(problem, known)
         found = [end for end in found if end[1] != "unbounded"]
-        plain, squarem = (float(fit.log_likelihood) + back for fit in fits)
+        plain, squarem, _ = (float(fit.log_likelihood) + back for fit in fits)
         reference = Reference("unbounded", None, normal + back, plain, squarem)
-        nested = [value for name, (value, _) in known.items() if family in (name[:-4], "gh")]
+        nested = [known[name][0] for name in NESTED.get(family, ()) if name in known]
         if not found or max(found, key=value_of)[0] < max(nested, default=-np.inf) - SAME:
             return reference
         value, status, end = max(found, key=value_of)

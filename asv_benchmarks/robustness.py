@@ -32,7 +32,6 @@ A_ROW, IN_TOTAL, ABOVE = 1e-6, 1e-3, 1e-3
 # Statuses that promise a maximum, or the limit that they name, and that deny there is one.
 ARRIVED = ("CONVERGED", "VARIANCE_GAMMA_LIMIT", "SKEW_T_LIMIT", "GAUSSIAN_LIMIT", "CUSP")
 DENIED = ("DEGENERATE", "NON_FINITE", "UNBOUNDED", "SINGULAR", "NO_SOLUTION", "NO_GAUGE")
-SEED = 0
 
 
 class Fit(NamedTuple):
@@ -45,6 +44,7 @@ class Fit(NamedTuple):
     gap: float
     n: int
     passes: int
+    seconds: float
     reference: dict[str, Any]
 
     @property
@@ -55,7 +55,7 @@ class Fit(NamedTuple):
     def is_false(self) -> bool:
         """Whether the status promises what is not so, or denies a maximum that is known."""
         denied = self.status in DENIED and self.reference["status"] == "interior"
-        return (self.status in ARRIVED and self.short) or (denied and self.short)
+        return (self.status in ARRIVED and self.short) or denied
 
 
 def load() -> dict[str, Any]:
@@ -113,49 +113,64 @@ def entry_of(reference: Any) -> dict[str, Any]:
     return entry
 
 
-def make_references(sets: dict[str, Rows]) -> None:
-    """Search what is absent, the fewest rows first."""
+def better(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """The likelier of two references, the new one where they are equal."""
+    if not old or old["value"] is None or (new["value"] or -np.inf) >= old["value"] - 1e-6:
+        return new
+    return old
+
+
+def make_references(sets: dict[str, Rows], seed: int, *, again: bool) -> None:
+    """Search what is absent, or all again, the fewest rows first."""
     from likelihood_search import ORDER, search
 
     references = load()
     for key, X in sorted(sets.items(), key=lambda item: item[1].size):
-        if is_of(X, references.get(key, {})):
+        old = references[key] if is_of(X, references.get(key, {})) else {}
+        if old and not again:
             continue
         begin, known = time.perf_counter(), {}
         entries: dict[str, Any] = {"data": {"fingerprint": fingerprint(X)}}
         for family in ORDER:
-            entries[family] = entry_of(search(X, family, known, SEED))
+            new = entry_of(search(X, family, known, seed))
+            entries[family] = better(old.get(family), new)
         references = load() | {key: entries}
         save(references)
         kinds = " ".join(f"{f}:{entries[f]['status']}" for f in ORDER)
         print(f"{key:26} {X.shape} {time.perf_counter() - begin:6.1f} s  {kinds}", flush=True)
 
 
-def fitted(X: Rows, family: str, settings: dict[str, Any]) -> tuple[str, float, int]:
-    """Status, log-likelihood and passes of a fit; the name of an error is its status."""
+def fitted(X: Rows, family: str, settings: dict[str, Any]) -> tuple[str, float, int, float]:
+    """Status, log-likelihood, passes and seconds of a fit; the name of an error is its status."""
     import nvmix
 
     symmetric = {"symmetric": True} if family.endswith("_sym") else {}
+    begin = time.perf_counter()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = nvmix.fit(X, family.removesuffix("_sym"), **symmetric, **settings)
     except (ValueError, ArithmeticError, RuntimeError) as error:
-        return type(error).__name__, np.nan, 0
-    return result.status.name, float(result.log_likelihood), int(result.n_passes)
+        return type(error).__name__, np.nan, 0, time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
+    return result.status.name, float(result.log_likelihood), int(result.n_passes), seconds
 
 
 def fits_of(sets: dict[str, Rows], families: Iterable[str], settings: dict[str, Any]) -> list[Fit]:
     """Fits of all sets that have a reference of the same data."""
     references, fits = load(), []
+    for family in families:
+        # Compiles what the times should not include.
+        fitted(next(iter(sets.values())), family, settings)
     for key, X in sets.items():
         if not is_of(X, references.get(key, {})):
             continue
         for family in families:
             reference = references[key][family]
-            status, value, passes = fitted(X, family, settings)
+            status, value, passes, seconds = fitted(X, family, settings)
             best = np.nan if reference["value"] is None else reference["value"]
-            fits.append(Fit(key, family, status, value, best - value, len(X), passes, reference))
+            gap = best - value
+            fits.append(Fit(key, family, status, value, gap, len(X), passes, seconds, reference))
     return fits
 
 
@@ -173,10 +188,10 @@ def summary(family: str, fits: list[Fit]) -> str:
     )
     above = sum(fit.gap < -ABOVE for fit in with_value)
     unbounded = len(fits) - len(with_value)
-    passes = sum(fit.passes for fit in fits)
+    passes, seconds = (sum(fit[i] for fit in fits) for i in (6, 7))
     return (
         f"{family:11}{len(with_value):6}{len(short):7}{tenths:7}{below_plain:7}{arrived:10}"
-        f"{len(false) - arrived:8}{above:7}{unbounded:10}{passes:9}  {told}"
+        f"{len(false) - arrived:8}{above:7}{unbounded:10}{passes:9}{seconds:8.2f}  {told}"
     )
 
 
@@ -208,7 +223,8 @@ def score(sets: dict[str, Rows], arguments: argparse.Namespace) -> None:
     fits = fits_of(sets, arguments.families, settings)
     print(
         f"{arguments.settings}: {len({fit.key for fit in fits})} data sets\n"
-        "family       fits  short   >0.1 <plain  converged  denied  above unbounded   passes  worst"
+        "family       fits  short   >0.1 <plain converged  denied  above unbounded   passes seconds"
+        "  worst"
     )
     for family in arguments.families:
         print(summary(family, [fit for fit in fits if fit.family == family]))
@@ -238,11 +254,13 @@ def main() -> None:
     parser.add_argument("--worst", type=int, default=0, help="how many of the worst fits to list")
     parser.add_argument("--false", action="store_true", help="list fits with a false status")
     parser.add_argument("--update", action="store_true", help="raise references to better fits")
+    parser.add_argument("--seed", type=int, default=0, help="of the starts of a search")
+    parser.add_argument("--again", action="store_true", help="search what has a reference too")
     arguments = parser.parse_args()
     sets = chosen(all_sets(arguments.count), arguments.sets)
     sets = {key: X for key, X in sets.items() if len(X) <= arguments.most_rows}
     if arguments.mode == "reference":
-        make_references(sets)
+        make_references(sets, arguments.seed, again=arguments.again)
     else:
         score(sets, arguments)
 
