@@ -29,8 +29,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 # Nats by which a fit is short: a row, and in total; and by which it is above the reference.
 A_ROW, IN_TOTAL, ABOVE = 1e-6, 1e-3, 1e-3
-# Statuses that promise a maximum, or the limit that they name, and that deny there is one.
-ARRIVED = ("CONVERGED", "VARIANCE_GAMMA_LIMIT", "SKEW_T_LIMIT", "GAUSSIAN_LIMIT", "CUSP")
+# Statuses that promise a maximum or a limit, with that of a reference; and that deny there is one.
+ARRIVED = {
+    "CONVERGED": "",
+    "VARIANCE_GAMMA_LIMIT": "vg",
+    "SKEW_T_LIMIT": "skewt",
+    "GAUSSIAN_LIMIT": "gaussian",
+    "CUSP": "cusp",
+}
 DENIED = ("DEGENERATE", "NON_FINITE", "UNBOUNDED", "SINGULAR", "NO_SOLUTION", "NO_GAUGE")
 
 
@@ -199,21 +205,23 @@ def print_fits(title: str, fits: list[Fit]) -> None:
     print(f"\n{title}")
     for fit in fits:
         best = fit.reference
+        value = np.nan if best["value"] is None else best["value"]
         print(
             f"{fit.gap:12.5g}  {fit.key:26} {fit.family:11} n={fit.n:<5} {fit.status:20} "
-            f"{fit.value:15.6f}  reference {best['value']:15.6f} {best['status']}, "
+            f"{fit.value:15.6f}  reference {value:15.6f} {best['status']}, "
             f"plain EM {best['plain']:.4f}"
         )
 
 
 def update(fits: list[Fit]) -> None:
-    """Raise references to fits that converged above them."""
+    """Raise references to fits that converged above them, or where no maximum was known."""
     references = load()
     for fit in fits:
-        if fit.gap < -ABOVE and fit.status in ARRIVED:
-            entry = references[fit.key][fit.family]
+        entry = references[fit.key][fit.family]
+        if fit.status in ARRIVED and not fit.gap >= -ABOVE:
+            status = ARRIVED.get(fit.status) or entry["status"].replace("unbounded", "interior")
             entry["rivals"] = [*entry.get("rivals", []), entry["value"]]
-            entry |= {"value": round(fit.value, 7), "status": "interior", "from": "score"}
+            entry |= {"value": round(fit.value, 7), "status": status, "from": "score"}
     save(references)
 
 
@@ -237,6 +245,9 @@ def score(sets: dict[str, Rows], arguments: argparse.Namespace) -> None:
     above = [fit for fit in reversed(ordered) if fit.gap < -ABOVE]
     if above:
         print_fits("Above the reference:", above)
+    unknown = [fit for fit in fits if fit.reference["value"] is None and fit.status in ARRIVED]
+    if unknown:
+        print_fits("Converged where no maximum is known:", unknown)
     if arguments.update:
         update(fits)
 
