@@ -229,6 +229,8 @@ def score(sets: dict[str, Rows], arguments: argparse.Namespace) -> None:
     """Fit all, and print a row for each family."""
     settings = SETTINGS[arguments.settings]
     fits = fits_of(sets, arguments.families, settings)
+    if arguments.only:
+        fits = [fit for fit in fits if fit.reference["status"] in arguments.only]
     print(
         f"{arguments.settings}: {len({fit.key for fit in fits})} data sets\n"
         "family       fits  short   >0.1 <plain converged  denied  above unbounded   passes seconds"
@@ -262,6 +264,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=12, help="samples of each kind")
     parser.add_argument("--most-rows", type=int, default=10_000)
     parser.add_argument("--settings", default="defaults", choices=SETTINGS)
+    parser.add_argument("--only", nargs="+", default=(), help="statuses of references, or all")
     parser.add_argument("--worst", type=int, default=0, help="how many of the worst fits to list")
     parser.add_argument("--false", action="store_true", help="list fits with a false status")
     parser.add_argument("--update", action="store_true", help="raise references to better fits")
