@@ -43,7 +43,7 @@ ORDER = ("nig_sym", "skewt_sym", "nig", "skewt", "vg", "hyperbolic", "gh")
 NESTED = {"nig": ("nig_sym",), "skewt": ("skewt_sym",), "gh": ("nig", "skewt")}
 SHORT, LONG = 400, 8_000
 # Rows times iterations of a long fit.
-BUDGET = 2_000_000
+BUDGET = 600_000
 # A stationary end has less slope per row.
 FLAT = 1e-4
 # Ends that differ by less are one; so many distinct ones are climbed from.
