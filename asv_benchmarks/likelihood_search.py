@@ -167,10 +167,24 @@ def starts(problem: Problem, rng: np.random.Generator) -> Iterator[Point]:
         if is_core and not problem.symmetric:
             yield Point(center, 0.5 * (mean - center), L, law)
     if not problem.symmetric:
-        spread = np.cov(np.clip(W, -10.0, 10.0), rowvar=False).reshape(d, d)
-        signs = np.sign(mean - np.median(W, axis=0))
-        corner = np.where(signs > 0.0, *np.percentile(W, (2, 98), axis=0))
-        yield Point(corner, mean - corner, np.linalg.cholesky(0.1 * spread), light)
+        yield from one_sided(W, heavy, light)
+
+
+def one_sided(W: Array, heavy: Law, light: Law) -> Iterator[Point]:
+    """Points with mu at an edge of the data, and little noise along gamma, which points inwards."""
+    n, d = W.shape
+    clipped = np.clip(W, -10.0, 10.0)
+    R = clipped - clipped.mean(axis=0)
+    skewness = (np.square(R).sum(axis=1) @ R) / n
+    axes = [sign * axis for axis in np.eye(d) for sign in (1.0, -1.0)]
+    for direction in (skewness, *axes):
+        u = direction / np.linalg.norm(direction)
+        t = W @ u
+        center = np.median(W, axis=0)
+        inwards = np.median(t) - t.min() + 0.05
+        L = np.linalg.cholesky(0.5 * (np.eye(d) - 0.98 * np.outer(u, u)))
+        for law in (heavy, light):
+            yield Point(center - inwards * u, inwards * u, L, law)
 
 
 def crossed(problem: Problem, known: dict[str, Point]) -> Iterator[Point]:
@@ -342,20 +356,25 @@ def boundary_ends(problem: Problem, known: dict[str, tuple[float, Point]]) -> li
     return found
 
 
-def search(X: Array, family: str, known: dict[str, tuple[float, Point]], seed: int) -> Reference:
-    """The best that is found; `known` has ends of other families, all in whitened coordinates."""
+def search(
+    X: Array, family: str, known: dict[str, tuple[float, Point]], seed: int, *, long: bool = True
+) -> Reference:
+    """The best that is found; `known` has ends of other families, all in whitened coordinates.
+
+    Without `long`, EM is not run for long from the family's own start.
+    """
     W, shift = whitened(X)
     problem, normal = Problem(W, family), normal_value(W)
     back = -len(X) * shift
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        fits = long_fits(problem)
+        fits = long_fits(problem) if long else []
         points = {name: point for name, (_, point) in known.items()}
         ends = em_ends(problem, points, np.random.default_rng(seed))
-        long = [(float(fit.log_likelihood), point_of(fit.model)) for fit in fits]
-        found = climbed_ends(problem, long + ends, normal) + boundary_ends(problem, known)
+        ends = [(float(fit.log_likelihood), point_of(fit.model)) for fit in fits] + ends
+        found = climbed_ends(problem, ends, normal) + boundary_ends(problem, known)
         found = [end for end in found if end[1] != "unbounded"]
-        plain, squarem, _ = (float(fit.log_likelihood) + back for fit in fits)
+        plain, squarem = ([float(f.log_likelihood) + back for f in fits] + [np.nan] * 2)[:2]
         reference = Reference("unbounded", None, normal + back, plain, squarem)
         nested = [known[name][0] for name in NESTED.get(family, ()) if name in known]
         if not found or max(found, key=value_of)[0] < max(nested, default=-np.inf) - SAME:

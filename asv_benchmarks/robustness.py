@@ -120,10 +120,24 @@ def entry_of(reference: Any) -> dict[str, Any]:
 
 
 def better(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
-    """The likelier of two references, the new one where they are equal."""
-    if not old or old["value"] is None or (new["value"] or -np.inf) >= old["value"] - 1e-6:
+    """The likelier of two references, with the long fits of the old one; the new one at a tie."""
+    if not old:
         return new
-    return old
+    values = [-np.inf if entry["value"] is None else entry["value"] for entry in (old, new)]
+    if values[1] < values[0] - 1e-6:
+        return old
+    return new | {name: old[name] for name in ("plain", "squarem")}
+
+
+def unless_exceeded(entry: dict[str, Any], family: str) -> dict[str, Any]:
+    """The reference, or "unbounded" where plain EM, on its way to an infinite density, exceeds it.
+
+    An interior maximum stands all the same.
+    """
+    is_exceeded = entry["value"] is not None and entry["plain"] > entry["value"] + IN_TOTAL
+    if family in ("vg", "gh") and entry["status"] != "interior" and is_exceeded:
+        return entry | {"status": "unbounded", "value": None}
+    return entry
 
 
 def make_references(sets: dict[str, Rows], seed: int, *, again: bool) -> None:
@@ -138,8 +152,8 @@ def make_references(sets: dict[str, Rows], seed: int, *, again: bool) -> None:
         begin, known = time.perf_counter(), {}
         entries: dict[str, Any] = {"data": {"fingerprint": fingerprint(X)}}
         for family in ORDER:
-            new = entry_of(search(X, family, known, seed))
-            entries[family] = better(old.get(family), new)
+            new = entry_of(search(X, family, known, seed, long=not old))
+            entries[family] = unless_exceeded(better(old.get(family), new), family)
         references = load() | {key: entries}
         save(references)
         kinds = " ".join(f"{f}:{entries[f]['status']}" for f in ORDER)
