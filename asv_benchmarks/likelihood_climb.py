@@ -118,8 +118,10 @@ class Chart:
         elif self.form.order == "minus":
             law.append((-12.0, LARGEST_LAW))
         elif self.form.order == "plus":
-            # From alpha = d / 2 down the density is infinite at mu.
-            law.append((float(np.log(0.5 * self.d + 1e-3)), LARGEST_LAW))
+            # From alpha = d / 2 down the density is infinite at mu. With one or two columns the
+            # likelihood then has no maximum in mu between the rows.
+            least = 0.5 * self.d + 1e-3 if self.d < 3 else 1e-2
+            law.append((float(np.log(least)), LARGEST_LAW))
         law += [(-60.0, LARGEST_LAW)] * self.form.has_a
         # The same for p of the generalized hyperbolic, as b tends to 0.
         law += [(-25.0 if self.form.order == "free" else -60.0, LARGEST_LAW)] * self.form.has_b

@@ -262,7 +262,7 @@ def status_of(problem: Problem, end: Climbed, normal: float) -> str:
     # The likelihood of a hyperbolic is bounded.
     if not np.isfinite(end.value) or (end.slope > FLAT and problem.name != "hyperbolic"):
         return "unbounded"
-    if problem.name == "vg" and p < 0.5 * problem.d + 2e-3:
+    if problem.name == "vg" and p < 0.5 * problem.d + 2e-3 and (at_row or problem.d < 3):
         return "unbounded"
     if end.value < normal + 1e-5:
         return "gaussian"

@@ -140,8 +140,10 @@ def unless_exceeded(entry: dict[str, Any], family: str) -> dict[str, Any]:
     return entry
 
 
-def make_references(sets: dict[str, Rows], seed: int, *, again: bool) -> None:
-    """Search what is absent, or all again, the fewest rows first."""
+def make_references(
+    sets: dict[str, Rows], families: Iterable[str], seed: int, *, again: bool
+) -> None:
+    """Search data sets that are absent, or all again, the fewest rows first."""
     from likelihood_search import ORDER, search
 
     references = load()
@@ -150,13 +152,13 @@ def make_references(sets: dict[str, Rows], seed: int, *, again: bool) -> None:
         if old and not again:
             continue
         begin, known = time.perf_counter(), {}
-        entries: dict[str, Any] = {"data": {"fingerprint": fingerprint(X)}}
-        for family in ORDER:
+        entries: dict[str, Any] = {"data": {"fingerprint": fingerprint(X)}} | old
+        for family in (name for name in ORDER if name in families):
             new = entry_of(search(X, family, known, seed, long=not old))
             entries[family] = unless_exceeded(better(old.get(family), new), family)
         references = load() | {key: entries}
         save(references)
-        kinds = " ".join(f"{f}:{entries[f]['status']}" for f in ORDER)
+        kinds = " ".join(f"{f}:{entries[f]['status']}" for f in ORDER if f in entries)
         print(f"{key:26} {X.shape} {time.perf_counter() - begin:6.1f} s  {kinds}", flush=True)
 
 
@@ -288,7 +290,7 @@ def main() -> None:
     sets = chosen(all_sets(arguments.count), arguments.sets)
     sets = {key: X for key, X in sets.items() if len(X) <= arguments.most_rows}
     if arguments.mode == "reference":
-        make_references(sets, arguments.seed, again=arguments.again)
+        make_references(sets, arguments.families, arguments.seed, again=arguments.again)
     else:
         score(sets, arguments)
 
