@@ -252,7 +252,7 @@ def test_an_interrupt_that_is_swallowed_is_raised_again(number, error, X, path):
             fit(START, X, checkpoint=path, eta_update=swallows, max_iter=most)
         assert steps == [0, 1, 2, 3]
         with np.load(path) as file:
-            assert len(file["changes"]) == 3
+            assert len(file["changes"]) == 4
         steps.clear()
         path.unlink()
     signal.signal(signal.SIGINT, before)
@@ -276,7 +276,7 @@ def test_there_is_a_whole_file_at_any_time(X, path):
 
     fit(start, chunks, checkpoint=Checkpoint(path, every=3))
     with np.load(kept) as file:
-        assert len(file["changes"]) % 3 == 2
+        assert len(file["log_likelihoods"]) % 3 == 0
     same_bits(fit(start, whole(X), checkpoint=resumed(kept)), fit(start, whole(X)))
 
 

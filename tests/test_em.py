@@ -41,7 +41,7 @@ def test_likelihood_never_falls_and_the_fit_converges(family, X):
     assert result.converged
     assert result.n_iter == len(result.log_likelihoods) == len(result.param_changes)
     assert np.diff(result.log_likelihoods).min(initial=0.0) >= -1e-13
-    assert result.param_changes[-1] < 1e-6 <= result.param_changes[:-1].min(initial=1.0)
+    assert result.param_changes[-1] < 1e-6 < result.param_changes[0]
     assert result.model.marginal_log_likelihood(X) >= result.log_likelihoods[-1] - 1e-13
     assert type(result.model) is family
 
@@ -269,8 +269,11 @@ class TestEndings:
         assert np.isfinite(result.model.sigma()).all()
         if result.status in {Status.UNBOUNDED, Status.SINGULAR, Status.DEGENERATE}:
             assert not result.converged
-        if family in (VarianceGamma, GeneralizedHyperbolic):
+        if family is VarianceGamma:
             assert result.status is Status.UNBOUNDED
+        if family is GeneralizedHyperbolic:
+            # Y so variable that Sigma vanishes is another way up.
+            assert result.status in {Status.UNBOUNDED, Status.DEGENERATE}
         if family is Hyperbolic:
             # E[1/Y] asks for a b below the smallest double; the order stays.
             assert result.status is Status.CUSP

@@ -171,7 +171,7 @@ class Fit:
         """Copies of the arrays of the state by name, of those of iterations as far as they go."""
         contents = {name: x.copy() for name, x in _arrays(self.state)}
         contents["log_likelihoods"] = contents["log_likelihoods"][: self.n_iter + 1]
-        contents["changes"] = contents["changes"][: self.n_iter]
+        contents["changes"] = contents["changes"][: self.n_iter + 1]
         return contents
 
     def restore(self, contents: dict[str, Any]) -> dict[str, Any]:

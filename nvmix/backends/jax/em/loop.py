@@ -222,10 +222,12 @@ def _propose(
     They are what the rule makes of those of the E-step, or extrapolated within the trust region, or
     after a rejection those of the last accepted model.
     """
-    if state.history is None:
-        rule, n_iter = options.rule, state.counters.n_iter
+    rule, n_iter = options.rule, state.counters.n_iter
+    if rule is not None:
         eta = _select(n_iter == 0, rule(None, statistics, 0), rule(state.eta, statistics, n_iter))
         return state._replace(eta=eta)
+    if state.history is None:
+        return state
     image = acceleration.means_of(statistics, frame)
     proposed = acceleration.propose(state.history, image, frame, options.held, options.acceleration)
     history = _select(rejected, acceleration.reject(state.history), proposed)

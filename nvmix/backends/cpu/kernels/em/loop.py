@@ -181,7 +181,7 @@ def _accept(state: FitState, options: LoopOptions) -> int:
     if accepted > -math.inf:
         n += 1
         converged = _has_converged(state, value, options)
-        if converged and options.criterion == _LIKELIHOOD:
+        if converged and options.is_em and options.criterion == _LIKELIHOOD:
             numbers[ARRIVING] = 1.0
         elif converged:
             status = _CONVERGED
