@@ -53,11 +53,10 @@ TRUST: Final = 1.5
 # Iterations in a row with a predicted gain below tol, after which a fit has converged: none of the
 # 828 fits of docs/convergence.md then had more than tol left.
 N_ITERATIONS_BELOW_TOL: Final = 3
-# What an end may leave of mean log-likelihood, and of log-likelihood, in units of the square of the
-# tolerance of parameter changes: 3e-7 and 3e-4 at the default. In units of that of gains it is more
-# than 1, for the prediction takes all that is left to be along the slowest direction.
-LEFT: Final = 30.0
-LEFT_IN_TOTAL: Final = 3e4
+# What an end may leave of mean log-likelihood, in units of the square of the tolerance of parameter
+# changes (1e-7 at the default), and of that of gains. That is more than 1, for the prediction takes
+# all that is left to be along the slowest direction.
+LEFT: Final = 10.0
 LEFT_OF_GAINS: Final = 10.0
 FORGETTING: Final = 1.05
 # Iterations that may meet the criterion without being confirmed, before a fit ends unconfirmed.

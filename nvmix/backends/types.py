@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from nvmix.backends.tolerances import LEAST_LEFT, LEFT, LEFT_IN_TOTAL, LEFT_OF_GAINS
+from nvmix.backends.tolerances import LEAST_LEFT, LEFT, LEFT_OF_GAINS
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.typing import FloatArray
 
@@ -87,12 +87,11 @@ class EMOptions(NamedTuple):
     ends_unconfirmed: bool = False
 
     @property
-    def left(self) -> tuple[float, float]:
-        """Mean log-likelihood that an end may leave, by prediction, and log-likelihood."""
-        if self.criterion == "likelihood":
-            return max(LEFT_OF_GAINS * self.tol, LEAST_LEFT), math.inf
-        square = self.tol * self.tol
-        return max(LEFT * square, LEAST_LEFT), max(LEFT_IN_TOTAL * square, LEAST_LEFT)
+    def left(self) -> float:
+        """Mean log-likelihood that an end may leave, by prediction."""
+        by_likelihood = self.criterion == "likelihood"
+        left = LEFT_OF_GAINS * self.tol if by_likelihood else LEFT * self.tol * self.tol
+        return max(left, LEAST_LEFT)
 
 
 class FitTrace(NamedTuple):

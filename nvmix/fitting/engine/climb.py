@@ -71,8 +71,7 @@ def _by_newton(
     status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status
     if constraints.mu is None and may_have_cusp(model):
         return trace._replace(status=status)
-    weight = len(source.values) if source.weights is None else float(source.weights.sum())
-    left = max(_SHARE * min(options.left[0], options.left[1] / weight), LEAST_LEFT)
+    left = max(_SHARE * options.left, LEAST_LEFT)
     steps = min(options.max_iter - trace.n_iter, _MOST_STEPS)
     ascent = newton_ascent(model, source.values, source.weights, constraints, steps, left)
     ended = FitTrace(

@@ -123,7 +123,7 @@ class SpecialCases:
         if left > 0:
             wide = self._fitted(case.model, self.options._replace(max_iter=left))
             risen = _is_comparable(wide) and wide.n_iter > 0 and not _exceeds(case, wide)
-            if risen or wide.status is Status.UNBOUNDED:
+            if risen:
                 return _joined(case, wide)
         return replace(case, code=int(_status_in_family(case)))
 

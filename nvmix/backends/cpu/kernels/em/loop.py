@@ -285,7 +285,7 @@ def _is_at_maximum(state: FitState, options: LoopOptions) -> bool:
     tells.
     """
     left = state.numbers[RESIDUAL_GAIN] / state.numbers[RATE]
-    return bool(left <= min(options.left[0], options.left[1] / state.sums[0]))
+    return bool(left <= options.left)
 
 
 @device

@@ -39,7 +39,7 @@ class LoopOptions(NamedTuple):
     ends_unconfirmed: bool
     max_iter: int
     tol: float
-    left: tuple[float, float]
+    left: float
 
 
 class FitState(NamedTuple):
