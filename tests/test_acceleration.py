@@ -104,6 +104,14 @@ def test_the_loops_agree(family, data):
         np.testing.assert_allclose(trace.changes, whole.param_changes, rtol=1e-3, atol=1e-9)
 
 
+def test_an_extrapolated_step_that_is_no_model():
+    """EM's own step takes its place, in the same pass, and judges the model before."""
+    X = np.random.default_rng(193).standard_t(2.0, size=(30, 2))
+    result = NormalInverseGaussian.default_init(X).fit(X)
+    assert result.converged
+    assert np.isfinite(result.param_changes).all()
+
+
 def _options(start, acceleration):
     constraints = Constraints(start.fixed)
     return EMOptions(constraints, "newton", None, acceleration, "parameters", 200, 1e-4)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from nvmix.backends.jax.em import acceleration
-from nvmix.backends.jax.em.acceleration import Frame, History
+from nvmix.backends.jax.em.acceleration import Frame
 from nvmix.backends.jax.em.e_step import Rows, e_step, inverse_lower, whitened
 from nvmix.backends.jax.em.m_step import RUNNING, Held, Model, m_step, parameter_change
 from nvmix.backends.jax.gig.moments import moments_and_covariance
@@ -95,14 +95,14 @@ class Counters(NamedTuple):
 class State(NamedTuple):
     """A fit between two turns of the loop; last is the last accepted model, status may be RUNNING.
 
-    frame and history are None where there is a rule, eta is what the rule has made of all
-    statistics so far, () where there is no rule.
+    history, a `History`, is None where there is a rule; eta is what the rule has made of all
+    statistics so far, () where there is none.
     """
 
     last: Model
     candidate: Candidate
     counters: Counters
-    history: History | None
+    history: Any
     eta: Any
     log_likelihoods: Any
     changes: Any
@@ -222,7 +222,7 @@ def _propose(
     They are what the rule makes of those of the E-step, or extrapolated within the trust region, or
     after a rejection those of the last accepted model.
     """
-    if state.history is None:
+    if options.rule is not None:
         rule, n_iter = options.rule, state.counters.n_iter
         eta = _select(n_iter == 0, rule(None, statistics, 0), rule(state.eta, statistics, n_iter))
         return state._replace(eta=eta)
