@@ -107,6 +107,14 @@ def test_the_loops_agree(family, data):
         np.testing.assert_allclose(trace.changes, whole.param_changes, rtol=1e-3, atol=1e-9)
 
 
+def test_an_extrapolated_step_that_is_no_model():
+    """EM's own step takes its place, in the same pass, and judges the model before."""
+    X = np.random.default_rng(193).standard_t(2.0, size=(30, 2))
+    result = NormalInverseGaussian.default_init(X).fit(X)
+    assert result.converged
+    assert np.isfinite(result.param_changes).all()
+
+
 def _options(start, acceleration):
     constraints = Constraints(start.fixed)
     return EMOptions(constraints, "newton", None, acceleration, "parameters", 200, 1e-4)
@@ -172,7 +180,7 @@ def test_a_warm_start_takes_a_few_passes(data):
     before = NormalInverseGaussian.default_init(X[:2500]).fit(X[:2500], tol=1e-5)
     cold = NormalInverseGaussian.default_init(X[50:2550]).fit(X[50:2550])
     warm = before.model.fit(X[50:2550])
-    assert warm.n_passes <= 6 < cold.n_passes
+    assert warm.n_passes <= 8 < cold.n_passes
     assert warm.log_likelihood == pytest.approx(cold.log_likelihood, abs=1e-3)
 
 

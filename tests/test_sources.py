@@ -129,7 +129,9 @@ class TestOneAnswer:
     def test_for_any_chunking(self, size, X, family):
         part = X[:300] if size == 1 else X
         start = make(family, 3)
-        fitter = BatchEMFitter(max_iter=5)
+        # Rows in memory alone are compared with special cases of the generalized hyperbolic.
+        fixed = {"p": start.p} if family is GeneralizedHyperbolic else None
+        fitter = BatchEMFitter(max_iter=5, fixed=fixed)
         expected = fitter.run(start, part)
         same_fit(fitter.run(start, chunks_of(part, size)), expected)
 

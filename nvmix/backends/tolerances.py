@@ -58,6 +58,7 @@ N_ITERATIONS_BELOW_TOL: Final = 3
 # all that is left to be along the slowest direction.
 LEFT: Final = 10.0
 LEFT_OF_GAINS: Final = 10.0
+# Factor by which the slowest rate that a fit has met may rise in each iteration.
 FORGETTING: Final = 1.05
 # Iterations that may meet the criterion without being confirmed, before a fit ends unconfirmed.
 MOST_UNCONFIRMED: Final = 8

@@ -1,7 +1,7 @@
 """Extrapolation of the EM iteration u <- g(u), u the statistics that the M-step inverts.
 
 g(u), the image of u, are the statistics of the E-step at the model that the M-step makes of u.
-`nvmix.fitting.engine.acceleration` has the references. Here there are no branches, so that each fit
+`nvmix.backends.cpu.kernels.em.acceleration` has the references. Here there are no branches, so that each fit
 of a batch under `vmap` does its own steps.
 """
 
@@ -13,7 +13,15 @@ from jax.scipy.linalg import cho_solve
 
 from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
 from nvmix.backends.jax.em.m_step import Held, is_trusted
-from nvmix.backends.tolerances import CAUTIOUS, DAMPED, FIRST_STRIDE, MEMORY, STRIDES, UNDAMPED
+from nvmix.backends.tolerances import (
+    CAUTIOUS,
+    DAMPED,
+    FIRST_STRIDE,
+    FORGETTING,
+    MEMORY,
+    STRIDES,
+    UNDAMPED,
+)
 from nvmix.backends.types import NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
@@ -37,7 +45,7 @@ class History(NamedTuple):
     used is u, the last proposal. residual and image are the last ones; residuals and images,
     (MEMORY, k), are the differences between consecutive ones, the newest last. damping is the ridge
     of Anderson's least squares, longest the longest stride of SQUAREM, and cautious the number of
-    iterations of Anderson's method that still go by SQUAREM.
+    iterations of Anderson's method that still go by SQUAREM. rate is that of `_slowest_rate`.
     """
 
     used: Any
@@ -50,6 +58,7 @@ class History(NamedTuple):
     longest: Any
     cautious: Any
     extrapolated: Any
+    rate: Any
 
 
 def frame_of(normal: NormalParameters, s: Any, variances: Any, held: Held) -> Frame:
@@ -75,7 +84,8 @@ def new_history(frame: Frame) -> History:
     rows = jnp.zeros((MEMORY, u.size), u.dtype)
     damping, longest = (jnp.full_like(frame.s, x) for x in (UNDAMPED, FIRST_STRIDE))
     zero, extrapolated = jnp.int32(0), jnp.array(False)
-    return History(u, u, u, rows, rows, zero, damping, longest, zero, extrapolated)
+    one = jnp.ones_like(frame.s)
+    return History(u, u, u, rows, rows, zero, damping, longest, zero, extrapolated, one)
 
 
 def means_of(eta: SufficientStatistics, frame: Frame) -> Any:
@@ -133,11 +143,16 @@ def propose(history: History, image: Any, frame: Frame, held: Held, method: str)
         n_images=n + 1,
         damping=jnp.maximum(UNDAMPED, 0.1 * history.damping),
     )
+    history = history._replace(rate=_slowest_rate(history, frame.metric))
     if method == "none":
         return history
     history, combined, exists = _combined(history, frame.metric, method)
-    exists &= is_trusted(statistics_of(combined, frame), statistics_of(image, frame), held)
-    return history._replace(used=jnp.where(exists, combined, image), extrapolated=exists)
+    trusted = is_trusted(statistics_of(combined, frame), statistics_of(image, frame), held)
+    return history._replace(
+        used=jnp.where(exists & trusted, combined, image),
+        extrapolated=exists & trusted,
+        cautious=jnp.where(exists & ~trusted, CAUTIOUS, history.cautious),
+    )
 
 
 def _difference(x: Any, y: Any) -> Any:
@@ -182,7 +197,7 @@ def reject(history: History) -> History:
     )
 
 
-def slowest_rate(history: History, metric: Any) -> Any:
+def _slowest_rate(history: History, metric: Any) -> Any:
     """Estimate of the smallest share of its distance from the maximum that a step of EM covers.
 
     From where the distance is e, along an eigenvector of EM's map, the residual is a share of e. So
@@ -194,7 +209,8 @@ def slowest_rate(history: History, metric: Any) -> Any:
     square, of_steps = squares
     ratios = square / of_steps
     known = _filled(history) & (ratios < 1.0)
-    return jnp.sqrt(jnp.min(jnp.where(known, ratios, 1.0)))
+    rate = jnp.sqrt(jnp.min(jnp.where(known, ratios, 1.0)))
+    return jnp.minimum(FORGETTING * history.rate, rate)
 
 
 def _filled(history: History) -> Any:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from nvmix.backends.jax.em import acceleration
-from nvmix.backends.jax.em.acceleration import Frame, History
+from nvmix.backends.jax.em.acceleration import Frame
 from nvmix.backends.jax.em.e_step import Rows, e_step, inverse_lower, whitened
 from nvmix.backends.jax.em.m_step import RUNNING, Held, Model, m_step, parameter_change
 from nvmix.backends.jax.gig.moments import moments_and_covariance
@@ -52,7 +52,7 @@ class LoopOptions:
     ends_unconfirmed: Any
     max_iter: Any
     tol: Any
-    left: tuple[Any, Any]
+    left: Any
     method: str
     rule: Callable[..., SufficientStatistics] | None
     acceleration: str
@@ -95,14 +95,14 @@ class Counters(NamedTuple):
 class State(NamedTuple):
     """A fit between two turns of the loop; last is the last accepted model, status may be RUNNING.
 
-    frame and history are None where there is a rule, eta is what the rule has made of all
-    statistics so far, () where there is no rule.
+    history, a `History`, is None where there is a rule; eta is what the rule has made of all
+    statistics so far, () where there is none.
     """
 
     last: Model
     candidate: Candidate
     counters: Counters
-    history: History | None
+    history: Any
     eta: Any
     log_likelihoods: Any
     changes: Any
@@ -222,12 +222,10 @@ def _propose(
     They are what the rule makes of those of the E-step, or extrapolated within the trust region, or
     after a rejection those of the last accepted model.
     """
-    rule, n_iter = options.rule, state.counters.n_iter
-    if rule is not None:
+    if options.rule is not None:
+        rule, n_iter = options.rule, state.counters.n_iter
         eta = _select(n_iter == 0, rule(None, statistics, 0), rule(state.eta, statistics, n_iter))
         return state._replace(eta=eta)
-    if state.history is None:
-        return state
     image = acceleration.means_of(statistics, frame)
     proposed = acceleration.propose(state.history, image, frame, options.held, options.acceleration)
     history = _select(rejected, acceleration.reject(state.history), proposed)
@@ -275,7 +273,7 @@ def _m_step(options: LoopOptions, frame: Frame, state: State) -> State:
     return state._replace(candidate=candidate, counters=counters, history=history, status=status)
 
 
-def _arrival(options: LoopOptions, frame: Frame, state: State, weight: Any) -> State:
+def _arrival(options: LoopOptions, state: State) -> State:
     """The state after the last accepted model has been judged by EM's own step from there.
 
     By parameters, the fit arrives when the change of that step is below tol, and ends after one
@@ -290,8 +288,7 @@ def _arrival(options: LoopOptions, frame: Frame, state: State, weight: Any) -> S
     arriving = jnp.where(options.by_likelihood, counters.arriving, residual < options.tol)
     confirmed = arriving
     if state.history is not None:
-        left = gain / acceleration.slowest_rate(state.history, frame.metric)
-        confirmed &= left <= jnp.minimum(options.left[0], options.left[1] / weight)
+        confirmed &= gain / state.history.rate <= options.left
     open_ended = arriving & ~confirmed
     n_unconfirmed = counters.n_unconfirmed + open_ended
     given_up = open_ended & options.ends_unconfirmed & (n_unconfirmed > MOST_UNCONFIRMED)
@@ -314,7 +311,7 @@ def _turn(options: LoopOptions, rows: Rows, frame: Frame, state: State) -> State
     state, rejected = _accept(options, state, statistics)
     state = _propose(options, frame, state, statistics, rejected)
     state = _m_step(options, frame, state)
-    judged = _arrival(options, frame, state, statistics.weight)
+    judged = _arrival(options, state)
     goes_on = ~rejected & (state.status == RUNNING)
     counters, status = _select(
         goes_on, (judged.counters, judged.status), (state.counters, state.status)
