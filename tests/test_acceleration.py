@@ -180,7 +180,8 @@ def test_a_warm_start_takes_a_few_passes(data):
     before = NormalInverseGaussian.default_init(X[:2500]).fit(X[:2500], tol=1e-5)
     cold = NormalInverseGaussian.default_init(X[50:2550]).fit(X[50:2550])
     warm = before.model.fit(X[50:2550])
-    assert warm.n_passes <= 8 < cold.n_passes
+    assert warm.n_passes <= 7
+    assert cold.n_passes > warm.n_passes
     assert warm.log_likelihood == pytest.approx(cold.log_likelihood, abs=1e-3)
 
 

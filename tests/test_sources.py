@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROWS, chunks_of, make, needs_jax
 
-from nvmix import NormalInverseGaussian, ReadError, VarianceGamma
+from nvmix import GeneralizedHyperbolic, NormalInverseGaussian, ReadError, VarianceGamma
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.em import BatchEMFitter

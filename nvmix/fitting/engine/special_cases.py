@@ -54,6 +54,7 @@ class SpecialCases:
     em: EM
     fit: Fit
     n_passes: int = 0  # of all fits
+    is_unbounded: bool = False  # whether the fit itself is UNBOUNDED
 
     def likelier(self, own: EMResult) -> EMResult:
         """The result of the fit, or of one that goes on from a special case that is likelier.
@@ -62,10 +63,11 @@ class SpecialCases:
         to the result. A fit that is UNBOUNDED gives way only to one that converges.
         """
         best, self.n_passes = own, own.n_passes
+        self.is_unbounded = own.status is Status.UNBOUNDED
         rows = self._starting_rows()
         if rows is not None:
             best = self._best(rows, own)
-        if own.status is Status.UNBOUNDED and not best.converged:
+        if self.is_unbounded and not best.converged:
             best = own
         return replace(best, n_passes=self.n_passes)
 
@@ -80,31 +82,32 @@ class SpecialCases:
 
         From the others too, where all special cases are fitted: such data have many maxima.
         """
-        best, at_once = own, len(self.source.values) <= _FEW or rows.in_doubt
+        best, value = own, own.log_likelihood if _is_comparable(own) else -np.inf
+        at_once = len(self.source.values) <= _FEW or rows.in_doubt
         for fixed in special_cases(self.start.d):
             constraints = _constraints_of(fixed, self.options.constraints)
             if constraints is None:
                 continue
             options = self.options._replace(constraints=constraints)
-            if at_once or self._may_exceed(best, rows.quick_start(fixed), options):
+            if at_once or self._may_exceed(value, rows.quick_start(fixed), options):
                 case = self._fitted(self._model(rows.start(fixed), options), options)
-                if _is_comparable(case) and (at_once or _exceeds(case, best)):
+                if _is_comparable(case) and (at_once or _exceeds(case.log_likelihood, value)):
                     wide = self._continued(case)
-                    defined = _is_comparable(wide) or _exceeds(case, best)
-                    best = wide if defined and _exceeds(wide, best) else best
+                    if _exceeds(wide.log_likelihood, value):
+                        best, value = wide, wide.log_likelihood
         return best
 
     def _model(self, start: Start, options: EMOptions) -> Mixture:
         """The model of a start, with what is held put in."""
         return constrained(self.start.at(*start), options.constraints)
 
-    def _may_exceed(self, best: EMResult, start: Start, options: EMOptions) -> bool:
+    def _may_exceed(self, value: float, start: Start, options: EMOptions) -> bool:
         """Whether a special case may become likelier than the best fit so far."""
-        model, total = self._model(start, options), best.n_observations
+        model, total = self._model(start, options), self._weight()
         for stage in _STAGES:
             trace = self.em(model, options._replace(max_iter=stage))
             self.n_passes += int(trace.n_passes)
-            if not _reach(trace) * total > best.log_likelihood - _NOTHING:
+            if not _reach(trace) * total > value - _NOTHING:
                 return False
             if int(trace.n_iter) < stage:
                 return True
@@ -118,14 +121,24 @@ class SpecialCases:
         return result
 
     def _continued(self, case: EMResult) -> EMResult:
-        """The fit that goes on from the end of a special case with all free."""
-        left = self.options.max_iter - case.n_iter
+        """The fit that goes on from the end of a special case with all free.
+
+        Where the likelihood then grows without limit, the model is that of the special case.
+        """
+        status, left = _status_in_family(case), self.options.max_iter - case.n_iter
         if left > 0:
             wide = self._fitted(case.model, self.options._replace(max_iter=left))
-            risen = _is_comparable(wide) and wide.n_iter > 0 and not _exceeds(case, wide)
-            if risen:
+            fell = _exceeds(case.log_likelihood, wide.log_likelihood)
+            if _is_comparable(wide) and wide.n_iter > 0 and not fell:
                 return _joined(case, wide)
-        return replace(case, code=int(_status_in_family(case)))
+            if wide.status is Status.UNBOUNDED and (wide.n_iter > 0 or self.is_unbounded):
+                return replace(case, code=int(wide.status), converged=False, rows=wide.rows)
+        return replace(case, code=int(status))
+
+    def _weight(self) -> float:
+        """Sum of the weights of the rows."""
+        weights = self.source.weights
+        return float(len(self.source.values) if weights is None else weights.sum())
 
 
 def _constraints_of(fixed: Fixed, constraints: Constraints) -> Constraints | None:
@@ -164,10 +177,9 @@ def _is_comparable(result: EMResult) -> bool:
     return result.status not in _INCOMPARABLE and bool(np.isfinite(result.log_likelihood))
 
 
-def _exceeds(one: EMResult, other: EMResult) -> bool:
-    """Whether one is likelier than the other by more than nothing."""
-    slack = _NOTHING + _ROUNDING * abs(one.log_likelihood)
-    return not _is_comparable(other) or one.log_likelihood > other.log_likelihood + slack
+def _exceeds(one: float, other: float) -> bool:
+    """Whether a log-likelihood is higher than another by more than nothing."""
+    return one > other + _NOTHING + _ROUNDING * abs(one)
 
 
 def _joined(first: EMResult, last: EMResult) -> EMResult:

@@ -1,8 +1,8 @@
 """Extrapolation of the EM iteration u <- g(u), u the statistics that the M-step inverts.
 
 g(u), the image of u, are the statistics of the E-step at the model that the M-step makes of u.
-`nvmix.backends.cpu.kernels.em.acceleration` has the references. Here there are no branches, so that each fit
-of a batch under `vmap` does its own steps.
+`nvmix.backends.cpu.kernels.em.acceleration` has the references. Here there are no branches, so that
+each fit of a batch under `vmap` does its own steps.
 """
 
 from typing import Any, NamedTuple
