@@ -61,7 +61,7 @@ class BatchEMFitter:
     r"""Fit a normal mixture by EM over the whole data in each iteration.
 
     The E-step takes the conditional expectations of the sufficient statistics, the M-step inverts
-    them. An iteration's parameter change is the largest of
+    them. The parameter change of EM's own step from a model is the largest of
 
     .. math::
 
@@ -95,8 +95,9 @@ class BatchEMFitter:
         How steps are extrapolated: by Anderson acceleration over the last 5, by SQUAREM, or not at
         all. "auto" is "anderson" wherever it can be, that is with `IdentityUpdate` and "em".
     criterion : {"parameters", "likelihood"}
-        A fit has converged when an iteration's parameter change is below tol, or when the gain of
-        mean log-likelihood that is predicted from the last iterations is.
+        A fit has converged when the parameter change of EM's own step is below tol, or when the
+        gain of mean log-likelihood that is predicted from the last iterations is. Either has to be
+        confirmed: what is left to gain, by prediction, is at most 10 tol^2 a row, or 10 tol.
     algorithm : {"em", "mcecm"}
         Whether an iteration maximises over everything at once, or over the law of Y after an
         E-step of its own.
@@ -132,8 +133,14 @@ class BatchEMFitter:
     Notes
     -----
     An extrapolated step is accepted if the likelihood does not fall, so that it rises in every
-    iteration. Each step costs one pass over the data, rejected ones too; ``EMResult.n_passes``
-    counts both.
+    iteration, and if it makes Sigma nowhere more than 1.5 times narrower than EM's own step. Each
+    step costs one pass over the data, rejected ones too; ``EMResult.n_passes`` counts both.
+
+    If EM's end is not confirmed after 100 iterations, or 8 after it met the criterion, steps of
+    Newton's method on the exact likelihood follow, which count as iterations. They need complete
+    rows in memory, not too many: the number of rows times the square of that of parameters is at
+    most some 1e8. A fit of few rows that ends less likely than the fitted normal distribution is
+    done again from there.
 
     The likelihood of `GeneralizedHyperbolic` often has several maxima. After a fit, each special
     case (p = -1/2, p = (d + 1) / 2, a = 0 and b = 0) that agrees with what is held is fitted from

@@ -27,7 +27,7 @@ from nvmix.mixture.em_maps import Mixture
 T = TypeVar("T")
 
 # What tells the files of this module from others.
-_FORMAT: Final = "nvmix checkpoint 2"
+_FORMAT: Final = "nvmix checkpoint 3"
 _MINUTE: Final = 60.0
 # What the readers of zip files, arrays and JSON raise on damaged files.
 _DAMAGE: Final = (

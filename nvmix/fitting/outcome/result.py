@@ -46,7 +46,9 @@ class EMResult:
         Mean log-likelihood of the model before each iteration. In the result of an
         `IncrementalEMFitter`: of the fitted model at about ten steps if verbose, else empty.
     param_changes : (n_iter,) array
-        Largest relative change of the parameters in each iteration; see `BatchEMFitter`.
+        Largest relative change of the parameters that EM's own step makes from the model before
+        each iteration; see `BatchEMFitter`. With an `eta_update` or "mcecm" it is that of the
+        iteration.
     n_iter : int
         Number of iterations.
     converged : bool or None
@@ -57,7 +59,8 @@ class EMResult:
         Number of `status`.
     n_passes : int
         Passes over the data: one for each iteration, for each rejected extrapolation, and for the
-        fitted model. An incremental fit counts the rows of its batches, rounded up to passes.
+        fitted model, those of other starts and special cases included. A step of Newton's method
+        takes two. An incremental fit counts the rows of its batches, rounded up to passes.
     log_likelihood : float
         Log-likelihood of the fitted model, summed over all rows; nan if it was not computed.
     n_observations : float
