@@ -26,6 +26,8 @@ RUNNING: Final = -1
 REPEAT: Final = -2
 # The status of a fit that has met its criterion, though more may be left to gain.
 UNCONFIRMED: Final = -3
+# The status of a fit whose E-step is to be done with more care for the digits of its likelihood.
+CARELESS: Final = -4
 
 
 class Fixed(NamedTuple):

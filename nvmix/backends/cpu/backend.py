@@ -13,6 +13,9 @@ from nvmix.backends.cpu.partition import groups_of, pieces_of, table_of
 from nvmix.backends.cpu.placed import Placed, canonical, placed
 from nvmix.backends.cpu.quasi_newton import fit_gamma, fit_gig
 from nvmix.backends.types import (
+    ACCEPT,
+    CARELESS,
+    E_STEP,
     EMOptions,
     FitTrace,
     Fixed,
@@ -188,7 +191,12 @@ class CPUBackend:
         # A table of an order that changes is of no use to later fits, and not stored.
         fixed_order = options.constraints.fixed.p is not None
         table = _table(X.X, theta[0] if fixed_order else np.nan)
-        return Fit.new(normal, theta, options).run(X.X, X.weights, table)
+        fit = Fit.new(normal, theta, options)
+        status = fit.run(X.X, X.weights, table, E_STEP)
+        while status == CARELESS:
+            fit.take(self.e_step(X, *fit.candidate()))
+            status = fit.run(X.X, X.weights, table, ACCEPT)
+        return fit.trace(status)
 
 
 def _table(X: FloatArray, p: float) -> FloatArray:

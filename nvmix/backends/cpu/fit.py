@@ -15,7 +15,6 @@ from nvmix.backends.cpu.kernels.gig.table import NO_TABLE
 from nvmix.backends.types import (
     ACCELERATIONS,
     CRITERIA,
-    E_STEP,
     FINISH,
     PROPOSE,
     Constraints,
@@ -85,10 +84,10 @@ class Fit:
         mu = np.empty(0) if held.mu is None else np.array(held.mu)
         return cls(state, _loop_options(options, Held(mu, held.symmetric)), s)
 
-    def run(self, X: FloatArray, weights: FloatArray, table: FloatArray) -> FitTrace:
-        """Fit complete rows in memory by one call."""
-        arguments = self.state, self.options, E_STEP, _TO_THE_END
-        return self.trace(entry_points.advance_loop(X, weights, table, *arguments))
+    def run(self, X: FloatArray, weights: FloatArray, table: FloatArray, first: int) -> int:
+        """Fit complete rows in memory by one call, from that step on."""
+        arguments = self.state, self.options, first, _TO_THE_END
+        return entry_points.advance_loop(X, weights, table, *arguments)
 
     def advance(self, first: int, last: int) -> int:
         """Do the steps of an iteration from the first to the last; RUNNING or a status."""

@@ -4,8 +4,8 @@ import numpy as np
 
 from nvmix.backends.cpu.jit import entry, loop
 from nvmix.backends.cpu.kernels.bessel.bessel import bessel_curvature, bessel_pair, log_bessel_peak
+from nvmix.backends.cpu.kernels.em.careful_rows import add_careful_rows
 from nvmix.backends.cpu.kernels.em.density import log_densities, plain_bound, posterior
-from nvmix.backends.cpu.kernels.em.e_step import add_rows
 from nvmix.backends.cpu.kernels.em.loop import advance
 from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
 from nvmix.backends.cpu.kernels.em.missing_values import add_patterns
@@ -81,7 +81,7 @@ gig_boundary_entry = entry(gig_boundary)
 fit_subordinator_entry = entry(fit_subordinator)
 gig_variates_loop = loop(gig_variates)
 gig_log_density_loop = loop(gig_log_density)
-e_step_loop = loop(add_rows)
+e_step_loop = loop(add_careful_rows)
 patterns_loop = loop(add_patterns)
 advance_loop = loop(advance)
 

@@ -2,7 +2,7 @@
 
 With w = L^-1 (x - mu), g = L^-1 gamma and q = |w|^2, Y | x ~ GIG(p - d/2, a + |g|^2, b + q). Only
 b + q differs between rows, so that its moments come from a table of one variable. The density is
-that of `em.density`; its sum is one of lnZ unless a row of the block needs more care.
+that of `em.density`, whose plain sum is taken here.
 """
 
 import math
@@ -13,7 +13,6 @@ import numpy as np
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.em.density import (
     any_beyond,
-    log_densities,
     plain_bound,
     plain_intervals,
     posterior,
@@ -79,11 +78,12 @@ def _moment_sums(
 def add_rows(
     X: FloatArray, weights: FloatArray, model: Model, inverse: FloatArray, log_norm: float,
     table: FloatArray, sums: FloatArray, scatter: FloatArray,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Add weighted sums over complete rows X (n, d) in the frame w = L^-1 (x - mu).
 
     Sums (5 + 2 d,) are those of `SCALARS`, of w and of w E[1/Y]; scatter (d, d) is that of
     w w' E[1/Y]. Where weights are empty, all are 1. log_norm is lnZ(p, a, b), inverse is L^-1.
+    False if the sum of log-densities may have lost digits: `careful_rows` sums them anew.
     """
     n, d = X.shape
     x, w, weighted = np.empty((d, BLOCK)), np.empty((d, BLOCK)), np.empty((2, BLOCK))
@@ -92,7 +92,7 @@ def add_rows(
     sum_x, sum_x_inv_y = sums[SCALARS : SCALARS + d], sums[SCALARS + d :]
     theta = (model.theta[0], model.theta[1], model.theta[2])
     p, a, b, log_constant = posterior(theta, log_norm, inverse, model.gamma, g)
-    bound, log_density = plain_bound(theta, d), np.empty(BLOCK)
+    bound, keeps_digits = plain_bound(theta, d), True
     plain_limit = plain_intervals(bound, table)
     for first in range(0, n, BLOCK):
         block = X[first : first + BLOCK]
@@ -108,19 +108,9 @@ def add_rows(
         for r in range(m):
             total += counted[r]
             exponent += counted[r] * linear[r]
+        keeps_digits = keeps_digits and (plain or not any_beyond(q[:m], a, b, bound))
         sums[0] += total
-        if plain or not any_beyond(q[:m], a, b, bound):
-            sums[1] += log_z + exponent + total * log_constant
-        else:
-            log_densities(
-                block, model.mu, inverse, model.gamma, theta, g, w, q, linear, log_constant, bound,
-                table, log_density,
-            )  # fmt: skip
-            for r in range(m):
-                # A row of weight 0 adds nothing, even if its density is infinite.
-                if counted[r] != 0.0:
-                    # Rows whose squares overflow are no data, which nan says.
-                    sums[1] += counted[r] * log_density[r] if q[r] < math.inf else math.nan
+        sums[1] += log_z + exponent + total * log_constant
         sums[2] += log_y
         sums[3] += inverse_y
         sums[4] += y
@@ -128,3 +118,4 @@ def add_rows(
     for i in range(d):
         for j in range(i):
             scatter[j, i] = scatter[i, j]
+    return keeps_digits

@@ -62,6 +62,7 @@ from nvmix.backends.tolerances import (
 )
 from nvmix.backends.types import (
     ACCEPT,
+    CARELESS,
     CRITERIA,
     E_STEP,
     FINISH,
@@ -95,8 +96,8 @@ def _copy(source: Model, target: Model) -> None:
 
 
 @device
-def _e_step(X: FloatArray, weights: FloatArray, table: FloatArray, state: FitState) -> None:
-    """Fill sums and scatter by the rows, at the candidate."""
+def _e_step(X: FloatArray, weights: FloatArray, table: FloatArray, state: FitState) -> int:
+    """Fill sums and scatter by the rows, at the candidate; CARELESS where digits may be lost."""
     model = state.candidate
     if model.theta[0] != state.numbers[ORDER]:
         clear(table)
@@ -106,7 +107,9 @@ def _e_step(X: FloatArray, weights: FloatArray, table: FloatArray, state: FitSta
     state.sums[:] = 0.0
     state.scatter[:] = 0.0
     log_norm = state.moments[0, 0]
-    add_rows(X, weights, model, inverse, log_norm, table, state.sums, state.scatter)
+    sums, scatter = state.sums, state.scatter
+    keeps_digits = add_rows(X, weights, model, inverse, log_norm, table, sums, scatter)
+    return RUNNING if keeps_digits else CARELESS
 
 
 @device
@@ -355,7 +358,7 @@ def advance(
     while True:
         status = RUNNING
         if step == E_STEP:
-            _e_step(X, weights, table, state)
+            status = _e_step(X, weights, table, state)
         elif step == ACCEPT:
             status = _accept(state, options)
         elif step == PROPOSE:

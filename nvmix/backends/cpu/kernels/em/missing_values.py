@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model, add_rows
+from nvmix.backends.cpu.kernels.em.careful_rows import add_careful_rows
+from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
 from nvmix.backends.cpu.kernels.em.matrices import (
     apply,
     cholesky,
@@ -116,9 +117,9 @@ def add_patterns(
     patterns: Patterns, model: Model, log_norm: float, tables: FloatArray, sums: FloatArray,
     scatter: FloatArray,
 ) -> None:  # fmt: skip
-    """`add_rows` over rows with missing values; tables has one for each number of values a row has.
+    """`add_careful_rows` over rows with missing values.
 
-    log_norm is lnZ(p, a, b). The posterior order p - m/2 depends on that number m.
+    tables has one for each number of values that a row has. log_norm is lnZ(p, a, b). The posterior order p - m/2 depends on that number m.
     """
     d = model.mu.size
     inverse, g = np.empty((d, d)), np.empty(d)
@@ -132,7 +133,9 @@ def add_patterns(
         partial, inner = np.zeros(SCALARS + 2 * m), np.zeros((m, m))
         X = patterns.values[first : first + n * m].reshape(n, m)
         weights = patterns.weights[row : row + n] if patterns.weights.size > 0 else patterns.weights
-        add_rows(X, weights, marginal, marginal_inverse, log_norm, tables[m - 1], partial, inner)
+        add_careful_rows(
+            X, weights, marginal, marginal_inverse, log_norm, tables[m - 1], partial, inner
+        )
         _add_rotated(partial, inner, g, _rotation(columns, permuted, inverse), sums, scatter)
         first += n * m
         row += n
