@@ -1,6 +1,7 @@
 """One fit from one start: which loop runs it, and what its end means."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -10,9 +11,10 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status, settled
-from nvmix.backends.types import EMOptions, FitTrace
+from nvmix.backends.types import EMOptions, FitTrace, GIGParameters, NormalParameters
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
+from nvmix.fitting.engine.constraints import constrained
 from nvmix.fitting.engine.cusp_search import highest_cusp
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
@@ -27,6 +29,7 @@ from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
 from nvmix.fitting.starts.laws import law_with
+from nvmix.fitting.starts.start import StartingRows
 from nvmix.inference.newton import is_pointed
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
@@ -66,34 +69,45 @@ class FitRun:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
             result = self._fitted(start, e_step)
-            if self._may_be_below_normal(result, source):
-                result = self._no_less_than_normal(result, start, e_step)
+            if isinstance(source, ArraySource) and result.converged and self.options.rule is None:
+                result = self._from_other_starts(result, start, source, e_step)
             if self.compared and has_special_cases(start, self.options):
                 result = self._compared(result, start, e_step)
             return result
 
-    def _may_be_below_normal(self, result: EMResult, source: Source) -> bool:
-        """Whether a fit that has settled is to be compared with the normal distribution.
+    def _from_other_starts(
+        self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
+    ) -> EMResult:
+        """The result of a fit that has settled, or one from another start that is likelier."""
+        one = replace(self, checkpoint=None)
+        for normal, theta in self._other_starts(result, source, e_step):
+            model = constrained(start.at(normal, theta), self.options.constraints)
+            again = one._fitted(model, e_step)  # noqa: SLF001
+            n_passes = result.n_passes + again.n_passes
+            if again.usable and again.log_likelihood > result.log_likelihood:
+                result = again
+            result = replace(result, n_passes=n_passes)
+        return result
 
-        That takes little time with few rows. A start may not have known that gamma is held at 0.
+    def _other_starts(
+        self, result: EMResult, source: ArraySource, e_step: EStep
+    ) -> Iterator[tuple[NormalParameters, GIGParameters]]:
+        """The normal distribution where it is likelier, and cores of the rows of symmetric fits.
+
+        A start may not have known that gamma is held at 0. With few rows all takes little time.
         """
-        small = isinstance(source, ArraySource) and (
-            source.values.size <= _FEW_VALUES or self.options.constraints.symmetric
-        )
-        settled_inside = result.converged and result.status is not Status.GAUSSIAN_LIMIT
-        return small and bool(settled_inside) and self.options.rule is None
-
-    def _no_less_than_normal(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
-        """The result, or the fit from the normal distribution where that is likelier."""
-        constraints, source = self.options.constraints, e_step.source
-        value = result.log_likelihood / e_step.weight
-        normal = isinstance(source, ArraySource) and likelier_normal(value, source, constraints)
-        if not normal:
-            return result
-        theta = law_with(constraints.fixed, _VARIANCE)
-        again = self._fitted(start.at(normal, theta), e_step)
-        best = again if again.log_likelihood > result.log_likelihood else result
-        return replace(best, n_passes=result.n_passes + again.n_passes)
+        constraints, few = self.options.constraints, source.values.size <= _FEW_VALUES
+        if not few and not constraints.symmetric:
+            return
+        if result.status is not Status.GAUSSIAN_LIMIT:
+            value = result.log_likelihood / e_step.weight
+            normal = likelier_normal(value, source, constraints)
+            if normal is not None:
+                yield normal, law_with(constraints.fixed, _VARIANCE)
+        if few and constraints.symmetric and not np.isnan(source.values).any():
+            rows = StartingRows(source.values)
+            if rows.in_doubt:
+                yield from rows.cores(constraints.fixed)
 
     def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
         """The result, or that of a fit that goes on from a special case of the family."""

@@ -119,7 +119,8 @@ def add_patterns(
 ) -> None:  # fmt: skip
     """`add_careful_rows` over rows with missing values.
 
-    tables has one for each number of values that a row has. log_norm is lnZ(p, a, b). The posterior order p - m/2 depends on that number m.
+    tables has one for each number of values that a row has, m, for the posterior order p - m/2
+    depends on that. log_norm is lnZ(p, a, b).
     """
     d = model.mu.size
     inverse, g = np.empty((d, d)), np.empty(d)
