@@ -54,10 +54,10 @@ TRUST: Final = 1.5
 # 828 fits of docs/convergence.md then had more than tol left.
 N_ITERATIONS_BELOW_TOL: Final = 3
 # What an end may leave of mean log-likelihood, in units of the square of the tolerance of parameter
-# changes (1e-7 at the default), and of that of gains. That is more than 1, for the prediction takes
-# all that is left to be along the slowest direction.
+# changes (1e-7 at the default), and of that of gains, by a prediction that takes all that is left
+# to be along the slowest direction.
 LEFT: Final = 10.0
-LEFT_OF_GAINS: Final = 10.0
+LEFT_OF_GAINS: Final = 1.0
 # Factor by which the slowest rate that a fit has met may rise in each iteration.
 FORGETTING: Final = 1.05
 # Iterations that may meet the criterion without being confirmed, before a fit ends unconfirmed.

@@ -97,7 +97,7 @@ class BatchEMFitter:
     criterion : {"parameters", "likelihood"}
         A fit has converged when the parameter change of EM's own step is below tol, or when the
         gain of mean log-likelihood that is predicted from the last iterations is. Either has to be
-        confirmed: what is left to gain, by prediction, is at most 10 tol^2 a row, or 10 tol.
+        confirmed: what is left to gain, by prediction, is at most 10 tol^2 a row, or tol.
     algorithm : {"em", "mcecm"}
         Whether an iteration maximises over everything at once, or over the law of Y after an
         E-step of its own.

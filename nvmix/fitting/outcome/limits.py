@@ -26,6 +26,8 @@ Summary: TypeAlias = tuple[float, float, float, bool]
 _AT_MU: Final = 1e-12
 # Converged as loops know it; whether that is at a limit of the family is decided here.
 _IN_FAMILY: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT, Status.SKEW_T_LIMIT)
+# Share of a column's variance that those before leave, below which it is rounding.
+_SINGULAR: Final = 1e-13
 # A relative change of densities that is none.
 _VANISHED: Final = 1e-20
 # Largest number of rows at mu in a result.
@@ -224,8 +226,9 @@ def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | 
     products = source.reduce(partial(_scatter, centre), operator.add)
     if np.isnan(products).any():
         return None
-    L = factor(products / weight)
-    if L is None:
+    covariance = products / weight
+    L = factor(covariance)
+    if L is None or (np.square(np.diag(L)) <= _SINGULAR * np.diag(covariance)).any():
         return None
     location = centre if mu is None else mu
     return NormalParameters(location.copy(), centre - location, L)
