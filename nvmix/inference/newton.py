@@ -130,37 +130,36 @@ def newton_ascent(
             statistics = replace(statistics, inv_y=0.0)
         return _Point(model, statistics)
 
-    point, radius, left, passes = at(model), _RADIUS, np.inf, 1
     values: list[float] = []
     changes: list[float] = []
-    quadratic = None
-    while True:
-        if quadratic is None:
-            quadratic = _quadratic(point, X, weights, free)
-            passes += 1
-            left = np.inf if quadratic is None else quadratic.left()
-        if quadratic is None or left <= tol or len(values) == max_steps:
-            break
-        if radius < _LEAST_RADIUS:
+    point, radius, passes = at(model), _RADIUS, 2
+    quadratic = _quadratic(point, X, weights, free)
+    while quadratic is not None and quadratic.left() > tol:
+        if len(values) == max_steps or radius < _LEAST_RADIUS:
             break
         step, gain = quadratic.step(radius)
         new = _moved(point.model, quadratic.frame, step)
-        reached = -np.inf
-        if new is not None and (smooth or not may_have_cusp(new)):
-            candidate = at(new)
+        is_allowed = new is not None and (smooth or not may_have_cusp(new))
+        candidate = at(new) if new is not None and is_allowed else None
+        passes += candidate is not None
+        reached = -np.inf if candidate is None else (candidate.value - point.value) / gain
+        radius = _next_radius(radius, reached)
+        if candidate is not None and reached > _ENOUGH:
+            values.append(point.value)
+            changes.append(_residual(point, candidate.model, constraints))
+            point, quadratic = candidate, _quadratic(candidate, X, weights, free)
             passes += 1
-            reached = (candidate.value - point.value) / gain
-        if not reached > _ENOUGH:
-            radius *= 0.25
-            continue
-        if reached > _GOOD:
-            radius = min(2.0 * radius, _MOST_RADIUS)
-        elif reached < _POOR:
-            radius *= 0.5
-        values.append(point.value)
-        changes.append(_residual(point, candidate.model, constraints))
-        point, quadratic = candidate, None
+    left = np.inf if quadratic is None else quadratic.left()
     return Ascent(point.model, values, changes, point.value, passes, left)
+
+
+def _next_radius(radius: float, reached: float) -> float:
+    """The radius after a step that has reached this share of the gain that it predicted."""
+    if not reached > _ENOUGH:
+        return 0.25 * radius
+    if reached < _POOR:
+        return 0.5 * radius
+    return min(2.0 * radius, _MOST_RADIUS) if reached > _GOOD else radius
 
 
 def may_have_cusp(model: Mixture) -> bool:
