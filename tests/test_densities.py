@@ -299,3 +299,15 @@ class TestDerivatives:
             np.testing.assert_allclose(
                 jax.vmap(model.log_prob)(X), model.log_prob(np.asarray(X)), rtol=1e-13
             )
+
+
+@pytest.mark.parametrize(
+    ("scale", "value"),
+    [(1.0, -2835.5885), (1e-5, -2870.127), (1e-15, -2939.205), (1e-16, -2946.113)],
+)
+def test_students_t_beyond_the_largest_double(scale, value):
+    """|x - mu| / sigma overflows, log f does not: it falls as log|x|."""
+    law = NormalInverseGamma.from_classical(
+        mu=[0.0], gamma=[0.0], sigma=[[scale * scale]], alpha=1.5, beta=1.5
+    )
+    assert law.log_prob([1e308]) == pytest.approx(value, abs=1e-3)

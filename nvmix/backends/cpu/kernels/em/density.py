@@ -271,6 +271,9 @@ def _value(
     if total < 0:
         dot, AB = math.ldexp(dot, total), math.ldexp(AB, 2 * total)
         cross, difference = math.ldexp(cross, 2 * total), math.ldexp(difference, 2 * total)
+    if AB == 0.0 and dot == 0.0:
+        # a = 0 and g = 0: no term has w in it, and scaling would lose the order.
+        e = 0
     order = math.ldexp(law.order, -e) if e > 0 else law.order
     # The square of a scaled order may underflow.
     R = math.sqrt(order * order + AB) if AB > 0.0 else abs(order)
