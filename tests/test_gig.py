@@ -407,3 +407,12 @@ def test_large_orders_held_near_the_limit(p, share, backend):
     _, _, inv_y, y = backend.gig_law(theta)
     assert y == pytest.approx(1.0, rel=1e-9)
     assert inv_y == pytest.approx(1.0 + spread, rel=1e-9)
+
+
+def test_a_solve_at_a_fixed_order_may_start_from_another(backend):
+    eta = (0.2905971069660047, 1.5106862095566551, 1.947740222957932)
+    start = (1.5024524454375487, 1.5358535111699216, 0.0001408544413322792)
+    alone, status = backend.gig_fit(eta, Fixed(p=1.5), "newton", None)
+    found, other = backend.gig_fit(eta, Fixed(p=1.5), "newton", start)
+    assert status is other is GIGStatus.INTERIOR
+    np.testing.assert_allclose(found, alone, rtol=1e-8)

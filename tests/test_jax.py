@@ -515,8 +515,10 @@ class TestBatches:
     def test_free_order_in_the_default_precision(self, X):
         start = GeneralizedHyperbolic.default_init(X)
         result = jax.jit(lambda x: start.fit(x, tol=1e-3, **BOTH))(X)
-        # X is rounded to float32 on the way in.
-        assert result.n_iter == start.fit(X.astype(np.float32), tol=1e-3).n_iter
+        # X is rounded to float32 on the way in; a traced fit is not compared with special cases.
+        assert Status.of(result.code).converged
+        eager = start.fit(X.astype(np.float32), tol=1e-3)
+        assert float(result.log_likelihood) == pytest.approx(eager.log_likelihood, rel=1e-4)
         with pytest.raises(ValueError, match="each lane"):
             Status.of(np.array([0, 1]))
 

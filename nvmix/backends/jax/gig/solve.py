@@ -214,6 +214,7 @@ def _interior(
     log_t = jnp.zeros_like(m) if fixed else log_y - jnp.log(s)
     tau = jnp.stack([log_t, excess - log_t, excess + log_t])
     scale = jnp.stack([jnp.ones_like(s), s, 1.0 / s])
+    start = start.at[0].set(p) if fixed else start
     starts = jnp.concatenate([_starts(m, D, p, shapes, fixed), (start * scale)[None]])
     if method == "newton":
         last, solved = newton(tau, starts, fixed)

@@ -364,7 +364,7 @@ def gig_solve(log_y: float, inv_y: float, y: float, fixed_p: float, start: Tripl
     log_t = 0.0 if fixed else log_y - math.log(s)
     tau = (log_t, excess - log_t, excess + log_t)
     p, a, b = _best_start(tau, m, D, fixed_p)
-    p0, a0, b0 = start[0], start[1] * s, start[2] / s
+    p0, a0, b0 = fixed_p if fixed else start[0], start[1] * s, start[2] / s
     if a0 > 0.0 and b0 > 0.0 and gig_objective(p0, a0, b0, tau) > gig_objective(p, a, b, tau):
         p, a, b = p0, a0, b0
     p, a, b, status = _gig_interior(tau, p, a, b, fixed)
