@@ -639,3 +639,16 @@ class TestIncremental:
         path.write_bytes(before[: len(before) // 2])
         with pytest.raises(CheckpointError, match="is damaged"):
             self.steps(X, **settings)
+
+
+def test_what_follows_newtons_method_is_not_in_the_checkpoint(path):
+    """Weight by height of `women` in R: the likelihood rises towards a singular Sigma."""
+    height = np.arange(58.0, 73.0)
+    weight = [115, 117, 120, 123, 126, 129, 132, 135, 139, 142, 146, 150, 154, 159, 164]
+    X = np.column_stack([height, weight]).astype(float)
+    start = NormalInverseGaussian.default_init(X)
+    kept = BatchEMFitter(max_iter=260, checkpoint=Checkpoint(path)).run(start, X)
+    free = BatchEMFitter(max_iter=260).run(start, X)
+    assert kept.n_iter == len(kept.log_likelihoods) <= 260
+    assert np.diff(kept.log_likelihoods).min() >= -1e-10
+    assert kept.log_likelihood == pytest.approx(free.log_likelihood, rel=1e-2)

@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 
 from nvmix.backends import M_STEP_METHODS, get_backend, get_engine, get_functions
+from nvmix.backends.constrained_law import constrained_law
 from nvmix.backends.e_step import EStep
-from nvmix.backends.types import Constraints, Fixed, GIGParameters, GIGStatus
+from nvmix.backends.types import Constraints, GIGParameters, GIGStatus
 from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.exceptions import DegenerateError, SolveError
 from nvmix.foundation.linalg import inverse_lower
@@ -159,17 +160,15 @@ class Mixture(MixtureLaw):
             subordinator = cls._subordinator_type.from_gig(*theta)
             return cls._solved(functions.normal_parameters(eta), subordinator, columns)
         constraints = Constraints(cls._fixed(eta.d)) if constraints is None else constraints
-        fixed, normal = constraints.fixed, get_engine().normal_parameters(eta, constraints)
+        normal = get_engine().normal_parameters(eta, constraints)
         if normal is None:
+            D = eta.E_Y * eta.E_inv_Y - 1.0
             msg = (
-                "Sigma is singular, or next to that, or mu cannot be told from gamma: "
-                f"E[Y] E[1/Y] - 1 is {eta.E_Y * eta.E_inv_Y - 1.0:.3g}"
+                "Sigma is not positive definite, or next to singular, or "
+                f"E[Y] E[1/Y] - 1 = {D:.3g} does not separate mu from gamma"
             )
             raise DegenerateError(msg)
-        theta = cls._gig_fit(expectations, fixed, backend, method, first)
-        if theta[0] < constraints.least_p:
-            fixed = fixed._replace(p=constraints.least_p)
-            theta = cls._gig_fit(expectations, fixed, backend, method, first)
+        theta = cls._gig_fit(expectations, constraints, backend, method, first)
         try:
             return cls._solved(normal, cls._subordinator_type.from_gig(*theta), columns)
         except ValueError as error:
@@ -180,13 +179,13 @@ class Mixture(MixtureLaw):
     def _gig_fit(
         cls,
         expectations: tuple[float, float, float],
-        fixed: Fixed,
+        constraints: Constraints,
         backend: str,
         method: str,
         start: GIGParameters | None,
     ) -> GIGParameters:
         """(p, a, b) with the expectations of (log Y, 1/Y, Y); DegenerateError or SolveError."""
-        theta, status = get_backend(backend).gig_fit(expectations, fixed, method, start)
+        theta, status = constrained_law(backend, expectations, constraints, method, start)
         if status is GIGStatus.NOT_CONVERGED:
             msg = f"method {method!r} did not converge for the subordinator; try another method"
             raise SolveError(msg)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -26,14 +26,15 @@ _OPEN: Final = (UNCONFIRMED, Status.MAX_ITER, Status.DEGENERATE, Status.NO_SOLUT
 # Share of what an end may leave that Newton's method leaves, which converges quadratically.
 _SHARE: Final = 0.01
 
+# Iterations of EM from a model by options.
+EM: TypeAlias = Callable[[Mixture, EMOptions], FitTrace]
 
-def climb(
-    em: Callable[[Mixture, EMOptions], FitTrace], start: Mixture, source: Source, options: EMOptions
-) -> FitTrace:
+
+def climb(em: EM, em_later: EM, start: Mixture, source: Source, options: EMOptions) -> FitTrace:
     """Fit from a start by the EM loop `em` and, where it can, Newton's method.
 
     EM goes first, for it is cheap and sure far from the maximum. If it has not confirmed its end
-    after some iterations, Newton's method goes on; if that finds no maximum either, EM does.
+    after some iterations, Newton's method goes on, and then `em_later` if that finds no maximum.
     """
     if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
         return em(start, options)
@@ -43,7 +44,7 @@ def climb(
         trace = _by_newton(trace, start, source, options)
     if trace.status == Status.MAX_ITER and trace.n_iter < options.max_iter:
         rest = options._replace(max_iter=options.max_iter - trace.n_iter)
-        trace = _joined(trace, em(start.at(trace.normal, trace.gig), rest))
+        trace = _joined(trace, em_later(start.at(trace.normal, trace.gig), rest))
     return trace
 
 

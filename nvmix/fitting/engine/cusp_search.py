@@ -123,4 +123,4 @@ def _held_at(start: Mixture, e_step: EStep, options: EMOptions) -> FitTrace:
         return EMLoop(e_step, "cpu", options).run(model)
 
     held = options._replace(constraints=options.constraints._replace(mu=start.mu))
-    return climb(em, start, e_step.source, held)
+    return climb(em, em, start, e_step.source, held)

@@ -10,7 +10,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from nvmix.backends import get_backend, get_engine
+from nvmix.backends import get_engine
+from nvmix.backends.constrained_law import constrained_law
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.backends.types import (
@@ -77,8 +78,12 @@ class EMLoop:
 
     def _is_compiled(self) -> bool:
         """Whether one call of compiled code does all that is between two E-steps."""
-        compiled = self.m_step_backend == "cpu" and self.options.method == "newton"
-        return compiled and not self.options.conditional and self.options.rule is None
+        whole = not self.options.conditional and self.options.rule is None
+        return whole and self._solves_compiled()
+
+    def _solves_compiled(self) -> bool:
+        """Whether the compiled M-step solves for the law of Y."""
+        return self.m_step_backend == "cpu" and self.options.method == "newton"
 
     def _m_step(self, fit: Any, statistics: SufficientStatistics) -> int:
         """The M-step on the statistics as the rule combines them, or else as extrapolated."""
@@ -97,16 +102,13 @@ class EMLoop:
 
     def _solve(self, fit: Any) -> None:
         """Solve for the law of Y on its backend, by its method."""
-        if self.m_step_backend == "cpu" and self.options.method == "newton":
+        if self._solves_compiled():
             fit.advance(SOLVE, SOLVE)
             return
-        backend, method, start = get_backend(self.m_step_backend), self.options.method, fit.theta
-        fixed, least_p = self.options.constraints.fixed, self.options.constraints.least_p
-        theta, status = backend.gig_fit(fit.expectations, fixed, method, start)
-        if theta[0] < least_p:
-            fixed = fixed._replace(p=least_p)
-            theta, status = backend.gig_fit(fit.expectations, fixed, method, start)
-        fit.solved(theta, status)
+        constraints, method = self.options.constraints, self.options.method
+        fit.solved(
+            *constrained_law(self.m_step_backend, fit.expectations, constraints, method, fit.theta)
+        )
 
     def _contents(self, fit: Any, status: int) -> dict[str, Any]:
         """Numbers and arrays of a checkpoint by name, none of which later iterations change."""

@@ -60,7 +60,7 @@ class FitRun:
     device: Any  # where JAX has the rows
     progress: Progress
     checkpoint: CheckpointFile | None = None  # a fit with one runs in the Python loop
-    # Whether a generalized hyperbolic fit is compared with its special cases.
+    # Whether the fit is compared with fits from other starts and of special cases.
     compared: bool = True
 
     def run(self, start: Mixture, source: Source) -> EMResult:
@@ -69,9 +69,11 @@ class FitRun:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
             result = self._fitted(start, e_step)
+            if not self.compared:
+                return result
             if isinstance(source, ArraySource) and result.converged and self.options.rule is None:
                 result = self._from_other_starts(result, start, source, e_step)
-            if self.compared and has_special_cases(start, self.options):
+            if has_special_cases(start, self.options):
                 result = self._compared(result, start, e_step)
             return result
 
@@ -125,15 +127,18 @@ class FitRun:
         def fit(model: Mixture, options: EMOptions) -> EMResult:
             return FitRun._fitted(replace(one, options=options), model, e_step)
 
-        cases = SpecialCases(start, self.options, e_step.source, em, fit)
-        best = cases.likelier(result)
+        cases = SpecialCases(result, start, self.options, e_step.source, em, fit)
+        best = cases.likelier()
         passes, gain = best.n_passes - result.n_passes, best.log_likelihood - result.log_likelihood
         self.progress.note(f"special cases in {passes} passes gain {gain:.3g}", 1)
         return best
 
     def _fitted(self, start: Mixture, e_step: EStep) -> EMResult:
         """The fit from one start."""
-        trace = climb(partial(self._em, e_step), start, e_step.source, self.options)
+        # A checkpoint is of the iterations from the start, not of those after Newton's method.
+        later = replace(self, checkpoint=None)
+        em, em_later = (partial(one._em, e_step) for one in (self, later))  # noqa: SLF001
+        trace = climb(em, em_later, start, e_step.source, self.options)
         return self._result_of(trace, start, e_step)
 
     def _em(self, e_step: EStep, start: Mixture, options: EMOptions) -> FitTrace:

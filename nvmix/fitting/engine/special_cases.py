@@ -14,6 +14,7 @@ import numpy as np
 
 from nvmix.backends.status import Status
 from nvmix.backends.types import Constraints, EMOptions, FitTrace, Fixed
+from nvmix.fitting.engine.climb import EM
 from nvmix.fitting.engine.constraints import constrained
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.fitting.starts.laws import special_cases
@@ -34,8 +35,7 @@ _ROUNDING: Final = 1e-13
 # Ends at which the likelihood is infinite or not defined, so that none can be compared with them.
 _INCOMPARABLE: Final = (Status.UNBOUNDED, Status.SINGULAR, Status.NON_FINITE)
 
-# Iterations of EM from a model by options, and a fit to its end.
-EM: TypeAlias = Callable[[Mixture, EMOptions], FitTrace]
+# A fit from a model by options to its end.
 Fit: TypeAlias = Callable[[Mixture, EMOptions], EMResult]
 
 
@@ -48,27 +48,26 @@ def has_special_cases(start: Mixture, options: EMOptions) -> bool:
 class SpecialCases:
     """A fit that has ended and the special cases that it is compared with."""
 
+    own: EMResult
     start: Mixture
     options: EMOptions
     source: ArraySource
     em: EM
     fit: Fit
     n_passes: int = 0  # of all fits
-    is_unbounded: bool = False  # whether the fit itself is UNBOUNDED
 
-    def likelier(self, own: EMResult) -> EMResult:
+    def likelier(self) -> EMResult:
         """The result of the fit, or of one that goes on from a special case that is likelier.
 
         The passes are those of all fits, the iterations and their log-likelihoods those that lead
         to the result. A fit that is UNBOUNDED gives way only to one that converges.
         """
-        best, self.n_passes = own, own.n_passes
-        self.is_unbounded = own.status is Status.UNBOUNDED
+        best, self.n_passes = self.own, self.own.n_passes
         rows = self._starting_rows()
         if rows is not None:
-            best = self._best(rows, own)
-        if self.is_unbounded and not best.converged:
-            best = own
+            best = self._best(rows)
+        if self.own.status is Status.UNBOUNDED and not best.converged:
+            best = self.own
         return replace(best, n_passes=self.n_passes)
 
     def _starting_rows(self) -> StartingRows | None:
@@ -77,12 +76,12 @@ class SpecialCases:
             return StartingRows(starting_sample(self.source.values, self.source.missing).values)
         return None
 
-    def _best(self, rows: StartingRows, own: EMResult) -> EMResult:
+    def _best(self, rows: StartingRows) -> EMResult:
         """The likeliest end of the fit and of those that go on from special cases.
 
         From the others too, where all special cases are fitted: such data have many maxima.
         """
-        best, value = own, own.log_likelihood if _is_comparable(own) else -np.inf
+        best, value = self.own, self.own.log_likelihood if _is_comparable(self.own) else -np.inf
         at_once = len(self.source.values) <= _FEW or rows.in_doubt
         for fixed in special_cases(self.start.d):
             constraints = _constraints_of(fixed, self.options.constraints)
@@ -103,7 +102,7 @@ class SpecialCases:
 
     def _may_exceed(self, value: float, start: Start, options: EMOptions) -> bool:
         """Whether a special case may become likelier than the best fit so far."""
-        model, total = self._model(start, options), self._weight()
+        model, total = self._model(start, options), self.own.n_observations
         for stage in _STAGES:
             trace = self.em(model, options._replace(max_iter=stage))
             self.n_passes += int(trace.n_passes)
@@ -131,14 +130,10 @@ class SpecialCases:
             fell = _exceeds(case.log_likelihood, wide.log_likelihood)
             if _is_comparable(wide) and wide.n_iter > 0 and not fell:
                 return _joined(case, wide)
-            if wide.status is Status.UNBOUNDED and (wide.n_iter > 0 or self.is_unbounded):
+            left_it = wide.n_iter > 0 or self.own.status is Status.UNBOUNDED
+            if wide.status is Status.UNBOUNDED and left_it:
                 return replace(case, code=int(wide.status), converged=False, rows=wide.rows)
         return replace(case, code=int(status))
-
-    def _weight(self) -> float:
-        """Sum of the weights of the rows."""
-        weights = self.source.weights
-        return float(len(self.source.values) if weights is None else weights.sum())
 
 
 def _constraints_of(fixed: Fixed, constraints: Constraints) -> Constraints | None:
