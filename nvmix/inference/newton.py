@@ -175,7 +175,7 @@ def may_have_cusp(model: Mixture) -> bool:
 
 def is_pointed(model: Mixture) -> bool:
     """Whether the density has a peak at mu, so that the likelihood has one at every row."""
-    return 0.0 < model.subordinator.gig[0] - 0.5 * model.d < 0.5 and may_have_cusp(model)
+    return 0.0 < model.subordinator.gig[0] - 0.5 * model.d <= 0.5 and may_have_cusp(model)
 
 
 def _residual(point: _Point, new: Mixture, constraints: Constraints) -> float:

@@ -25,7 +25,7 @@ from nvmix.fitting.outcome.limits import (
     snapped,
     status_at_end,
 )
-from nvmix.fitting.outcome.result import EMResult, read_only
+from nvmix.fitting.outcome.result import EMResult, most_likely, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
 from nvmix.fitting.starts.laws import law_with
@@ -37,10 +37,14 @@ from nvmix.sources.source import ArraySource, Source
 
 # Relative difference of likelihoods that is rounding.
 _SLACK: Final = 1e-13
-# Values of data up to which every fit is compared with the normal distribution, and Var[Y] of the
-# start of a fit that is less likely than that.
+# Values of data up to which every fit is compared with the normal distribution, and with those from
+# other starts where its own is in doubt; and up to which all that do not converge are.
 _FEW_VALUES: Final = 2000
+_SEVERAL_VALUES: Final = 20_000
+# Var[Y] of the start of a fit that is less likely than the normal distribution.
 _VARIANCE: Final = 0.5
+# Iterations of a skewed fit from whose end a symmetric one starts.
+_SKEWED: Final = 30
 # What a message says of a gauge that the model cannot have.
 _NO_GAUGE: Final = (
     "regularization {!r} has no meaning where a or b of Y is 0, or beyond the range of doubles; "
@@ -71,7 +75,7 @@ class FitRun:
             result = self._fitted(start, e_step)
             if not self.compared:
                 return result
-            if isinstance(source, ArraySource) and result.converged and self.options.rule is None:
+            if isinstance(source, ArraySource) and self.options.rule is None:
                 result = self._from_other_starts(result, start, source, e_step)
             if has_special_cases(start, self.options):
                 result = self._compared(result, start, e_step)
@@ -80,36 +84,43 @@ class FitRun:
     def _from_other_starts(
         self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
     ) -> EMResult:
-        """The result of a fit that has settled, or one from another start that is likelier."""
+        """The result of a fit, or one from another start that is likelier."""
         one = replace(self, checkpoint=None)
-        for normal, theta in self._other_starts(result, source, e_step):
+        for normal, theta in one._other_starts(result, start, source, e_step):  # noqa: SLF001
             model = constrained(start.at(normal, theta), self.options.constraints)
             again = one._fitted(model, e_step)  # noqa: SLF001
             n_passes = result.n_passes + again.n_passes
-            if again.usable and again.log_likelihood > result.log_likelihood:
-                result = again
-            result = replace(result, n_passes=n_passes)
+            ends = result, again
+            result = replace(ends[most_likely(ends)], n_passes=n_passes)
         return result
 
     def _other_starts(
-        self, result: EMResult, source: ArraySource, e_step: EStep
+        self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
     ) -> Iterator[tuple[NormalParameters, GIGParameters]]:
-        """The normal distribution where it is likelier, and cores of the rows of symmetric fits.
+        """The normal distribution where it is likelier, and the starts that moments and cores give.
 
-        A start may not have known that gamma is held at 0. With few rows all takes little time.
+        These where the fit is degenerate, and where its rows are few and it is normal or its start
+        in doubt: such likelihoods have many maxima. A symmetric fit starts from a skewed one, too.
         """
-        constraints, few = self.options.constraints, source.values.size <= _FEW_VALUES
-        if not few and not constraints.symmetric:
+        if not result.converged and result.status is not Status.DEGENERATE:
             return
-        if result.status is not Status.GAUSSIAN_LIMIT:
+        constraints, size = self.options.constraints, source.values.size
+        few, is_normal = size <= _FEW_VALUES, result.status is Status.GAUSSIAN_LIMIT
+        if result.converged and not is_normal and (few or constraints.symmetric):
             value = result.log_likelihood / e_step.weight
             normal = likelier_normal(value, source, constraints)
             if normal is not None:
                 yield normal, law_with(constraints.fixed, _VARIANCE)
-        if few and constraints.symmetric and not np.isnan(source.values).any():
+        several = size <= _SEVERAL_VALUES and not result.converged
+        if (few or several) and not np.isnan(source.values).any():
             rows = StartingRows(source.values)
-            if rows.in_doubt:
-                yield from rows.cores(constraints.fixed)
+            if rows.in_doubt or is_normal or not result.converged:
+                yield from rows.starts(constraints.fixed)
+                if constraints.symmetric:
+                    skewed = constraints._replace(symmetric=False)
+                    options = self.options._replace(constraints=skewed, max_iter=_SKEWED)
+                    trace = self._em(e_step, start, options)
+                    yield trace.normal, trace.gig
 
     def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
         """The result, or that of a fit that goes on from a special case of the family."""
@@ -194,7 +205,7 @@ class FitRun:
         looped, fitted = trace, start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
         if status in (Status.CUSP, Status.SINGULAR) or (
-            status is Status.CONVERGED and is_pointed(fitted)
+            status in (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT) and is_pointed(fitted)
         ):
             trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
         elif self.options.rule is None:

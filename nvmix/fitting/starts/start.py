@@ -113,18 +113,26 @@ class StartingRows:
             starts = [(self.start(case), case) for case in cases if case.b is None]
             trials = [Trial.of(start, self.some, case, _BRIEF) for start, case in starts]
             return max(trials, key=lambda trial: trial.value).start
-        mu, gamma, L, variance, _ = self.moments
-        start = Start(NormalParameters(mu, gamma, L), law_with(fixed, variance))
-        return self._likeliest(start, fixed) if self.in_doubt else start
+        return self._likeliest(fixed) if self.in_doubt else self._by_moments(fixed)
 
-    def _likeliest(self, start: Start, fixed: Fixed) -> Start:
-        """A start by moments, or that from a core which is likelier after a few iterations."""
-        trials = [Trial.of(each, self.some, fixed, _TRIAL) for each in (start, *self.cores(fixed))]
+    def _by_moments(self, fixed: Fixed) -> Start:
+        mu, gamma, L, variance, _ = self.moments
+        return Start(NormalParameters(mu, gamma, L), law_with(fixed, variance))
+
+    def _likeliest(self, fixed: Fixed) -> Start:
+        """The start by moments, or that from a core which is likelier after a few iterations."""
+        trials = [Trial.of(each, self.some, fixed, _TRIAL) for each in self.starts(fixed)]
         best = max(trials, key=lambda trial: trial.value)
-        return best.start if best.value > trials[0].value + _MARGIN else start
+        return best.start if best.value > trials[0].value + _MARGIN else trials[0].start
+
+    def starts(self, fixed: Fixed) -> Iterator[Start]:
+        """Yield the start by moments, and those from the cores of several shares of the rows."""
+        start = self._by_moments(_NIG if fixed.b == 0.0 else fixed)
+        yield self._smoothed(start, _SMOOTH, _SMOOTHING) if fixed.b == 0.0 else start
+        yield from self.cores(fixed)
 
     def cores(self, fixed: Fixed) -> Iterator[Start]:
-        """Yield the starts from the cores of several shares of the rows, where there are any."""
+        """Yield the starts from cores, where there are any."""
         law = _NIG if fixed.b == 0.0 else fixed
         for share in _SHARES:
             start = _of_core(self.some, share, law)
