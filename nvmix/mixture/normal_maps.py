@@ -4,7 +4,7 @@ Factors are made by QR of rows of L, never by a Cholesky factorization of a prod
 squared, and rows that are already triangular are kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,12 @@ class GivenColumns(NamedTuple):
         values = (self.a, *self.b) if on_jax(self.a, self.b) else (float(self.a), *self.b.tolist())
         a, *bs = values
         return ((self.p, a, b) for b in bs)
+
+
+def others_of(columns: Iterable[int], d: int) -> list[int]:
+    """The other ones of d columns, in their order."""
+    chosen = set(columns)
+    return [i for i in range(d) if i not in chosen]
 
 
 def triangular(M: FloatArray) -> FloatArray:
@@ -68,8 +74,8 @@ def given_columns(
     GIG(p - k/2, a + g'g, b + w'w), location mu1 + L12 w, skewness gamma1 - L12 g, factor L1.
     """
     (p, a, b), d, k = theta, normal.mu.size, len(columns)
-    others = np.setdiff1d(np.arange(d), columns)
-    mu, gamma, L = selected(normal, np.concatenate([columns, others]))
+    others = others_of(columns, d)
+    mu, gamma, L = selected(normal, [*columns, *others])
     xp = namespace(mu, gamma, L, x)
     inverse = xp.linalg.inv(L[:k, :k]) if on_jax(L) else inverse_lower(L[:k, :k])
     w, g = (x - mu[:k]) @ inverse.T, inverse @ gamma[:k]

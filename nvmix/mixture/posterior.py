@@ -14,7 +14,7 @@ from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.patterns import patterns_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.mixture.law import MixtureLaw, times
-from nvmix.mixture.normal_maps import given_columns
+from nvmix.mixture.normal_maps import given_columns, others_of
 from nvmix.mixture.subordinators import GIG
 from nvmix.sources.observations import observations, points
 
@@ -215,10 +215,10 @@ class Hidden(MixtureLaw):
         values = observations(X, self.d, self.columns, "em").values.copy()
         theta = self.subordinator.gig
         for columns, rows in patterns_of(values):
-            others = np.setdiff1d(np.arange(self.d), columns)
+            others = others_of(columns, self.d)
             if columns.size == 0:
                 values[rows] = self.mu + times(self.gamma, self.subordinator.mean())
-            elif others.size:
+            elif others:
                 law = given_columns(self.normal, theta, columns, values[np.ix_(rows, columns)])
                 y = Posterior(np.full_like(law.b, law.p), np.full_like(law.b, law.a), law.b).mean()
                 skew = np.flatnonzero(law.gamma)

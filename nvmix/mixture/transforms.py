@@ -14,7 +14,7 @@ from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import array, positive
 from nvmix.mixture.column_arguments import by_position, positions_of, rows_of, weights_of
 from nvmix.mixture.law import MixtureLaw
-from nvmix.mixture.normal_maps import GivenColumns, given_columns, mapped, selected
+from nvmix.mixture.normal_maps import GivenColumns, given_columns, mapped, others_of, selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import GIG, InverseGaussian
 
@@ -89,7 +89,8 @@ class Transforms(MixtureLaw):
         if k > d:
             msg = f"A must have rank {k}, the number of its rows, got {d} columns"
             raise ValueError(msg)
-        normal = mapped(self.normal, A, b)
+        with np.errstate(over="ignore", invalid="ignore"):
+            normal = mapped(self.normal, A, b)
         if not traced(A, normal.L):
             _check_rank(A, self.L_sigma, normal.L)
         return self._with_law(normal, self.subordinator, columns, self.fixed.p)
@@ -185,7 +186,7 @@ class Transforms(MixtureLaw):
             laws = given_columns(self.normal, self.subordinator.gig, columns, x)
         if not traced(laws.b):
             _check_density(x, laws)
-        names = self._names(i for i in range(self.d) if i not in chosen)
+        names = self._names(others_of(chosen, self.d))
         order = None if self.fixed.p is None else self.fixed.p - 0.5 * k
         # Given columns without skewness, an inverse gamma law of Y remains one.
         remains = self.subordinator.fixed.a == 0.0 and not traced(laws.a) and laws.a == 0.0
@@ -269,7 +270,7 @@ class Transforms(MixtureLaw):
 def _check_rank(A: FloatArray, L: FloatArray, factor: FloatArray) -> None:
     """Raise ValueError if the factor (k, k) of A L has a diagonal of rounding errors."""
     size = np.abs(A) @ np.sqrt(np.square(L).sum(axis=1))
-    rank = int((np.diag(factor) > _ROUNDING * A.shape[1] * size).sum())
+    rank = int((factor.diagonal() > _ROUNDING * A.shape[1] * size).sum())
     if rank < len(A):
         msg = f"A must have rank {len(A)}, the number of its rows, got rank {rank}"
         raise ValueError(msg)
