@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
@@ -179,8 +180,10 @@ class Moments(MixtureLaw):
         """
         along, d = self._shares("mardia_kurtosis", whitened=True), self.d
         second, third, _ = along.law
-        across = times(np.square(along.u), third) + times(along.h, second)
-        excess = along.kurtosis() + 2.0 * (d - 1) * across + (d * d - 1) * second
+        excess = along.kurtosis()
+        if d > 1:
+            across = times(np.square(along.u), third) + times(along.h, second)
+            excess += 2.0 * (d - 1) * across + (d * d - 1) * second
         return float(d * (d + 2) + excess[0])
 
     def raw_moment(self, k: int) -> FloatArray:
@@ -207,15 +210,19 @@ class Moments(MixtureLaw):
         p, a, _ = model.subordinator.gig
         if k == 0:
             return np.ones(self.d)
-        # E[Y^j] is finite for j below that.
-        largest = -p if a == 0.0 else np.inf
-        moments = _moments(model, k) if largest > 0.5 * k else np.full(self.d, np.nan)
-        infinite = (
-            np.inf
-            if k % 2 == 0
-            else np.where(model.gamma == 0.0, np.nan, np.sign(model.gamma) * np.inf)
-        )
-        return np.where(largest > k * np.where(model.gamma == 0.0, 0.5, 1.0), moments, infinite)
+        with np.errstate(invalid="ignore"):
+            if k <= 4:
+                # Where mu and gamma E[Y] nearly cancel, a sum of cumulants keeps more digits.
+                mean, var, skewness, kurtosis = model.stats("mvsk")
+                central = mean, var, skewness * var**1.5, kurtosis * var * var
+                moments = _from_cumulants(k, central)
+            else:
+                moments = _moments(model, k)
+        symmetric = model.gamma == 0.0
+        signed = np.where(symmetric, np.nan, np.copysign(np.inf, model.gamma))
+        # E[Y^j] is finite for j below -p; with gamma = 0 that of X^k needs half the order.
+        finite = np.where(symmetric, 0.5, 1.0) * k < (-p if a == 0.0 else np.inf)
+        return np.where(finite, moments, np.inf if k % 2 == 0 else signed)
 
     def stats(self, moments: Any = "mv") -> Any:
         """Mean, variance, skewness and excess kurtosis by their letters, as SciPy's ``stats``.
@@ -302,6 +309,15 @@ class Shares(NamedTuple):
         u, h, (second, third, fourth), _ = self
         value = times(u**4, fourth) + 6.0 * times(u * u * h, third)
         return value + 3.0 * times(h * h, second)
+
+
+def _from_cumulants(k: int, order: Sequence[FloatArray]) -> FloatArray:
+    """E[X^k] from the mean and the cumulants up to order k, at least 1."""
+    moments = [np.ones_like(order[0])]
+    for n in range(1, k + 1):
+        terms = (math.comb(n - 1, j) * order[j] * moments[n - 1 - j] for j in range(n))
+        moments.append(sum(terms, np.zeros_like(order[0])))
+    return moments[k]
 
 
 def _moments(model: MixtureLaw, k: int) -> FloatArray:

@@ -223,7 +223,7 @@ class Hidden(MixtureLaw):
                 y = Posterior(np.full_like(law.b, law.p), np.full_like(law.b, law.a), law.b).mean()
                 skew = np.flatnonzero(law.gamma)
                 law.mu[:, skew] += law.gamma[skew] * y[:, None]
-                values[np.ix_(rows, others)] = law.mu
+                values[rows[:, None], others] = law.mu
         if hasattr(X, "index") and hasattr(X, "columns"):
             return type(X)(values, index=X.index, columns=X.columns)
         return values.reshape(np.shape(X))
