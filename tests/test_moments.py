@@ -15,7 +15,7 @@ from nvmix import (
     NormalInverseGaussian,
     VarianceGamma,
 )
-from nvmix.mixture.mixing_moments import cumulants, raw_moments
+from nvmix.mixture.parts.mixing_moments import cumulants, raw_moments
 
 if HAS_JAX:
     import jax

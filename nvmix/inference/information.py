@@ -25,7 +25,7 @@ from nvmix.foundation.linalg import inverse_lower, row_blocks
 from nvmix.foundation.patterns import patterns_of
 from nvmix.foundation.typing import BoolArray, FloatArray, IntArray
 from nvmix.mixture.em_maps import Mixture
-from nvmix.mixture.normal_maps import selected
+from nvmix.mixture.parts.normal_maps import selected
 
 # Positions in t = (log Y, 1/Y, Y) of the statistics that p, a and b multiply.
 _PAB: Final = (0, 2, 1)

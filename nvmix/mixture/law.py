@@ -25,7 +25,7 @@ from nvmix.foundation.validation import (
     positive,
     vector,
 )
-from nvmix.mixture.normal_maps import selected
+from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.sources.observations import MISSING, observations, points
 

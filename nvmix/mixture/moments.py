@@ -15,7 +15,7 @@ from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import integer
 from nvmix.mixture.law import MixtureLaw, times
-from nvmix.mixture.mixing_moments import Cumulants, cumulants, raw_moments
+from nvmix.mixture.parts.mixing_moments import Cumulants, cumulants, raw_moments
 
 _STATS: Final = {"m": "mean", "v": "var", "s": "skewness", "k": "kurtosis"}
 

@@ -14,7 +14,7 @@ from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.patterns import patterns_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.mixture.law import MixtureLaw, times
-from nvmix.mixture.normal_maps import given_columns, others_of
+from nvmix.mixture.parts.normal_maps import given_columns, others_of
 from nvmix.mixture.subordinators import GIG
 from nvmix.sources.observations import observations, points
 

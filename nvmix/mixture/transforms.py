@@ -12,9 +12,9 @@ from nvmix.backends.types import NormalParameters
 from nvmix.foundation.arrays import traced
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import array, positive
-from nvmix.mixture.column_arguments import by_position, positions_of, rows_of, weights_of
 from nvmix.mixture.law import MixtureLaw
-from nvmix.mixture.normal_maps import GivenColumns, given_columns, mapped, others_of, selected
+from nvmix.mixture.parts.column_arguments import by_position, positions_of, rows_of, weights_of
+from nvmix.mixture.parts.normal_maps import GivenColumns, given_columns, mapped, others_of, selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import GIG, InverseGaussian
 
