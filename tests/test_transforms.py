@@ -244,6 +244,7 @@ def test_weights_by_name():
         (lambda m: m.linear({}), ValueError, "A must be at least one column"),
         (lambda m: m.linear({3: 1.0}), ValueError, "A must be positions of 3 columns, got 3"),
         (lambda m: m.linear({"spx": 1.0, 0: 2.0}), ValueError, "A must be different columns"),
+        (lambda m: m.linear({True: 1.0}), TypeError, "A must be positions or names .*got True"),
         (lambda m: m.linear({1.5: 1.0}), TypeError, "A must be positions or names .*got 1.5"),
         (lambda m: m.linear({"spx": "x"}), TypeError, "A must hold real numbers"),
         (lambda m: m.linear(1e200 * np.ones((1, 3))), ValueError, "must be finite"),
@@ -471,6 +472,8 @@ def test_maps_trace(family):
             )  # fmt: skip
 
         found = log_densities(model, A, X)
+        first = jax.jit(lambda m, x: m.posterior(x)[0].mean())(model, X)
+        np.testing.assert_allclose(first, model.posterior(X)[0].mean(), rtol=1e-10)
         law = model.conditional({1: X[0, 1]})
         expected = (
             model.linear(A, 0.5).log_prob(X[:, :2]), model[[2, 0]].log_prob(X[:, :2]),

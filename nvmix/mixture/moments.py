@@ -37,11 +37,11 @@ class Moments(MixtureLaw):
             E[sqrt(Y)] is too, one with gamma = 0 is nan.
         """
         mean = self.mu + times(self.gamma.reshape(self.d), self.subordinator.mean())
-        p, a, _ = self.subordinator.gig
-        if not traced(p, a):
-            return np.where(self.gamma == 0.0, np.nan, mean) if a == 0.0 and p >= -0.5 else mean
-        xp = namespace(mean)
-        return xp.where((a == 0.0) & (p >= -0.5) & (self.gamma == 0.0), np.nan, mean)  # type: ignore[no-any-return]
+        (p, a, _), xp = self.subordinator.gig, namespace(mean)
+        if not traced(p, a) and not (a == 0.0 and p >= -0.5):
+            return mean
+        none = (self.gamma == 0.0) & (a == 0.0) & (p >= -0.5)
+        return xp.where(none, np.nan, mean)  # type: ignore[no-any-return]
 
     def cov(self) -> FloatArray:
         """Covariance of X.

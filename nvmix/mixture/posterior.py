@@ -78,12 +78,10 @@ class Posterior:
             Variances.
         """
         if on_jax(self.p, self.a, self.b):
-            jax: Any = sys.modules["jax"]
-            covariance = get_functions().gig_covariance
-            theta = jax.numpy.broadcast_arrays(self.p, self.a, self.b)
-            if theta[2].ndim == 0:
+            covariance, theta = get_functions().gig_covariance, (self.p, self.a, self.b)
+            if self.b.ndim == 0:
                 return covariance(theta)[2, 2]
-            return jax.vmap(lambda *theta: covariance(theta)[2, 2])(*theta)
+            return sys.modules["jax"].vmap(covariance)(theta)[:, 2, 2]
         p, a, b = (np.atleast_1d(x) for x in (self.p, self.a, self.b))
         variance = get_backend().gig_covariances(p, a, b)[:, 2, 2]
         return float(variance[0]) if np.ndim(self.b) == 0 else variance
@@ -115,8 +113,7 @@ class Posterior:
         """(lnZ, E[log Y], E[1/Y], E[Y]), arrays or floats."""
         if on_jax(self.p, self.a, self.b):
             # Not cached: tracers must not outlive their trace.
-            xp = namespace(self.p, self.a, self.b)
-            return get_functions().gig_law(tuple(xp.broadcast_arrays(self.p, self.a, self.b)))
+            return get_functions().gig_law((self.p, self.a, self.b))
         return self._cached_moments
 
     @cached_property
@@ -168,7 +165,8 @@ class Hidden(MixtureLaw):
         theta = self.subordinator.gig
         if self._on_jax or on_jax(values):
             law = given_columns(self.normal, theta, range(self.d), values)
-            return Posterior(law.p, law.a, law.b[0] if single else law.b)
+            b = law.b[0] if single else law.b
+            return Posterior(*namespace(b).broadcast_arrays(law.p + 0.0 * b, law.a, b))
         p, a, b = (np.full(len(values), x) for x in theta)
         for columns, rows in patterns_of(values):
             if columns.size:

@@ -237,7 +237,8 @@ class Transforms(MixtureLaw):
             law = InverseGaussian(t * law.mu_ig, t * t * law.lam)
         elif _is(b, 0.0):
             # Gamma laws of one rate: shapes add up.
-            law, order = law.from_gig(t * p, a, b), order and t * order
+            law = law.from_gig(t * p, a, b)
+            order = None if order is None or traced(t) else t * order
         elif _is(p, -0.5):
             # Inverse Gaussian laws of one a, the limit a = 0 included: roots of b add up.
             law = law.from_gig(p, a, t * t * b)

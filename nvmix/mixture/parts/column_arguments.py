@@ -20,19 +20,28 @@ def positions_of(name: str, chosen: Any, columns: Columns, d: int) -> list[int]:
         except TypeError:
             msg = f"{name} must be a slice of positions, got {chosen}"
             raise TypeError(msg) from None
-    elif _is_position(chosen) or isinstance(chosen, str):
-        found = [_position(name, chosen, columns, d)]
-    elif not isinstance(chosen, Iterable):
+        return _distinct(name, found)
+    if _is_position(chosen) or isinstance(chosen, str):
+        return [_position(name, chosen, columns, d)]
+    if not isinstance(chosen, Iterable):
         msg = f"{name} must be positions or names of columns, got {chosen!r}"
         raise TypeError(msg)
-    else:
-        labels = [x.item() if isinstance(x, np.generic) else x for x in chosen]
-        if labels and all(isinstance(x, bool) for x in labels):
-            if len(labels) != d:
-                msg = f"{name} must have {d} flags, one for each column, got {len(labels)}"
-                raise ValueError(msg)
-            labels = np.flatnonzero(labels).tolist()
-        found = [_position(name, x, columns, d) for x in labels]
+    labels = [x.item() if isinstance(x, np.generic) else x for x in chosen]
+    if labels and all(isinstance(x, bool) for x in labels):
+        if len(labels) != d:
+            msg = f"{name} must have {d} flags, one for each column, got {len(labels)}"
+            raise ValueError(msg)
+        return _distinct(name, np.flatnonzero(labels).tolist())
+    return _of_labels(name, labels, columns, d)
+
+
+def _of_labels(name: str, labels: Iterable[Any], columns: Columns, d: int) -> list[int]:
+    """Positions of columns with these positions or names."""
+    return _distinct(name, [_position(name, label, columns, d) for label in labels])
+
+
+def _distinct(name: str, found: list[int]) -> list[int]:
+    """Positions, if there are any and none is repeated."""
     if not found:
         msg = f"{name} must be at least one column, got none"
         raise ValueError(msg)
@@ -79,7 +88,7 @@ def by_position(name: str, values: Any, columns: Columns, d: int) -> dict[int, A
         labels, numbers = list(values), list(values.values())
     else:
         labels, numbers = _as_names(values.index, columns), values.to_numpy()
-    return dict(zip(positions_of(name, labels, columns, d), numbers, strict=True))
+    return dict(zip(_of_labels(name, labels, columns, d), numbers, strict=True))
 
 
 def _as_names(labels: Iterable[Any], columns: Columns) -> list[Any]:
@@ -98,8 +107,8 @@ def weights_of(A: Any, columns: Columns, d: int) -> tuple[FloatArray, Columns]:
             row[i] = weight
         A = namespace(*row).asarray(row)
     elif hasattr(A, "columns"):
-        found = positions_of("A", _as_names(A.columns, columns), columns, d)
-        names = tuple(str(label) for label in A.index)
+        found = _of_labels("A", _as_names(A.columns, columns), columns, d)
+        names = tuple(map(str, A.index)) if hasattr(A, "index") else None
         full = np.zeros((len(A), d))
         full[:, found] = frame_values(A)
         A = full
