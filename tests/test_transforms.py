@@ -494,6 +494,20 @@ def test_maps_trace(family):
 
 
 @needs_jax
+@pytest.mark.parametrize("family", [NormalInverseGaussian, VarianceGamma])
+def test_horizons_trace(family):
+    model = make(family, 2)
+    with jax.enable_x64(True):
+        mean, cov = jax.jit(lambda m, t: (m.horizon(t).mean(), m.horizon(t).cov()))(model, 3.0)
+        slope = jax.grad(lambda t: model.horizon(t).cov()[0, 0])(2.0)
+    np.testing.assert_allclose(mean, 3.0 * model.mean(), rtol=1e-12)
+    np.testing.assert_allclose(cov, 3.0 * model.cov(), rtol=1e-12)
+    np.testing.assert_allclose(slope, model.cov()[0, 0], rtol=1e-12)
+    hyperbolic = Hyperbolic.from_classical(mu=[0.0], gamma=[0.1], sigma=[[1.0]], a=2.0, b=0.0)
+    assert jax.jit(lambda t: hyperbolic.horizon(t).subordinator.p)(2.0) == 2.0
+
+
+@needs_jax
 def test_a_traced_model_keeps_its_class():
     kinds = {}
 

@@ -22,7 +22,7 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.types import GIGParameters, NormalParameters
 from nvmix.foundation.linalg import inverse_lower, row_blocks
-from nvmix.foundation.patterns import patterns_of
+from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.typing import BoolArray, FloatArray, IntArray
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.parts.normal_maps import selected
@@ -90,13 +90,13 @@ def information_in(
     d, k = len(frame.g), int(free.sum())
     information, complete = np.zeros((k, k)), np.zeros((k, k))
     for columns, rows in patterns_of(X):
+        values = values_of(X, columns, rows)
         if columns.size == d:
-            parts = _of_complete_rows(frame, X[rows], weights[rows], free)
+            parts = _of_complete_rows(frame, values, weights[rows], free)
         else:
             marginal, J = _marginal(frame, columns)
             kept = _free_of_marginal(free, columns.size, d)
             J = J[np.ix_(kept, free)]
-            values = X[np.ix_(rows, columns)]
             own = _of_complete_rows(marginal, values, weights[rows], kept)
             parts = J.T @ own[0] @ J, J.T @ own[1] @ J
         information += parts[0]

@@ -12,7 +12,7 @@ import numpy as np
 from nvmix.backends import get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
-from nvmix.foundation.patterns import patterns_of
+from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import (
@@ -223,7 +223,7 @@ class MixtureLaw(ABC):
         for columns, rows in patterns_of(values):
             if columns.size:
                 normal = selected(self.normal, columns)
-                result[rows] = self._log_densities(values[np.ix_(rows, columns)], normal)
+                result[rows] = self._log_densities(values_of(values, columns, rows), normal)
         return result
 
     def pdf(self, x: Any, *, missing: str = "raise") -> Any:

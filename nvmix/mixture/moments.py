@@ -37,11 +37,8 @@ class Moments(MixtureLaw):
             E[sqrt(Y)] is too, one with gamma = 0 is nan.
         """
         mean = self.mu + times(self.gamma.reshape(self.d), self.subordinator.mean())
-        (p, a, _), xp = self.subordinator.gig, namespace(mean)
-        if not traced(p, a) and not (a == 0.0 and p >= -0.5):
-            return mean
-        none = (self.gamma == 0.0) & (a == 0.0) & (p >= -0.5)
-        return xp.where(none, np.nan, mean)  # type: ignore[no-any-return]
+        none = self._without_mean()
+        return mean if none is None else namespace(mean).where(none, np.nan, mean)
 
     def cov(self) -> FloatArray:
         """Covariance of X.
@@ -54,7 +51,18 @@ class Moments(MixtureLaw):
         skewness = self.gamma.reshape(self.d, 1) * self.gamma
         mean, variance = self.subordinator.mean(), self.subordinator.var()
         with np.errstate(invalid="ignore"):
-            return times(self.sigma(), mean) + times(skewness, variance)
+            cov = times(self.sigma(), mean) + times(skewness, variance)
+        none = self._without_mean()
+        if none is None:
+            return cov
+        return namespace(cov).where(none | none[:, None], np.nan, cov)  # type: ignore[no-any-return]
+
+    def _without_mean(self) -> Any:
+        """Which columns (d,) have no mean, infinite or not; None if it is known that all have."""
+        p, a, _ = self.subordinator.gig
+        if not traced(p, a) and not (a == 0.0 and p >= -0.5):
+            return None
+        return (self.gamma == 0.0) & (a == 0.0) & (p >= -0.5)
 
     def var(self) -> FloatArray:
         """Variances of the columns.

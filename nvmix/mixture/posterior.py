@@ -11,7 +11,7 @@ import numpy as np
 
 from nvmix.backends import get_backend, get_functions
 from nvmix.foundation.arrays import namespace, on_jax
-from nvmix.foundation.patterns import patterns_of
+from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.mixture.law import MixtureLaw, times
 from nvmix.mixture.parts.normal_maps import given_columns, others_of
@@ -170,7 +170,7 @@ class Hidden(MixtureLaw):
         p, a, b = (np.full(len(values), x) for x in theta)
         for columns, rows in patterns_of(values):
             if columns.size:
-                law = given_columns(self.normal, theta, columns, values[np.ix_(rows, columns)])
+                law = given_columns(self.normal, theta, columns, values_of(values, columns, rows))
                 p[rows], a[rows], b[rows] = law.p, law.a, law.b
         return Posterior(float(p[0]), float(a[0]), float(b[0])) if single else Posterior(p, a, b)
 
@@ -217,7 +217,7 @@ class Hidden(MixtureLaw):
             if columns.size == 0:
                 values[rows] = self.mu + times(self.gamma, self.subordinator.mean())
             elif others:
-                law = given_columns(self.normal, theta, columns, values[np.ix_(rows, columns)])
+                law = given_columns(self.normal, theta, columns, values_of(values, columns, rows))
                 y = Posterior(np.full_like(law.b, law.p), np.full_like(law.b, law.a), law.b).mean()
                 skew = np.flatnonzero(law.gamma)
                 law.mu[:, skew] += law.gamma[skew] * y[:, None]

@@ -46,10 +46,9 @@ def triangular(M: FloatArray) -> FloatArray:
     xp, k = namespace(M), len(M)
     if k == 1:
         return xp.sqrt(xp.square(M).sum(axis=1, keepdims=True))  # type: ignore[no-any-return]
-    # A leading block of a lower-triangular matrix is returned as it is, to the bit.
-    if xp is np and not np.triu(M, 1).any():
-        return M[:, :k].copy()
-    L = xp.tril(xp.linalg.qr(M.T)[1].T)
+    # Rows that are triangular already, such as the first of a factor, keep their bits.
+    is_triangular = xp is np and not np.triu(M, 1).any()
+    L = M[:, :k] if is_triangular else xp.tril(xp.linalg.qr(M.T)[1].T)
     return L * xp.where(xp.diag(L) < 0.0, -1.0, 1.0)  # type: ignore[no-any-return]
 
 
