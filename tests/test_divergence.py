@@ -109,6 +109,11 @@ def test_infinite_divergences():
             mu=[0.0, 0.0], gamma=gamma, sigma=np.eye(2), alpha=alpha, beta=1.0
         )
 
+    # E[1/Y] is infinite under a gamma law of shape below 1.
+    peaked = VarianceGamma.from_classical(mu=[0.0], gamma=[0.0], sigma=[[1.0]], alpha=0.8, beta=1.0)
+    assert kl_divergence(peaked, nig, joint=True).value == np.inf
+    assert kl_divergence(peaked, nig).value < 1.0
+    assert squared_hellinger(peaked, nig, joint=True).value < 1.0
     heavy = skew_t([1.0, 0.0], 0.8)
     assert kl_divergence(heavy, skew_t([0.0, 1.0], 2.0), n=100).value == np.inf
     assert np.isfinite(kl_divergence(heavy, skew_t([2.0, 0.0], 2.0), n=100, seed=0).value)

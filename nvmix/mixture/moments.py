@@ -72,7 +72,9 @@ class Moments(MixtureLaw):
         (d,) array
             Diagonal of `cov`.
         """
-        return namespace(*self.normal, *self.subordinator.gig).diag(self.cov())  # type: ignore[no-any-return]
+        cov = self.cov()
+        xp = namespace(cov)
+        return xp.array(xp.diag(cov))  # type: ignore[no-any-return]
 
     def std(self) -> FloatArray:
         """Standard deviations of the columns.
