@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from nvmix.likelihood_ratio import likelihood_ratio_test as likelihood_ratio_test
     from nvmix.many import fit as fit
     from nvmix.many import fit_many as fit_many
+    from nvmix.mixture.divergence import kl_divergence as kl_divergence
+    from nvmix.mixture.divergence import squared_hellinger as squared_hellinger
     from nvmix.mixture.subordinators import GIG as GIG
     from nvmix.mixture.subordinators import Gamma as Gamma
     from nvmix.mixture.subordinators import InverseGamma as InverseGamma
@@ -84,6 +86,7 @@ _MODULES = {
     "nvmix.inference.standard_errors": ("StandardErrors",),
     "nvmix.likelihood_ratio": ("LikelihoodRatioTest", "likelihood_ratio_test"),
     "nvmix.many": ("fit", "fit_many"),
+    "nvmix.mixture.divergence": ("kl_divergence", "squared_hellinger"),
     "nvmix.mixture.subordinators": ("GIG", "Gamma", "InverseGamma", "InverseGaussian"),
     "nvmix.selection": ("Comparison", "compare"),
 }

@@ -67,7 +67,8 @@ def _log_likelihood(v, model, X, cholesky=np.linalg.cholesky):
     law = zip(model.subordinator.gig, model.fixed, strict=True)
     theta = tuple(next(free) if fixed is None else x for x, fixed in law)
     block = NormalParameters(v[:d], v[d : 2 * d], cholesky(v[place]))
-    return model.at(block, theta).log_prob(X).sum()
+    missing = "em" if isinstance(X, np.ndarray) else "raise"
+    return model.at(block, theta).log_prob(X, missing=missing).sum()
 
 
 def test_information_is_the_curvature_in_every_direction(family):
@@ -80,6 +81,72 @@ def test_information_is_the_curvature_in_every_direction(family):
         e = direction / np.sqrt(direction @ information @ direction)
         values = [_log_likelihood(at + k * step * e, model, X) for k in range(-3, 4)]
         assert -(weights @ values) / step**2 == pytest.approx(1.0, abs=1e-6)
+
+
+def with_holes(X, share, seed=0):
+    """A copy with a share of its values missing, and a value in each row."""
+    rng, X = np.random.default_rng(seed), X.copy()
+    kept = rng.integers(X.shape[1], size=len(X))
+    holes = rng.random(X.shape) < share
+    holes[np.arange(len(X)), kept] = False
+    X[holes] = np.nan
+    return X
+
+
+def test_information_with_missing_values_is_the_curvature(family):
+    model = _smooth(family, 3)
+    X = with_holes(model.rvs(300, seed=1), 0.3)
+    at, information = _coordinates(model), _observed_information(model, X)
+    step, weights = 0.1, np.array([2.0, -27.0, 270.0, -490.0, 270.0, -27.0, 2.0]) / 180.0
+    for direction in np.random.default_rng(0).standard_normal((50, len(at))):
+        e = direction / np.sqrt(direction @ information @ direction)
+        values = [_log_likelihood(at + k * step * e, model, X) for k in range(-3, 4)]
+        assert -(weights @ values) / step**2 == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("held", [(), ("mu",), ("gamma",)])
+def test_information_of_rows_is_the_sum_over_patterns(held):
+    """Rows of one column have the information of its marginal, by its parameters alone."""
+    model = _smooth(NormalInverseGaussian, 2)
+    X = model.rvs(200, seed=2)
+    X[:120, 0] = np.nan
+    frame, free = frame_of(model), free_coordinates(model, held)
+    weights = np.linspace(0.5, 2.0, 200)
+    total, _ = information_in(frame, X, weights, free)
+    complete, _ = information_in(frame, X[120:], weights[120:], free)
+    partial, _ = information_in(frame, X[:120], weights[:120], free)
+    np.testing.assert_allclose(total, complete + partial, rtol=1e-12, atol=1e-9)
+    own = model.marginal(1)
+    frame_1, free_1 = frame_of(own), free_coordinates(own, held)
+    alone, _ = information_in(frame_1, X[:120, 1:], weights[:120], free_1)
+    to_own = np.linalg.inv(frame_jacobian(frame_1))[np.ix_(free_1, free_1)]
+    to_all = np.linalg.inv(frame_jacobian(frame))[np.ix_(free, free)]
+    by_own, by_all = to_own.T @ alone @ to_own, to_all.T @ partial @ to_all
+    # Positions of mu[1], gamma[1], sigma[1, 1], a and b among mu, gamma, Sigma, p, a and b.
+    places = np.zeros(10, bool)
+    places[[1, 3, 6, 8, 9]] = True
+    places = places[free]
+    np.testing.assert_allclose(by_all[np.ix_(places, places)], by_own, rtol=1e-9)
+    assert np.abs(by_all[~places]).max(initial=0.0) < 1e-9 * np.abs(by_all).max()
+
+
+def test_standard_errors_with_missing_values():
+    true = make(NormalInverseGaussian)
+    X = true.rvs(2000, seed=4)
+    Z = with_holes(X, 0.4)
+    result = true.fit(Z, missing="em", tol=1e-6, max_iter=5000)
+    errors = result.standard_errors()
+    # Missing values cost information, and the rest is as it is.
+    complete = standard_errors(result.model, X)
+    for name in ("mu", "gamma", "sigma"):
+        assert (np.asarray(errors[name]) > np.asarray(complete[name])).all()
+        assert (np.asarray(errors[name]) < 4.0 * np.asarray(complete[name])).all()
+    again = result.standard_errors(Z, missing="em")
+    np.testing.assert_array_equal(again.covariance, errors.covariance)
+    with pytest.raises(ValueError, match="X must be finite, got nan"):
+        result.standard_errors(Z)
+    with pytest.raises(ValueError, match="missing must be one of"):
+        result.standard_errors(Z, missing="no")
 
 
 @needs_jax

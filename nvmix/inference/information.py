@@ -20,10 +20,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from nvmix.backends import get_backend
-from nvmix.backends.types import GIGParameters
+from nvmix.backends.types import GIGParameters, NormalParameters
 from nvmix.foundation.linalg import inverse_lower, row_blocks
-from nvmix.foundation.typing import BoolArray, FloatArray
+from nvmix.foundation.patterns import patterns_of, values_of
+from nvmix.foundation.typing import BoolArray, FloatArray, IntArray
 from nvmix.mixture.em_maps import Mixture
+from nvmix.mixture.parts.normal_maps import selected
 
 # Positions in t = (log Y, 1/Y, Y) of the statistics that p, a and b multiply.
 _PAB: Final = (0, 2, 1)
@@ -77,9 +79,41 @@ def free_coordinates(model: Mixture, held: Collection[str]) -> BoolArray:
 def information_in(
     frame: Frame, X: FloatArray, weights: FloatArray | None, free: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Observed and complete information (k, k) by the k free coordinates of the frame."""
+    """Observed and complete information (k, k) by the k free coordinates of the frame.
+
+    Rows with missing values, which are nan, have the information of the values that they have. A
+    marginal's parameters are some of those of all columns, so that its coordinates J u are linear
+    in those of the frame, u, and its information there is J' I J.
+    """
     X = np.asarray(X, np.float64)
     weights = np.ones(len(X)) if weights is None else weights
+    d, k = len(frame.g), int(free.sum())
+    information, complete = np.zeros((k, k)), np.zeros((k, k))
+    for columns, rows in patterns_of(X):
+        values = values_of(X, columns, rows)
+        if columns.size == d:
+            parts = _of_complete_rows(frame, values, weights[rows], free)
+        else:
+            marginal, J = _marginal(frame, columns)
+            kept = _free_of_marginal(free, columns.size, d)
+            J = J[np.ix_(kept, free)]
+            own = _of_complete_rows(marginal, values, weights[rows], kept)
+            parts = J.T @ own[0] @ J, J.T @ own[1] @ J
+        information += parts[0]
+        complete += parts[1]
+    if not np.isfinite(information).all():
+        msg = (
+            "the information is not finite: mu has met a row of the data at which the density has "
+            "a cusp, or gamma = 0 is free where E[Y | x] is infinite"
+        )
+        raise ValueError(msg)
+    return 0.5 * (information + information.T), 0.5 * (complete + complete.T)
+
+
+def _of_complete_rows(
+    frame: Frame, X: FloatArray, weights: FloatArray, free: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Observed and complete information by the free coordinates of the frame of these columns."""
     inverse, start, parts = inverse_lower(frame.L), 0, []
     with np.errstate(over="ignore", invalid="ignore"):
         for x in row_blocks(X):
@@ -88,14 +122,26 @@ def information_in(
             start += len(w)
         inv_y, ones, y, missing = map(sum, zip(*parts, strict=True))
         complete = _complete(frame, inv_y, ones, y)[np.ix_(free, free)]
-        information = complete - missing
-    if not np.isfinite(information).all():
-        msg = (
-            "the information is not finite: mu has met a row of the data at which the density has "
-            "a cusp, or gamma = 0 is free where E[Y | x] is infinite"
-        )
-        raise ValueError(msg)
-    return 0.5 * (information + information.T), 0.5 * (complete + complete.T)
+        return complete - missing, complete
+
+
+def _marginal(frame: Frame, columns: IntArray) -> tuple[Frame, FloatArray]:
+    """Frame of some columns, and its coordinates' Jacobian by all coordinates of the frame."""
+    d, m = len(frame.g), columns.size
+    mu, skewness, L = selected(NormalParameters(frame.mu, frame.L @ frame.g, frame.L), columns)
+    marginal = Frame(mu, L, frame.s, inverse_lower(L) @ skewness, frame.theta)
+    place = np.zeros((d, d), np.intp)
+    place[np.tril_indices(d)] = np.arange(d * (d + 1) // 2)
+    place = np.maximum(place, place.T)[np.ix_(columns, columns)][np.tril_indices(m)]
+    n = 2 * d + d * (d + 1) // 2
+    chosen = np.concatenate([columns, d + columns, 2 * d + place, n + np.arange(3)])
+    return marginal, np.linalg.solve(frame_jacobian(marginal), frame_jacobian(frame)[chosen])
+
+
+def _free_of_marginal(free: BoolArray, m: int, d: int) -> BoolArray:
+    """Which coordinates of a marginal of m of d columns are free: mu, gamma or Sigma wholly."""
+    kinds = free[[0, d, 2 * d]]
+    return np.concatenate([np.repeat(kinds, [m, m, m * (m + 1) // 2]), free[-3:]])
 
 
 def _block(frame: Frame, w: FloatArray, weight: FloatArray, free: BoolArray) -> tuple[Any, ...]:

@@ -17,13 +17,15 @@ from nvmix.foundation.exceptions import DegenerateError, SolveError
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.validation import instance, one_of
-from nvmix.mixture.law import MixtureLaw
+from nvmix.mixture.moments import Moments
+from nvmix.mixture.posterior import Hidden
+from nvmix.mixture.transforms import Transforms
 from nvmix.sources.factory import source_of
 from nvmix.sources.observations import observations, row_weights
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Mixture(MixtureLaw):
+class Mixture(Transforms, Hidden, Moments):
     """Normal variance-mean mixture with EM maps: the interface between models and fitters.
 
     `MixtureLaw` has the density, and `NormalMixture` describes the attributes.

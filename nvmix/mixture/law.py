@@ -12,11 +12,22 @@ import numpy as np
 from nvmix.backends import get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
+from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import Columns, FloatArray
-from nvmix.foundation.validation import generator, instance, integer, lower_factor, positive, vector
+from nvmix.foundation.validation import (
+    boolean,
+    generator,
+    instance,
+    integer,
+    lower_factor,
+    one_of,
+    positive,
+    vector,
+)
+from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
-from nvmix.sources.observations import observations, points
+from nvmix.sources.observations import MISSING, observations, points
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,36 +180,16 @@ class MixtureLaw(ABC):
         value = 2.0 * xp.log(xp.diag(self.L_sigma)).sum()
         return value if xp is not np else float(value)
 
-    def mean(self) -> FloatArray:
-        """Mean of X.
-
-        Returns
-        -------
-        (d,) array
-            mu + gamma E[Y]; infinite where E[Y] is and gamma is not 0.
-        """
-        return self.mu + _times(self.gamma.reshape(self.d), self.subordinator.mean())
-
-    def cov(self) -> FloatArray:
-        """Covariance of X.
-
-        Returns
-        -------
-        (d, d) array
-            Sigma E[Y] + gamma gamma' Var[Y]; inf or nan where it does not exist.
-        """
-        skewness = self.gamma.reshape(self.d, 1) * self.gamma
-        mean, variance = self.subordinator.mean(), self.subordinator.var()
-        with np.errstate(invalid="ignore"):
-            return _times(self.sigma(), mean) + _times(skewness, variance)
-
-    def log_prob(self, x: Any) -> Any:
+    def log_prob(self, x: Any, *, missing: str = "raise") -> Any:
         """Log-density of the mixture.
 
         Parameters
         ----------
         x : (d,) or (n, d) array_like
             A point or n points. A model of one column takes (n,) as n points.
+        missing : {"raise", "em"}
+            Whether nan is an error, or stands for a missing value, over which the density is
+            integrated: the log-density of the values that the row has, 0 if it has none.
 
         Returns
         -------
@@ -208,41 +199,62 @@ class MixtureLaw(ABC):
         Raises
         ------
         TypeError, ValueError
-            If x is not finite real numbers of these shapes; of JAX arrays only shapes are checked.
+            If x is not finite real numbers of these shapes; of JAX arrays only shapes are checked,
+            and missing must be "raise".
         """
-        values, single = points(x, self.d, self.columns)
+        values, single = points(x, self.d, self.columns, missing)
         if self._on_jax or on_jax(values):
+            if missing == "em":
+                msg = "missing='em' needs NumPy arrays and a model on the host: model.on_host()"
+                raise TypeError(msg)
             result = get_functions().log_prob(values, self.normal, self.subordinator.gig)
             return result[0] if single else result
-        backend = get_backend()
-        result = backend.log_prob(backend.place(values), self.normal, self.subordinator.gig)
+        result = self._log_densities(values) if missing == "raise" else self._of_patterns(values)
         return float(result[0]) if single else result
 
-    def pdf(self, x: Any) -> Any:
+    def _log_densities(self, values: FloatArray, normal: NormalParameters | None = None) -> Any:
+        """Log-densities of complete rows, with another normal part if one is given."""
+        backend = get_backend()
+        return backend.log_prob(backend.place(values), normal or self.normal, self.subordinator.gig)
+
+    def _of_patterns(self, values: FloatArray) -> FloatArray:
+        """Log-densities of the values that rows have, 0 of those without."""
+        result = np.zeros(len(values))
+        for columns, rows in patterns_of(values):
+            if columns.size:
+                normal = selected(self.normal, columns)
+                result[rows] = self._log_densities(values_of(values, columns, rows), normal)
+        return result
+
+    def pdf(self, x: Any, *, missing: str = "raise") -> Any:
         """Density of the mixture: exp of `log_prob`.
 
         Parameters
         ----------
         x : (d,) or (n, d) array_like
             As for `log_prob`, with the same errors.
+        missing : {"raise", "em"}
+            As for `log_prob`.
 
         Returns
         -------
         float or (n,) array
             Densities; inf where the density is infinite.
         """
-        density = namespace(log_density := self.log_prob(x)).exp(log_density)
+        density = namespace(log_density := self.log_prob(x, missing=missing)).exp(log_density)
         if on_jax(density):
             return density
         return float(density) if np.ndim(density) == 0 else density
 
-    def marginal_log_likelihood(self, X: Any) -> float:
+    def marginal_log_likelihood(self, X: Any, *, missing: str = "raise") -> float:
         """Mean log-density over the rows of X.
 
         Parameters
         ----------
         X : (n, d) array_like
             Observations.
+        missing : {"raise", "em"}
+            As for `log_prob`.
 
         Returns
         -------
@@ -254,11 +266,18 @@ class MixtureLaw(ABC):
         TypeError, ValueError
             If X is not (n, d) finite real numbers, or has other columns than the model.
         """
-        values = observations(X, self.d, self.columns).values
-        mean = self.log_prob(values).mean()
+        one_of("missing", missing, MISSING)
+        values = observations(X, self.d, self.columns, missing).values
+        mean = self.log_prob(values, missing=missing).mean()
         return mean if on_jax(mean) else float(mean)
 
-    def rvs(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:
+    def rvs(
+        self,
+        n: int,
+        seed: int | np.random.Generator | None = None,
+        *,
+        return_mixing: bool = False,
+    ) -> Any:
         """Draw observations.
 
         Parameters
@@ -267,11 +286,13 @@ class MixtureLaw(ABC):
             How many, at least 0.
         seed : int, numpy.random.Generator or None
             Source of randomness; the same seed gives the same bits.
+        return_mixing : bool
+            Whether to return the values of Y as well.
 
         Returns
         -------
-        (n, d) array
-            Independent rows.
+        (n, d) array, or tuple of (n, d) and (n,) arrays
+            Independent rows; with return_mixing, these and Y of each.
 
         Raises
         ------
@@ -284,7 +305,8 @@ class MixtureLaw(ABC):
         rng = generator(seed)
         y = self.subordinator.rvs(n, rng)[:, None]
         noise = rng.standard_normal((integer("n", n, 0), self.d)) @ self.L_sigma.T
-        return self.mu + y * self.gamma + np.sqrt(y) * noise
+        X = self.mu + y * self.gamma + np.sqrt(y) * noise
+        return (X, y[:, 0]) if boolean("return_mixing", return_mixing) else X
 
     def rescaled(self, c: float) -> Self:
         """Replace Y by c Y, gamma by gamma / c and Sigma by Sigma / c.
@@ -324,7 +346,7 @@ class MixtureLaw(ABC):
         return "\n".join([f"{type(self).__name__}(", *lines, f"    {', '.join(shown_y)},", ")"])
 
 
-def _times(x: FloatArray, factor: float) -> FloatArray:
+def times(x: FloatArray, factor: float) -> FloatArray:
     """x times a factor that may be inf, with 0 inf = 0."""
     if not on_jax(x, factor):
         return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))

@@ -11,7 +11,7 @@ import numpy as np
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.linalg import Standardized, bounded, standardized
 from nvmix.foundation.typing import Columns, FloatArray
-from nvmix.foundation.validation import LARGEST, array, real_or_nan
+from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
 from nvmix.sources.source import ArraySource
 
 # Treatments of nan: an error, or a missing value.
@@ -80,6 +80,14 @@ def _check_range(name: str, values: FloatArray) -> None:
         raise ValueError(msg)
 
 
+def _finite_or_nan(name: str, values: FloatArray) -> None:
+    """Raise ValueError, which names the index, if a value is infinite."""
+    if np.isinf(values).any():
+        index = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
+        msg = f"{name} must be finite or nan, got {values[index]} at index {index}"
+        raise ValueError(msg)
+
+
 def observations(
     X: Any, d: int | None = None, columns: Columns = None, missing: str = "raise", name: str = "X"
 ) -> ArraySource:
@@ -91,10 +99,7 @@ def observations(
         values = X
     elif missing == "em":
         values = real_or_nan(name, frame_values(X))
-        if np.isinf(values).any():
-            index = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
-            msg = f"{name} must be finite or nan, got {values[index]} at index {index}"
-            raise ValueError(msg)
+        _finite_or_nan(name, values)
         _check_range(name, np.nan_to_num(values))
     else:
         values = real_or_nan(name, X)
@@ -114,10 +119,16 @@ def observations(
     return ArraySource(values, None, column_names(X), missing)
 
 
-def points(x: Any, d: int, columns: Columns = None) -> tuple[FloatArray, bool]:
+def points(
+    x: Any, d: int, columns: Columns = None, missing: str = "raise"
+) -> tuple[FloatArray, bool]:
     """Return (n, d) points, and whether x was a single point: (d,), or a scalar for d = 1."""
-    values = x if on_jax(x) else real_or_nan("x", x)
-    if not on_jax(x):
+    values = x
+    if one_of("missing", missing, MISSING) == "em" and not on_jax(x):
+        values = real_or_nan("x", frame_values(x))
+        _finite_or_nan("x", values)
+    elif not on_jax(x):
+        values = real_or_nan("x", x)
         _largest_finite("x", values)
     single = values.ndim == 1 if d > 1 else values.ndim == 0
     if d == 1 and values.ndim < 2:

@@ -14,9 +14,10 @@ from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.validation import one_of
 from nvmix.inference.standard_errors import StandardErrors, standard_errors
 from nvmix.mixture.em_maps import Mixture
-from nvmix.sources.observations import row_weights, sample
+from nvmix.sources.observations import MISSING, row_weights, sample
 
 _LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
@@ -149,8 +150,12 @@ class EMResult:
         log_n: float = namespace(self.n_observations).log(self.n_observations)
         return self.n_parameters * log_n - 2.0 * self.log_likelihood
 
-    def standard_errors(self, X: Any = None, *, weights: Any = None) -> StandardErrors:
+    def standard_errors(
+        self, X: Any = None, *, weights: Any = None, missing: str = "raise"
+    ) -> StandardErrors:
         """Standard errors of the parameters from the observed information.
+
+        Rows of a fit with ``missing="em"`` have the information of the values that they have.
 
         Parameters
         ----------
@@ -158,6 +163,8 @@ class EMResult:
             The observations that were fitted; None takes those in the attribute `data`.
         weights : (n,) array_like or None
             Weights of the rows of X, None for 1 each; those of `data` come with it.
+        missing : {"raise", "em"}
+            Whether nan in X is an error, or stands for a missing value.
 
         Returns
         -------
@@ -168,8 +175,8 @@ class EMResult:
         Raises
         ------
         ValueError
-            If there are no observations, values are missing, weights come without X or are not
-            one for each row, or the fit is not at a maximum in the interior of the family.
+            If there are no observations, X has nan, weights come without X or are not one for
+            each row, or the fit is not at a maximum in the interior of the family.
 
         Examples
         --------
@@ -189,7 +196,8 @@ class EMResult:
             msg = "weights go with X: a result remembers those of its fit"
             raise ValueError(msg)
         if X is not None:
-            values = sample(X, self.model.d, self.model.columns).values
+            one_of("missing", missing, MISSING)
+            values = sample(X, self.model.d, self.model.columns, missing).values
             omega = row_weights(weights, len(values))
         elif self.data is not None:
             values, omega = self.data
@@ -197,9 +205,6 @@ class EMResult:
             msg = "X must be given: this result has no data, as of a source, or after pickle or JAX"
             raise ValueError(msg)
         values = np.asarray(values, np.float64)
-        if np.isnan(values).any():
-            msg = "standard errors of a fit with missing values are not known; drop those rows"
-            raise ValueError(msg)
         gauge, held = self.regularization, (*self.held, *self.at_bound)
         return standard_errors(self.model, values, omega, regularization=gauge, held=held)
 
