@@ -99,7 +99,7 @@ class Convertible(Mixture):
         Raises
         ------
         ValueError
-            If the parameters with E[Y] = 1 leave the range of doubles.
+            If the parameters with E[Y] = 1 leave the range of doubles, or Y is constant.
 
         Examples
         --------
@@ -109,6 +109,7 @@ class Convertible(Mixture):
         >>> print(model.to_ghyp()["psi"], model.to_ghyp()["sigma"].round(12))
         4.0 2.828427124746
         """
+        self._check_varying("to_ghyp")
         mean = self.subordinator.mean()
         has_mean = 0.0 < mean < math.inf
         unit = self.rescaled(1.0 / mean) if has_mean else self
@@ -197,7 +198,7 @@ class Convertible(Mixture):
         Raises
         ------
         ValueError
-            If the model has several columns.
+            If the model has several columns, or Y is constant.
 
         Examples
         --------
@@ -207,6 +208,7 @@ class Convertible(Mixture):
         >>> model.to_alpha_beta_delta()["alpha"]
         1.0
         """
+        self._check_varying("to_alpha_beta_delta")
         mu, gamma, s = self._one_column("to_alpha_beta_delta")
         p, a, b = self.subordinator.gig
         beta = gamma / s / s
@@ -353,7 +355,7 @@ class Convertible(Mixture):
             raise ValueError(msg)
         if a == 0.0 or b == 0.0:
             name = "GH skew-t, with a = 0" if a == 0.0 else "variance gamma, with b = 0"
-            msg = f"SciPy has no {name} of Y: its genhyperbolic needs a > abs(b) and scale > 0"
+            msg = f"SciPy has no {name} of Y: its genhyperbolic is nan at a = abs(b) and scale = 0"
             raise ValueError(msg)
         classical = self.to_alpha_beta_delta()
         s, mu = classical["delta"], classical["mu"]
@@ -373,6 +375,12 @@ class Convertible(Mixture):
         L = cholesky("sigma", sigma, mu.size)
         subordinator = cls._subordinator_type.from_gig(*theta)
         return cls(mu, vector("gamma", gamma, mu.size), L, subordinator)
+
+    def _check_varying(self, method: str) -> None:
+        """Raise ValueError if Y is constant."""
+        if not self.subordinator.parameters:
+            msg = f"{method} is of models whose Y varies, got {type(self).__name__}"
+            raise ValueError(msg)
 
     def _one_column(self, method: str) -> tuple[float, float, float]:
         """mu, gamma and the root of Sigma of a model of one column; ValueError for others."""

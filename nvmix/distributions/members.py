@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -202,6 +203,25 @@ class MultivariateNormal(_Symmetric):
         mean, size, covariance = standardized(rows.values)
         model = cls.from_classical(mu=mean, sigma=covariance * np.outer(size, size))
         return cls(*model.normal, model.subordinator, rows.columns)
+
+    def to_scipy(self) -> Any:
+        """Frozen norm or multivariate_normal of scipy.stats.
+
+        Returns
+        -------
+        frozen distribution
+            norm for one column, else multivariate_normal.
+
+        Examples
+        --------
+        >>> from nvmix import MultivariateNormal
+        >>> MultivariateNormal.from_classical(mu=1.0, sigma=4.0).to_scipy().args
+        (1.0, 2.0)
+        """
+        stats = importlib.import_module("scipy.stats")
+        if self.d == 1:
+            return stats.norm(float(self.mu[0]), float(self.L_sigma[0, 0]))
+        return stats.multivariate_normal(self.mu, self.sigma())
 
     def log_prob(self, x: Any) -> Any:
         """Log-density.

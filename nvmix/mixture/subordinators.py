@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from scipy.special import erfcx
@@ -83,6 +83,13 @@ class PointMass(Subordinator):
         """1 for any real k."""
         real("k", k)
         return 1.0
+
+    def scaled(self, c: float) -> Self:
+        """Y itself for c = 1; ValueError for another number, of which this law is none."""
+        if c != 1.0:
+            msg = f"c must be 1 for Y = 1, got {c!r}"
+            raise ValueError(msg)
+        return self
 
 
 @pytree(("p", "a", "b"))
