@@ -269,7 +269,7 @@ def test_round_trips_keep_the_density(p, a, b, gamma, s):
             lambda: VarianceGamma.from_madan_seneta(sigma=1.0, nu=0.0, theta=0.0),
             ValueError, "nu must be positive, got 0.0",
         ),
-        (lambda: MultivariateNormal.from_scipy(stats.t(3.0)), ValueError, "has p = -0.5 of Y .* -1.5"),
+        (lambda: MultivariateNormal.from_scipy(stats.t(3.0)), ValueError, "has p = -0.5 .* -1.5"),
         (
             lambda: MultivariateNormal.from_scipy(stats.norm()).to_ghyp(),
             ValueError, "to_ghyp is of models whose Y varies, got MultivariateNormal",

@@ -122,7 +122,7 @@ class SubordinatorTails(ABC):
         --------
         >>> from nvmix import InverseGaussian
         >>> print(InverseGaussian(mu_ig=1.0, lam=2.0).ppf(0.99).round(9))
-        3.483839361
+        3.580930331
         """
         return self._quantile(q, upper=False)
 

@@ -1,14 +1,16 @@
 """Write gig_cdf.csv: logarithms of both tail probabilities of GIG(p, a, b) laws, by mpmath.
 
-Each tail is the integral of y^(p-1) exp(-(a y + b / y) / 2) over log y from a point on, by the
-trapezoidal rule at 40 digits, which must agree with that of twice its step. Both are divided by
-their sum, which is compared with mpmath's besselk where this is fast; gamma laws, b = 0, are
-compared with its gammainc. Points lie where the density of log Y is e^-t of its largest value.
+The tail that does not have the mode of log Y is the integral of y^(p-1) exp(-(a y + b / y) / 2)
+over log y from a point on, by the trapezoidal rule at 40 digits, which must agree with that of
+twice its step. The whole integral is that of two tails from the mode, and is compared with mpmath's
+besselk where this is fast; gamma laws, b = 0, are compared with its gammainc. Points lie where the
+density of log Y is e^-t of its largest value.
 Run: python tests/reference/generate_gig_cdf.py
 """
 
 import math
 import random
+from itertools import product
 from pathlib import Path
 
 import mpmath as mp
@@ -50,26 +52,39 @@ def _tail(p, a, b, y, side):
     return c * fine
 
 
-def reference(p, a, b, y):
-    """(log P(Y < y), log P(Y > y))."""
-    p, a, b, y = map(mp.mpf, (p, a, b, y))
-    lower, upper = _tail(p, a, b, y, -1), _tail(p, a, b, y, 1)
-    total = lower + upper
-    z = mp.sqrt(a * b)
-    if b == 0:
-        known = mp.gammainc(p, a * y / 2, regularized=True)
-        assert abs(known / (upper / total) - 1) < 1e-25
-    elif z < 30:
+def _mode(p, a, b):
+    """Mode of log Y, as y."""
+    r = mp.sqrt(p * p + a * b)
+    return (p + r) / a if p >= 0 else b / (r - p)
+
+
+def _total(p, a, b):
+    """Integral over log Y of the density's ratio to that at its mode."""
+    mode = _mode(p, a, b)
+    total, z = _tail(p, a, b, mode, -1) + _tail(p, a, b, mode, 1), mp.sqrt(a * b)
+    if 0 < z < 30:
         known = 2 * (b / a) ** (p / 2) * mp.besselk(p, z)
-        assert abs(total * y**p * mp.exp(-(a * y + b / y) / 2) / known - 1) < 1e-25
-    return mp.log(lower / total), mp.log(upper / total)
+        assert abs(total * mode**p * mp.exp(-(a * mode + b / mode) / 2) / known - 1) < 1e-25
+    return total
+
+
+def reference(p, a, b, y, total):
+    """(log P(Y < y), log P(Y > y)); the tail that the mode is not in is summed."""
+    mode, side = _mode(p, a, b), -mp.sign(_slope(p, a, b, y)) or 1
+    height = mp.exp(_fall(p, a, b, mode, mp.log(y / mode)))
+    tail = height * _tail(p, a, b, y, side) / total
+    if b == 0:
+        lower, upper = (
+            mp.gammainc(p, *x, regularized=True) for x in ((0, a * y / 2), (a * y / 2,))
+        )
+        assert abs((lower if side < 0 else upper) / tail - 1) < 1e-25
+    logs = mp.log(tail), mp.log1p(-tail)
+    return logs if side < 0 else logs[::-1]
 
 
 def _point(p, a, b, fall, side):
-    """y, as a double, where the log-density of log Y has fallen on that side of its mode."""
-    r = mp.sqrt(p * p + a * b)
-    mode = (p + r) / a if p >= 0 else b / (r - p)
-    low, high = mp.mpf(0), mp.mpf(1)
+    """y, as a double, where the log-density has fallen on that side of the mode."""
+    mode, low, high = _mode(p, a, b), mp.mpf(0), mp.mpf(1)
     while _fall(p, a, b, mode, side * high) > -fall:
         low, high = high, 2 * high
     for _ in range(40):
@@ -96,14 +111,14 @@ def main():
     """Write the table."""
     lines = ["p,a,b,y,log_cdf,log_sf"]
     for law in laws():
-        for side in (-1, 1):
-            for fall in FALLS:
-                p, a, b = map(mp.mpf, law)
-                y = _point(p, a, b, fall, side)
-                if not 1e-300 < y < 1e300:
-                    continue
-                values = (mp.nstr(x, 20) for x in reference(*law, y))
-                lines.append(",".join([*map(repr, (*law, y)), *values]))
+        exact = tuple(map(mp.mpf, law))
+        total = _total(*exact)
+        for side, fall in product((-1, 1), FALLS):
+            y = _point(*exact, fall, side)
+            if not 1e-300 < y < 1e300:
+                continue
+            values = (mp.nstr(x, 20) for x in reference(*exact, mp.mpf(y), total))
+            lines.append(",".join([*map(repr, (*law, y)), *values]))
     TARGET.write_text("\n".join([*lines, ""]))
 
 
