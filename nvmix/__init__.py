@@ -13,11 +13,19 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from nvmix._warm_up import warm_up as warm_up
     from nvmix.backends.status import Status as Status
+    from nvmix.conversions import from_ghyp as from_ghyp
+    from nvmix.conversions import from_scipy as from_scipy
+    from nvmix.distributions.families import GH as GH
+    from nvmix.distributions.families import NIG as NIG
+    from nvmix.distributions.families import VG as VG
     from nvmix.distributions.families import GeneralizedHyperbolic as GeneralizedHyperbolic
     from nvmix.distributions.families import Hyperbolic as Hyperbolic
     from nvmix.distributions.families import NormalInverseGamma as NormalInverseGamma
     from nvmix.distributions.families import NormalInverseGaussian as NormalInverseGaussian
+    from nvmix.distributions.families import SkewStudentT as SkewStudentT
     from nvmix.distributions.families import VarianceGamma as VarianceGamma
+    from nvmix.distributions.members import MultivariateNormal as MultivariateNormal
+    from nvmix.distributions.members import StudentT as StudentT
     from nvmix.distributions.normal_mixture import NormalMixture as NormalMixture
     from nvmix.fitting.checkpoints.checkpoint import Checkpoint as Checkpoint
     from nvmix.fitting.em import BatchEMFitter as BatchEMFitter
@@ -52,17 +60,24 @@ if TYPE_CHECKING:
     from nvmix.mixture.subordinators import InverseGaussian as InverseGaussian
     from nvmix.selection import Comparison as Comparison
     from nvmix.selection import compare as compare
+    from nvmix.special import log_kv as log_kv
 
 _MODULES = {
     "nvmix._warm_up": ("warm_up",),
     "nvmix.backends.status": ("Status",),
+    "nvmix.conversions": ("from_ghyp", "from_scipy"),
     "nvmix.distributions.families": (
+        "GH",
+        "NIG",
+        "VG",
         "GeneralizedHyperbolic",
         "Hyperbolic",
         "NormalInverseGamma",
         "NormalInverseGaussian",
+        "SkewStudentT",
         "VarianceGamma",
     ),
+    "nvmix.distributions.members": ("MultivariateNormal", "StudentT"),
     "nvmix.distributions.normal_mixture": ("NormalMixture",),
     "nvmix.fitting.checkpoints.checkpoint": ("Checkpoint",),
     "nvmix.fitting.em": ("BatchEMFitter", "EMResult", "IncrementalEMFitter"),
@@ -89,6 +104,7 @@ _MODULES = {
     "nvmix.mixture.divergence": ("kl_divergence", "squared_hellinger"),
     "nvmix.mixture.subordinators": ("GIG", "Gamma", "InverseGamma", "InverseGaussian"),
     "nvmix.selection": ("Comparison", "compare"),
+    "nvmix.special": ("log_kv",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("backends", "datasets", "distributions", "fitting", "special", "utils")

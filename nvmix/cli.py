@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +15,13 @@ import numpy as np
 from nvmix import __version__
 from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
-from nvmix.distributions.families import FAMILIES
+from nvmix.distributions.families import FAMILIES, family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
+from nvmix.fitting.settings import FitSettings
 from nvmix.foundation.tables import text_table
 from nvmix.many import fit_rows
 from nvmix.mixture.em_maps import Mixture
+from nvmix.selection import compare
 from nvmix.sources.csv import read_csv
 from nvmix.sources.observations import sample
 from nvmix.sources.source import ArraySource
@@ -26,7 +29,6 @@ from nvmix.sources.source import ArraySource
 _NOT_CONVERGED: Final = 1
 _BAD_INPUT: Final = 2
 _OIL: Final = "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019"
-_HEADER: Final = ("family", "log-likelihood", "AIC", "BIC", "iterations", "seconds", "status")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,9 +59,18 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("data", nargs="?", help="CSV file; without it, monthly oil returns")
     fit.add_argument(
         "--family",
-        choices=[*FAMILIES, "all"],
+        type=_name,
         default="nig",
-        help="what to fit; all ranks the families by BIC (default: %(default)s)",
+        help=(
+            f"what to fit: {', '.join(FAMILIES)}, t, normal, or all, which fits all but t, with "
+            "and without skewness, and ranks them (default: %(default)s)"
+        ),
+    )
+    fit.add_argument(
+        "--rank-by",
+        choices=["aic", "bic"],
+        default="aic",
+        help="what all ranks the families by (default: %(default)s)",
     )
     fit.add_argument("--columns", help="names of the columns to fit, as a row of CSV")
     fit.add_argument(
@@ -76,6 +87,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _name(family: str) -> str:
+    """The name of a family, or "all"; argparse's error for another."""
+    if family.lower() != "all":
+        try:
+            family_of("--family", family)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    return family.lower()
+
+
 def _check_targets(options: argparse.Namespace) -> None:
     """Raise ValueError or ImportError if the results could not be written, before any fit."""
     for target in (options.out, options.plot):
@@ -89,16 +110,17 @@ def _check_targets(options: argparse.Namespace) -> None:
 def _fit_command(options: argparse.Namespace) -> bool:
     """Read, fit, print and write; returns whether the (best) fit converged."""
     source, rows = _read(options.data, options.columns)
-    names = list(FAMILIES) if options.family == "all" else [options.family]
-    fitter = BatchEMFitter(max_iter=options.max_iter, tol=options.tol)
+    settings: FitSettings = {"max_iter": options.max_iter, "tol": options.tol}
+    fitter = BatchEMFitter(**settings)
     warm_up()
-    fits = [fit_rows(FAMILIES[name], fitter, rows.values, rows) for name in names]
-    fits.sort(key=lambda result: (not result.converged, result.bic))
     n, d = rows.values.shape
     print(f"{source}: {n} rows, {d} column{'s' if d > 1 else ''}\n")
-    if len(fits) > 1:
-        print(text_table(_HEADER, [_cells(result) for result in fits]), end="\n\n")
-    best = fits[0]
+    if options.family == "all":
+        comparison = compare(rows.values, rank_by=options.rank_by, **settings)
+        print(comparison, end="\n\n")
+        best = replace(comparison[0], model=replace(comparison[0].model, columns=rows.columns))
+    else:
+        best = fit_rows(family_of("family", options.family), fitter, rows.values, rows)
     print(_parameters(best.model), end="\n\n")
     print(
         f"log-likelihood {best.log_likelihood:.4f}, AIC {best.aic:.4f}, "
@@ -129,19 +151,6 @@ def _read(path: str | None, columns: str | None) -> tuple[str, ArraySource]:
     except ValueError as error:
         msg = f"{path}: {error}"
         raise ValueError(msg) from None
-
-
-def _cells(result: EMResult) -> list[str]:
-    """One line of the table of families."""
-    return [
-        type(result.model).__name__,
-        f"{result.log_likelihood:.4f}",
-        f"{result.aic:.4f}",
-        f"{result.bic:.4f}",
-        str(result.n_iter),
-        f"{result.elapsed_time:.3f}",
-        result.status.name.lower(),
-    ]
 
 
 def _parameters(model: Mixture) -> str:

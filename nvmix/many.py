@@ -33,7 +33,8 @@ def fit(
     X : (n, d) array_like or source
         Observations; see `nvmix.fitting.em.BatchEMFitter.fit`.
     family : str or type
-        A family, or its name: "nig", "vg", "skewt", "hyperbolic" or "gh".
+        A family, or its name, in upper or lower case: "nig", "vg", "skewt", "hyperbolic", "gh",
+        "t" or "normal", or the class's name.
     weights : (n,) array_like or None
         Weight of each row.
     **settings
@@ -88,7 +89,8 @@ def fit_many(
     data : (k, n, d) array_like or iterable of (n, d) array_like
         The data sets.
     family : str or type
-        A family, or its name: "nig", "vg", "skewt", "hyperbolic" or "gh".
+        A family, or its name, in upper or lower case: "nig", "vg", "skewt", "hyperbolic", "gh",
+        "t" or "normal", or the class's name.
     weights : (k, n) array_like or iterable of (n,) array_like, or None
         Weights of the rows of each data set.
     **settings

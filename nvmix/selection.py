@@ -1,4 +1,4 @@
-"""`compare`: fits of several families to the same data, ranked by AIC."""
+"""`compare`: fits of several families to the same data, ranked by AIC or BIC."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 
-from nvmix.distributions.families import FAMILIES, family_of
+from nvmix.distributions.families import ALL, family_of
+from nvmix.distributions.members import MultivariateNormal
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.fitting.settings import with_signature_of
 from nvmix.foundation.tables import html_table, text_table
+from nvmix.foundation.validation import one_of
 from nvmix.many import fit_rows, fitter_of_many
 from nvmix.sources.observations import row_weights, sample
 
@@ -32,7 +34,7 @@ class Comparison(Sequence[EMResult]):
     Parameters
     ----------
     results : tuple of EMResult
-        The fits that converged by increasing AIC, then the others.
+        The fits that converged by increasing AIC or BIC, then the others.
 
     Examples
     --------
@@ -50,7 +52,7 @@ class Comparison(Sequence[EMResult]):
 
     @property
     def best(self) -> EMResult:
-        """The converged fit of lowest AIC; ValueError if no fit converged."""
+        """The first of the converged fits; ValueError if no fit converged."""
         if not self.results or not self.results[0].converged:
             msg = "no fit converged; see the column status, and result.status.message of each"
             raise ValueError(msg)
@@ -116,19 +118,25 @@ def compare(
     families: Family | Iterable[Family] = "all",
     symmetric: bool | Iterable[bool] = (False, True),  # noqa: FBT001
     *,
+    rank_by: str = "aic",
     weights: Any = None,
     **settings: Any,
 ) -> Comparison:
-    """Fit families to the same data, with and without skewness, and rank them by AIC.
+    """Fit families to the same data, with and without skewness, and rank them.
 
     Parameters
     ----------
     X : (n, d) array_like
         Observations.
     families : str, type or iterable of them
-        "all", or families by class or by name: "nig", "vg", "skewt", "hyperbolic", "gh".
+        "all", or families by class or by name: "nig", "vg", "skewt", "hyperbolic", "gh", "t" or
+        "normal", or the class's name, in upper or lower case. "all" is the five families and
+        `MultivariateNormal`, which is left out where values are missing.
     symmetric : bool or iterable of bool
-        Whether gamma is fixed at 0; by default each family is fitted both ways.
+        Whether gamma is fixed at 0; by default each family is fitted both ways. `StudentT` and
+        `MultivariateNormal` are always symmetric, and fitted once.
+    rank_by : {"aic", "bic"}
+        The criterion by which converged fits are sorted; the command line has the same.
     weights : (n,) array_like or None
         Weight of each row.
     **settings
@@ -160,27 +168,35 @@ def compare(
     >>> sorted(result.symmetric for result in comparison)
     [False, True]
     """
+    one_of("rank_by", rank_by, ("aic", "bic"))
     chosen = _families(families)
     sides = (symmetric,) if isinstance(symmetric, bool) else tuple(symmetric)
     fitters = [fitter_of_many("compare", {**settings, "symmetric": side}) for side in sides]
     rows = sample(X, missing=fitters[0].missing if fitters else "raise")
     rows = rows._replace(weights=row_weights(weights, len(rows.values)))
+    if chosen == [*ALL] and fitters and fitters[0].missing == "em" and np.isnan(rows.values).any():
+        chosen.remove(MultivariateNormal)
     results = []
     for family in chosen:
+        once = 1 if family.symmetric_only else None
         try:
-            results += [fit_rows(family, fitter, X, rows) for fitter in fitters]
+            results += [fit_rows(family, fitter, X, rows) for fitter in fitters[:once]]
         except (TypeError, ValueError) as error:
             msg = f"{family.__name__}: {error}"
             raise type(error)(msg) from error
-    # An AIC of nan cannot be compared, so finiteness is compared first.
-    results.sort(key=lambda r: (not r.converged, not np.isfinite(r.aic), r.aic))
+    results.sort(key=lambda result: _rank(result, getattr(result, rank_by)))
     return Comparison(tuple(results))
+
+
+def _rank(result: EMResult, criterion: float) -> tuple[bool, bool, float]:
+    """Key of a fit; a criterion of nan cannot be compared, so finiteness comes before it."""
+    return not result.converged, not np.isfinite(criterion), criterion
 
 
 def _families(families: Family | Iterable[Family]) -> list[type[NormalMixture]]:
     """Families from names or classes; ValueError for an unknown one."""
     if isinstance(families, str) and families == "all":
-        return list(FAMILIES.values())
+        return list(ALL)
     several = [families] if isinstance(families, str | type) else list(families)
     return [family_of("families", family) for family in several]
 

@@ -43,14 +43,28 @@ def test_each_family(csv_file, family, capsys):
         assert word in out
 
 
-def test_all_families_are_ranked_by_bic(csv_file, capsys):
-    assert main(["fit", str(csv_file), "--family", "all"]) == 0
+@pytest.mark.parametrize("criterion", ["aic", "bic"])
+def test_all_families_are_ranked_as_compare_ranks_them(csv_file, capsys, criterion):
+    assert main(["fit", str(csv_file), "--family", "all", "--rank-by", criterion]) == 0
     lines = capsys.readouterr().out.splitlines()
+    X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
+    comparison = nvmix.compare(X, rank_by=criterion, max_iter=1000)
     header = next(i for i, line in enumerate(lines) if line.startswith("family"))
-    rows = [line.split() for line in lines[header + 1 : header + 1 + len(FAMILIES)]]
-    bic = [float(row[3]) for row in rows]
-    assert {row[0] for row in rows} == {family.__name__ for family in FAMILIES.values()}
-    assert bic == sorted(bic)
+    rows = [line.split() for line in lines[header + 1 : header + 1 + len(comparison)]]
+    values = [float(row[4 if criterion == "aic" else 5]) for row in rows]
+    assert values == sorted(values)
+    assert [row[0] for row in rows] == [type(result.model).__name__ for result in comparison]
+    assert f"AIC {comparison.best.aic:.4f}" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ["NIG", "NormalInverseGaussian", "normal", "StudentT"])
+def test_printed_names_are_accepted(csv_file, tmp_path, name, capsys):
+    out = tmp_path / "model.json"
+    assert main(["fit", str(csv_file), "--family", name, "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    model = getattr(nvmix, record["family"]).from_classical(**record["parameters"])
+    X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
+    assert len(X) * model.marginal_log_likelihood(X) == pytest.approx(record["log_likelihood"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -24,7 +24,7 @@ from nvmix import (
 from nvmix.backends.cpu.backend import CPUBackend
 from nvmix.backends.cpu.kernels.gig import table as tables
 
-GAUGES = ["none", "det_sigma_one", "det_sigma_x", "a_eq_b"]
+GAUGES = ["none", "det_sigma_one", "det_sigma_x", "a_eq_b", "unit_mean"]
 
 
 def has_gauge(family, gauge):
@@ -101,6 +101,8 @@ def test_gauges_change_only_the_gauge(family, gauge, X):
     if gauge == "a_eq_b":
         _, a, b = result.model.subordinator.gig
         assert a == pytest.approx(b, rel=1e-12)
+    if gauge == "unit_mean":
+        assert result.model.subordinator.mean() == pytest.approx(1.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])

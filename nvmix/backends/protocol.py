@@ -13,7 +13,7 @@ from nvmix.backends.types import (
     NormalParameters,
 )
 from nvmix.foundation.statistics import SufficientStatistics
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import BoolArray, FloatArray
 
 
 class Backend(Protocol):
@@ -57,6 +57,20 @@ class Backend(Protocol):
 
     def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
         """Log-densities of one law at y > 0, of any shape."""
+
+    def gig_log_tails(self, y: FloatArray, theta: GIGParameters) -> tuple[FloatArray, BoolArray]:
+        """Log-probabilities of the tails beyond y from the mode of log Y, and which are upper."""
+
+    def gig_quantiles(
+        self, log_lower: FloatArray, log_upper: FloatArray, theta: GIGParameters
+    ) -> FloatArray:
+        """Points with these log-probabilities below and above, on equal shapes."""
+
+    def gig_entropy(self, theta: GIGParameters) -> float:
+        """Entropy of one law."""
+
+    def gig_log_moment(self, theta: GIGParameters, k: float) -> float:
+        """log E[Y^k] of one law with a > 0; where b = 0, p and p + k are positive."""
 
     def gig_fit(
         self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None

@@ -88,7 +88,7 @@ _MESSAGES: Final = {
     ),
     Status.GAUSSIAN_LIMIT: (
         "Converged on the Gaussian limit of the family, where Y is constant: the fit came to be no "
-        "likelier than the normal law of result.model.mean() and result.model.cov()."
+        "likelier than a normal law, which nvmix.MultivariateNormal.from_model(result.model) is."
     ),
     Status.CUSP: (
         "Converged with mu at a row of the data, where the density has a cusp: the highest of the "
@@ -122,7 +122,7 @@ _MESSAGES: Final = {
     ),
     Status.NO_GAUGE: (
         "Stopped: the subordinator reached a = 0 or b = 0, where regularization='a_eq_b' has no "
-        "meaning; use 'det_sigma_one' or 'none'."
+        "meaning, or an infinite mean, where 'unit_mean' has none; use 'det_sigma_one' or 'none'."
     ),
     Status.STEPS_DONE: (
         "Took all max_steps steps; incremental fits have no convergence test: compare "

@@ -12,7 +12,7 @@ from nvmix.foundation.typing import FloatArray
 # (p, a, b), and expectations in the order (E log Y, E 1/Y, E Y).
 GIGParameters: TypeAlias = tuple[float, float, float]
 # Gauges of the scale shared by Sigma and Y.
-GAUGES: Final = ("none", "det_sigma_one", "det_sigma_x", "a_eq_b")
+GAUGES: Final = ("none", "det_sigma_one", "det_sigma_x", "a_eq_b", "unit_mean")
 # Ways to extrapolate EM's iterations, and what a fit's convergence is measured by.
 ACCELERATIONS: Final = ("none", "squarem", "anderson")
 CRITERIA: Final = ("parameters", "likelihood")

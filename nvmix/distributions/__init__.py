@@ -7,6 +7,7 @@ from nvmix.distributions.families import (
     NormalInverseGaussian,
     VarianceGamma,
 )
+from nvmix.distributions.members import MultivariateNormal, StudentT
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import GIG, Gamma, InverseGamma, InverseGaussian
@@ -18,9 +19,11 @@ __all__ = [
     "Hyperbolic",
     "InverseGamma",
     "InverseGaussian",
+    "MultivariateNormal",
     "NormalInverseGamma",
     "NormalInverseGaussian",
     "NormalMixture",
+    "StudentT",
     "Subordinator",
     "VarianceGamma",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from nvmix.backends.types import Fixed
+from nvmix.distributions.members import MultivariateNormal, StudentT
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.foundation.validation import one_of
 from nvmix.mixture.subordinator import Subordinator
@@ -182,6 +183,9 @@ class Hyperbolic(NormalMixture):
         return Fixed(p=0.5 * (d + 1))
 
 
+SkewStudentT = NormalInverseGamma
+NIG, VG, GH = NormalInverseGaussian, VarianceGamma, GeneralizedHyperbolic
+
 # Short names of the families.
 FAMILIES: Final[dict[str, type[NormalMixture]]] = {
     "nig": NormalInverseGaussian,
@@ -190,10 +194,27 @@ FAMILIES: Final[dict[str, type[NormalMixture]]] = {
     "hyperbolic": Hyperbolic,
     "gh": GeneralizedHyperbolic,
 }
+# Other names that are accepted, in lower case and without spaces, hyphens and underscores; so are
+# short names, and those of the classes.
+_ALIASES: Final[dict[str, type[NormalMixture]]] = {
+    "skewstudentt": NormalInverseGamma,
+    "hyp": Hyperbolic,
+    "ghyp": GeneralizedHyperbolic,
+    "t": StudentT,
+    "student": StudentT,
+    "normal": MultivariateNormal,
+    "gaussian": MultivariateNormal,
+}
+# What a comparison of all families fits.
+ALL: Final[tuple[type[NormalMixture], ...]] = (*FAMILIES.values(), MultivariateNormal)
+_CLASSES: Final[list[type[NormalMixture]]] = [*ALL, StudentT]
+_BY_CLASS: Final = {family.__name__.lower(): family for family in _CLASSES}
+# Names in messages.
+_NAMES: Final = (*FAMILIES, "t", "normal")
 
 
 def family_of(name: str, family: Any) -> type[NormalMixture]:
-    """The family of a key of `FAMILIES`, or the family itself; ValueError for another name.
+    """The family of a name, in upper or lower case, or the family itself; else ValueError.
 
     name is the parameter that the message names. TypeError for what is not a name, such as data.
     """
@@ -206,4 +227,6 @@ def family_of(name: str, family: Any) -> type[NormalMixture]:
             "fit(X, 'nig'), a fit from a model is model.fit(X), and compare(X) takes many families"
         )
         raise TypeError(msg)
-    return FAMILIES[one_of(name, family, FAMILIES)]
+    key = family.lower().translate(str.maketrans("", "", " -_"))
+    known = FAMILIES | _ALIASES | _BY_CLASS
+    return known[key] if key in known else FAMILIES[one_of(name, family, _NAMES)]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self, Unpack
 
+from nvmix.distributions.convertible import Convertible
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
 from nvmix.fitting.starts.start import StartingRows
 from nvmix.foundation.validation import cholesky, vector
-from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.sources.factory import starting_rows
 from nvmix.sources.source import ArraySource
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NormalMixture(Mixture):
+class NormalMixture(Convertible):
     r"""Normal variance-mean mixture, the base class of the families.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b); `MixtureLaw` has the

@@ -82,9 +82,9 @@ class BatchEMFitter:
     verbose : int
         0 prints nothing, 1 a start and an end line, and a line every 10 seconds, 2 a row per
         iteration too, with the rows read per second and an estimate of the time left.
-    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
+    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b", "unit_mean"}
         Gauge of the scale shared by Sigma and Y: free, \|Sigma\| = 1, \|Sigma\| as in the starting
-        model, or a GIG with a = b. The law of X is the same in each.
+        model, a GIG with a = b, or E[Y] = 1. The law of X is the same in each.
     e_step_backend, m_step_backend : {"cpu", "jax"}
         Where each step runs.
     m_step_method : {"newton", "lbfgs", "bfgs"}
@@ -330,7 +330,7 @@ class BatchEMFitter:
         progress.start(model, source, f"tol {self.tol:g}")
         one = self._one_fit(model, constraints, progress)
         result = one.run(model, source)
-        if self.n_init > 1 and isinstance(source, ArraySource):
+        if self.n_init > 1 and isinstance(source, ArraySource) and model.subordinator.parameters:
             result = self._best_of(one, result, model, source)
         if result.model.columns is None and source.columns is not None:
             # The first pass over a stream has named its columns.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nvmix.backends import GAUGES
+from nvmix.backends import GAUGES, get_backend
 from nvmix.foundation.tables import html_table, text_table
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of, real
@@ -27,6 +27,10 @@ from nvmix.mixture.gauge import check_gauge
 # Smaller information of a direction, relative to that of the complete data, is rounding: some 1e4
 # times the unit roundoff, for sums over many rows.
 _ROUNDING: Final = 1e-12
+# What each gauge holds.
+_CONSTANTS: Final = {
+    "det_sigma": "|Sigma|", "a_eq_b": "a - b", "unit_mean": "E[Y]", "alpha_eq_beta": "alpha - beta"
+}  # fmt: skip
 _HEADER: Final = ("parameter", "estimate", "std. error")
 
 
@@ -49,7 +53,7 @@ class StandardErrors(Mapping[str, Any]):
         Their asymptotic covariance in the gauge.
     gauge : str
         What fixes the scale that Sigma and Y share: "det_sigma" holds \|Sigma\| fixed, "a_eq_b"
-        holds a - b fixed.
+        holds a - b, "unit_mean" holds E[Y], and "alpha_eq_beta", of `StudentT`, alpha - beta.
 
     Examples
     --------
@@ -145,7 +149,7 @@ class StandardErrors(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         """Table of the elements."""
-        constant = "|Sigma|" if self.gauge == "det_sigma" else "a - b"
+        constant = _CONSTANTS[self.gauge]
         return f"StandardErrors with {constant} held\n{text_table(_HEADER, self._rows())}"
 
     def _repr_html_(self) -> str:
@@ -164,15 +168,20 @@ def standard_errors(
     """Asymptotic standard errors of a maximum-likelihood fit to X (n, d) with counts as weights.
 
     The scale that Sigma and Y share is not identified. So one constraint holds |Sigma| fixed, or
-    a - b under regularization "a_eq_b". With Z a basis of the free directions that keep it so, the
-    covariance is Z (Z' I Z)^-1 Z' (S. D. Silvey, Annals of Mathematical Statistics 30, 1959).
+    a - b under regularization "a_eq_b", or E[Y] under "unit_mean". With Z a basis of the
+    free directions that keep it so, the covariance is Z (Z' I Z)^-1 Z' (S. D. Silvey, Annals of
+    Mathematical Statistics 30, 1959).
     Parameters that `held` names, that the family fixes, or that are at a limit have error 0.
     """
     one_of("regularization", regularization, GAUGES)
     check_gauge(model, regularization)
     frame = frame_of(model)
     free = free_coordinates(model, held)
-    gauge = "a_eq_b" if regularization == "a_eq_b" else "det_sigma"
+    if not model.subordinator.parameters:
+        msg = f"standard errors are of models with a law of Y, got {type(model).__name__}"
+        raise ValueError(msg)
+    gauge = regularization if regularization in {"a_eq_b", "unit_mean"} else "det_sigma"
+    gauge = "alpha_eq_beta" if model.symmetric_only else gauge
     constraint = _constraint(frame, gauge)[free]
     information, complete = information_in(frame, X, weights, free)
     size = np.sqrt(np.abs(np.diag(complete)))
@@ -184,16 +193,22 @@ def standard_errors(
 
 
 def _constraint(frame: Frame, gauge: str) -> FloatArray:
-    """Gradient of log |Sigma|, or of a - b, by all coordinates of the frame."""
+    """Gradient of what the gauge holds by all coordinates of the frame; of log |Sigma|."""
     d = len(frame.g)
     if gauge == "det_sigma":
         rows, columns = np.tril_indices(d)
         return np.concatenate([np.zeros(2 * d), rows == columns, np.zeros(3)])
+    others = np.zeros(2 * d + d * (d + 1) // 2)
+    if gauge == "unit_mean":
+        log_y, inv_y, y = get_backend().gig_covariances(*map(np.atleast_1d, frame.theta))[0, 2]
+        return np.concatenate([others, [log_y, -0.5 * y, -0.5 * inv_y]])
+    if gauge == "alpha_eq_beta":
+        return np.concatenate([others, [-1.0, 0.0, -0.5 * frame.s]])
     _, a, b = frame.theta
     if a == 0.0 or b == 0.0:
         msg = "regularization 'a_eq_b' has no meaning where a or b is 0; use 'det_sigma_one'"
         raise ValueError(msg)
-    return np.concatenate([np.zeros(2 * d + d * (d + 1) // 2 + 1), [1.0 / frame.s, -frame.s]])
+    return np.concatenate([others, [0.0, 1.0 / frame.s, -frame.s]])
 
 
 def _inverse_root(information: FloatArray, constraint: FloatArray) -> FloatArray:

@@ -58,6 +58,8 @@ class MixtureLaw(ABC):
     _subordinator_type: ClassVar[type[Subordinator]]
     # Names of the parameters of Y in `from_classical`.
     law_names: ClassVar[tuple[str, ...]] = ()
+    # Whether gamma is 0 in every model of the family.
+    symmetric_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Validate, and store read-only copies of the arrays."""
@@ -342,8 +344,9 @@ class MixtureLaw(ABC):
         shown = {"mu": self.mu, "gamma": self.gamma, "sigma": self.sigma()}
         lines = [f"    {name}={np.array2string(x, prefix=' ' * (len(name) + 5), separator=', ')},"
                  for name, x in shown.items()]  # fmt: skip
-        shown_y = (f"{name}={x:.6g}" for name, x in self.subordinator.parameters.items())
-        return "\n".join([f"{type(self).__name__}(", *lines, f"    {', '.join(shown_y)},", ")"])
+        shown_y = [f"{name}={x:.6g}" for name, x in self.subordinator.parameters.items()]
+        lines += [f"    {', '.join(shown_y)},"] if shown_y else []
+        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
 def times(x: FloatArray, factor: float) -> FloatArray:

@@ -7,25 +7,25 @@ and natural parameters among (p - 1, -b/2, -a/2).
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
-from nvmix.backends.types import Fixed, GIGParameters, GIGStatus
+from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.arrays import namespace, on_jax, traced
 from nvmix.foundation.typing import FloatArray
-from nvmix.foundation.validation import generator, integer, one_of, positive, real_or_nan, vector
+from nvmix.foundation.validation import one_of, positive, real_or_nan, vector
+from nvmix.mixture.subordinator_law import SubordinatorLaw
 
 STATISTICS = ("log_y", "inv_y", "y")
 _NO_START = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
-class Subordinator(ABC):
+class Subordinator(SubordinatorLaw):
     """A distribution of Y > 0 that is GIG(p, a, b) with some parameters fixed.
 
     `fixed` says which of p, a and b the family fixes; `statistics` names its sufficient statistics
@@ -45,11 +45,6 @@ class Subordinator(ABC):
                 names = " and ".join(self.parameters)
                 msg = f"{names} must leave {name} of the GIG in the range of doubles, got {self}"
                 raise ValueError(msg)
-
-    @property
-    @abstractmethod
-    def gig(self) -> GIGParameters:
-        """The parameters (p, a, b) of the distribution as a GIG."""
 
     @staticmethod
     @abstractmethod
@@ -82,33 +77,6 @@ class Subordinator(ABC):
         for i, value in zip(cls._index(), values, strict=True):
             full[i] = value
         return full[0], full[1], full[2]
-
-    @property
-    def _moments(self) -> tuple[float, ...]:
-        """(lnZ, E[log Y], E[1/Y], E[Y])."""
-        if on_jax(*self.gig):
-            # Not cached: tracers must not outlive their trace.
-            return get_functions().gig_law(self.gig)  # type: ignore[no-any-return]
-        return self._cached_moments
-
-    @cached_property
-    def _cached_moments(self) -> tuple[float, ...]:
-        """`_moments` of parameters that are Python numbers."""
-        return get_backend().gig_law(self.gig)
-
-    def gig_covariance(self) -> FloatArray:
-        """Covariance matrix (3, 3) of (log Y, 1/Y, Y); entries may be infinite."""
-        if on_jax(*self.gig):
-            return get_functions().gig_covariance(self.gig)  # type: ignore[no-any-return]
-        p, a, b = (np.array([float(x)]) for x in self.gig)
-        covariance: FloatArray = get_backend().gig_covariances(p, a, b)[0]
-        return covariance
-
-    @property
-    def gig_expectations(self) -> tuple[float, float, float]:
-        """(E[log Y], E[1/Y], E[Y]), some of which may be infinite."""
-        _, log_y, inv_y, y = self._moments
-        return log_y, inv_y, y
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -233,69 +201,76 @@ class Subordinator(ABC):
             raise ValueError(msg)
         return cls.from_gig(*theta)
 
-    def log_prob(self, y: Any) -> FloatArray:
-        """Log-density.
+    def sufficient_statistics(self, y: Any) -> FloatArray:
+        """Values of the family's statistics at points.
 
         Parameters
         ----------
         y : array_like
-            Points of any shape; nan is allowed.
+            Positive numbers of any shape.
 
         Returns
         -------
-        array or float
-            Log-densities, of the shape of y; -inf where y <= 0 or y is inf.
+        (..., k) array
+            For each point the members of (log y, 1/y, y), in the order of `statistics`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If y is not positive numbers; JAX arrays are not validated.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Gamma(alpha=3.0, beta=2.0).sufficient_statistics([1.0, 2.0]).round(3)
+        array([[0.   , 1.   ],
+               [0.693, 2.   ]])
         """
-        xp = namespace(y, *self.gig)
-        y = real_or_nan("y", y) if xp is np else xp.asarray(y, float)
-        outside = (y <= 0.0) | (y == np.inf)
-        # JAX's derivatives are finite also where the density is 0.
-        value = xp.where(outside, -np.inf, self._log_density(xp.where(outside, 1.0, y)))
-        return value[()] if xp is np else value  # type: ignore[no-any-return]
+        xp = namespace(y)
+        y = y if xp is not np else _positive_values("y", y)
+        values = {"log_y": xp.log, "inv_y": lambda x: 1.0 / x, "y": lambda x: x}
+        statistics: FloatArray = xp.stack([values[name](y) for name in self.statistics], axis=-1)
+        return statistics
 
-    def _log_density(self, y: Any) -> Any:
-        """Log-densities at an array y > 0."""
-        if on_jax(y, *self.gig):
-            return get_functions().gig_log_density(y, self.gig)
-        return get_backend().gig_log_density(y, self.gig)
-
-    def mean(self) -> float:
-        """Mean of Y.
-
-        Returns
-        -------
-        float
-            E[Y], possibly inf.
-        """
-        return self._moments[3]
-
-    def var(self) -> float:
-        """Variance of Y.
-
-        Returns
-        -------
-        float
-            Var[Y], possibly inf.
-        """
-        variance = self.gig_covariance()[2, 2]
-        return variance if on_jax(variance) else float(variance)
-
-    def rvs(self, n: int, seed: int | np.random.Generator | None = None) -> FloatArray:
-        """Draw variates.
+    @classmethod
+    def fit(cls, y: Any) -> Self:
+        """Fit to observations of Y by maximum likelihood.
 
         Parameters
         ----------
-        n : int
-            How many, at least 0.
-        seed : int, numpy.random.Generator or None
-            Source of randomness; the same seed gives the same bits.
+        y : (n,) array_like
+            Positive numbers, not all equal, at least as many as the family has parameters.
 
         Returns
         -------
-        (n,) array
-            Independent draws.
+        Subordinator
+            `from_expectation` of the means of the statistics. A GIG may end at a = 0 or b = 0.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If y is not such numbers, or they leave Y no variance but that of rounding.
+
+        Examples
+        --------
+        >>> from nvmix import InverseGaussian
+        >>> law = InverseGaussian.fit([1.0, 2.0, 4.0])
+        >>> round(law.mu_ig, 12), round(law.lam, 12)
+        (2.333333333333, 6.461538461538)
         """
-        return get_backend().gig_variates(self.gig, integer("n", n, 0), generator(seed))
+        y = _positive_values("y", y)
+        if y.ndim != 1 or y.size < len(cls.statistics):
+            msg = f"y must have shape (n,), n at least {len(cls.statistics)}, got {y.shape}"
+            raise ValueError(msg)
+        if y.max() == y.min():
+            msg = f"y must not be constant, got {y.size} times {y[0]}"
+            raise ValueError(msg)
+        means = {"log_y": np.log(y).mean(), "inv_y": (1.0 / y).mean(), "y": y.mean()}
+        try:
+            return cls.from_expectation([means[name] for name in cls.statistics])
+        except ValueError as error:
+            msg = f"y has no {cls.__name__} of maximum likelihood: {error}"
+            raise ValueError(msg) from None
 
     def scaled(self, c: float) -> Self:
         """Distribution of c Y in the same family, GIG(p, a / c, b c), for a positive number c."""
@@ -306,3 +281,13 @@ class Subordinator(ABC):
     def _set(self, name: str, value: float) -> None:
         """Set a validated parameter of the frozen dataclass."""
         object.__setattr__(self, name, value)
+
+
+def _positive_values(name: str, value: Any) -> FloatArray:
+    """Array of positive finite numbers; ValueError that names the first other."""
+    y = real_or_nan(name, value)
+    bad = y[~((y > 0.0) & (y < np.inf))]
+    if bad.size:
+        msg = f"{name} must be positive and finite, got {bad[0]}"
+        raise ValueError(msg)
+    return y

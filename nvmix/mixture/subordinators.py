@@ -4,15 +4,92 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+from scipy.special import erfcx
 
 from nvmix.backends.types import Fixed, GIGParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
 from nvmix.foundation.pytrees import pytree
-from nvmix.foundation.validation import nonnegative, real
+from nvmix.foundation.typing import BoolArray, FloatArray
+from nvmix.foundation.validation import nonnegative, real, real_or_nan
 from nvmix.mixture.subordinator import STATISTICS, Subordinator
+
+# (p, a, b) of Y = 1: the limit of inverse Gaussian laws of mean 1.
+POINT_MASS: Final = (-0.5, math.inf, math.inf)
+
+
+@pytree(())
+@dataclass(frozen=True)
+class PointMass(Subordinator):
+    """Y = 1, with which a mixture is the normal distribution; it has no parameters.
+
+    Examples
+    --------
+    >>> from nvmix.mixture.subordinators import PointMass
+    >>> PointMass().mean(), PointMass().var()
+    (1.0, 0.0)
+    """
+
+    fixed: ClassVar[Fixed] = Fixed(*POINT_MASS)
+    statistics: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def gig(self) -> GIGParameters:
+        """(-1/2, inf, inf), a limit of which no density is."""
+        return POINT_MASS
+
+    @staticmethod
+    def _parameters_of(p: float, a: float, b: float) -> tuple[float, ...]:
+        if (p, a, b) != POINT_MASS:
+            msg = f"Y = 1 has no parameters, got GIG({p}, {a}, {b})"
+            raise ValueError(msg)
+        return ()
+
+    def __post_init__(self) -> None:
+        """There is nothing to validate."""
+
+    @property
+    def _moments(self) -> tuple[float, ...]:
+        return math.nan, 0.0, 1.0, 1.0
+
+    def gig_covariance(self) -> FloatArray:
+        """Zeros (3, 3)."""
+        return np.zeros((3, 3))
+
+    def _log_density(self, y: Any) -> Any:
+        return np.where(y == 1.0, np.inf, -np.inf)
+
+    def _log_tails(self, y: FloatArray) -> tuple[FloatArray, BoolArray]:
+        return np.full(np.shape(y), -np.inf), np.asarray(y >= 1.0)
+
+    def _quantile(self, q: Any, *, upper: bool) -> FloatArray:  # noqa: ARG002
+        q = real_or_nan("q", q)
+        return np.where((q >= 0.0) & (q <= 1.0), 1.0, np.nan)[()]
+
+    def _variates(self, n: int, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002
+        return np.ones(n)
+
+    def mode(self) -> float:
+        """1."""
+        return 1.0
+
+    def entropy(self) -> float:
+        """Minus infinity."""
+        return -math.inf
+
+    def raw_moment(self, k: float) -> float:
+        """1 for any real k."""
+        real("k", k)
+        return 1.0
+
+    def scaled(self, c: float) -> Self:
+        """Y itself for c = 1; ValueError for another number, of which this law is none."""
+        if c != 1.0:
+            msg = f"c must be 1 for Y = 1, got {c!r}"
+            raise ValueError(msg)
+        return self
 
 
 @pytree(("p", "a", "b"))
@@ -144,7 +221,7 @@ class InverseGaussian(Subordinator):
     Parameters
     ----------
     mu_ig : float
-        Mean, positive.
+        Mean, positive; as a keyword it may be called mu.
     lam : float
         Shape, positive; the variance is mu_ig^3 / lam.
 
@@ -160,6 +237,17 @@ class InverseGaussian(Subordinator):
     lam: float
     fixed: ClassVar[Fixed] = Fixed(p=-0.5)
     statistics: ClassVar[tuple[str, ...]] = ("inv_y", "y")
+
+    def __init__(
+        self, mu_ig: float | None = None, lam: float | None = None, *, mu: float | None = None
+    ) -> None:
+        mean = mu if mu_ig is None else mu_ig
+        if mean is None or lam is None or (mu_ig is not None and mu is not None):
+            msg = f"InverseGaussian takes mu_ig (or mu) and lam, got {mu_ig=}, {mu=}, {lam=}"
+            raise TypeError(msg)
+        self._set("mu_ig", mean)
+        self._set("lam", lam)
+        self.__post_init__()
 
     @property
     def gig(self) -> GIGParameters:
@@ -179,3 +267,23 @@ class InverseGaussian(Subordinator):
             deviation = (y - self.mu_ig) / xp.sqrt(y) * (xp.sqrt(self.lam) / self.mu_ig)
             log_scale = xp.log(self.lam) - math.log(2.0 * math.pi) - 3.0 * xp.log(y)
             return 0.5 * (log_scale - deviation * deviation)
+
+    def _log_tails(self, y: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """Closed forms of a narrow law near its mean, which do not need the rounded a of the GIG.
+
+        With s, t = sqrt(lam / y) (y / mu -+ 1), the normal density phi and Mills' ratio M, P(Y < y)
+        = phi(s) (M(-s) + M(t)) and P(Y > y) = phi(s) (M(s) - M(t)): J. Shuster, Journal of the
+        American Statistical Association 63 (1968), 1514-1516, and exp(2 lam / mu) phi(t) = phi(s).
+        """
+        log_tail, upper = super()._log_tails(y)
+        near = (y < 4.0 * self.mu_ig) & (self.lam > self.mu_ig)
+        root = np.sqrt(self.lam / y) / self.mu_ig
+        with np.errstate(over="ignore"):
+            s, t = (np.where(near, root * (y + side * self.mu_ig), 1.0) for side in (-1.0, 1.0))
+            log_density = -0.5 * s * s + np.log(0.5)
+        above = s > 0.0
+        # M(x) = sqrt(pi / 2) erfcx(x / sqrt(2)).
+        first, second = (erfcx(x * math.sqrt(0.5)) for x in (np.abs(s), t))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            closed = log_density + np.log(np.where(above, first - second, first + second))
+        return np.where(near, closed, log_tail), np.where(near, above, upper)

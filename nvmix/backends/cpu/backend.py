@@ -27,7 +27,7 @@ from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.pairwise_sum import add_each, pairwise_sum
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.threads import map_threads
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import BoolArray, FloatArray
 
 # Sums and scatter as `add_rows` makes them.
 Sums: TypeAlias = tuple[FloatArray, FloatArray]
@@ -103,6 +103,32 @@ class CPUBackend:
         out, (p, a, b) = np.empty(y.size), map(float, theta)
         entry_points.gig_log_density_loop(p, a, b, canonical(y).ravel(), out)
         return out.reshape(y.shape)
+
+    def gig_log_tails(self, y: FloatArray, theta: GIGParameters) -> tuple[FloatArray, BoolArray]:
+        """Log-probabilities of the tails beyond y, and which are upper."""
+        p, a, b = map(float, theta)
+        out, upper = np.empty(y.size), np.empty(y.size)
+        entry_points.gig_log_tails_loop(p, a, b, canonical(y).ravel(), out, upper)
+        return out.reshape(y.shape), (upper > 0.0).reshape(y.shape)
+
+    def gig_quantiles(
+        self, log_lower: FloatArray, log_upper: FloatArray, theta: GIGParameters
+    ) -> FloatArray:
+        """Points with these log-probabilities below and above."""
+        out, (p, a, b) = np.empty(log_lower.size), map(float, theta)
+        lower, upper = (canonical(x).ravel() for x in (log_lower, log_upper))
+        entry_points.gig_quantiles_loop(p, a, b, lower, upper, out)
+        return out.reshape(log_lower.shape)
+
+    def gig_entropy(self, theta: GIGParameters) -> float:
+        """Entropy of one law."""
+        p, a, b = map(float, theta)
+        return entry_points.gig_entropy_entry(p, a, b)
+
+    def gig_log_moment(self, theta: GIGParameters, k: float) -> float:
+        """log E[Y^k] of one law with a, b > 0."""
+        p, a, b = map(float, theta)
+        return entry_points.gig_log_moment_entry(p, a, b, k)
 
     def gig_fit(
         self, eta: GIGParameters, fixed: Fixed, method: str, start: GIGParameters | None

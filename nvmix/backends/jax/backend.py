@@ -23,7 +23,7 @@ from nvmix.backends.types import (
 )
 from nvmix.foundation.arrays import traced
 from nvmix.foundation.statistics import SufficientStatistics
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import BoolArray, FloatArray
 
 # Least room for the histories of a fit: smaller max_iter compile nothing new.
 _CAPACITY = 256
@@ -99,6 +99,24 @@ class JAXBackend:
     def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
         """Log-densities of one law at y > 0."""
         return np.asarray(_log_density(y, np.array(theta)))
+
+    def gig_log_tails(self, y: FloatArray, theta: GIGParameters) -> tuple[FloatArray, BoolArray]:
+        """Log-probabilities of the tails beyond y, and which are upper, by the CPU backend."""
+        return get_backend("cpu").gig_log_tails(y, theta)
+
+    def gig_quantiles(
+        self, log_lower: FloatArray, log_upper: FloatArray, theta: GIGParameters
+    ) -> FloatArray:
+        """Points with these log-probabilities below and above, by the CPU backend."""
+        return get_backend("cpu").gig_quantiles(log_lower, log_upper, theta)
+
+    def gig_entropy(self, theta: GIGParameters) -> float:
+        """Entropy of one law, by the CPU backend."""
+        return get_backend("cpu").gig_entropy(theta)
+
+    def gig_log_moment(self, theta: GIGParameters, k: float) -> float:
+        """log E[Y^k] of one law, by the CPU backend."""
+        return get_backend("cpu").gig_log_moment(theta, k)
 
     @doubles
     def gig_fit(

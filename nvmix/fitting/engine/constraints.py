@@ -19,7 +19,7 @@ def constraints_of(
 
     TypeError or ValueError if a name or value cannot be held, or the family has no bound of p.
     """
-    fixed = dict(fixed or {})
+    fixed, symmetric = dict(fixed or {}), symmetric or model.symmetric_only
     order = next((name for name in ("p", "alpha") if name in model.subordinator.parameters), None)
     free_order = order is not None and model.fixed.p is None
     names = ("mu", "gamma", order) if free_order else ("mu", "gamma")

@@ -1,6 +1,7 @@
 """One fit from one start: which loop runs it, and what its end means."""
 
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,9 +22,12 @@ from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
 from nvmix.fitting.outcome.limits import (
     gaussian_limit,
     likelier_normal,
+    normal_fit,
     rows_at_mu,
     snapped,
     status_at_end,
+    total_weight,
+    value_of_normal,
 )
 from nvmix.fitting.outcome.result import EMResult, most_likely, read_only
 from nvmix.fitting.report.progress import Progress
@@ -33,6 +37,7 @@ from nvmix.fitting.starts.start import StartingRows
 from nvmix.inference.newton import is_pointed
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
+from nvmix.mixture.subordinators import PointMass
 from nvmix.sources.source import ArraySource, Source
 
 # Relative difference of likelihoods that is rounding.
@@ -47,8 +52,8 @@ _VARIANCE: Final = 0.5
 _SKEWED: Final = 30
 # What a message says of a gauge that the model cannot have.
 _NO_GAUGE: Final = (
-    "regularization {!r} has no meaning where a or b of Y is 0, or beyond the range of doubles; "
-    "the model is in the gauge that the fit ended in."
+    "regularization {!r} has no meaning where a or b of Y is 0 or, for 'unit_mean', E[Y] infinite, "
+    "or beyond the range of doubles; the model is in the gauge that the fit ended in."
 )
 _AT_ROWS: Final = frozenset({Status.UNBOUNDED, Status.CUSP, Status.SINGULAR})
 
@@ -71,6 +76,8 @@ class FitRun:
         """Fit validated rows from a start that satisfies the constraints."""
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if isinstance(start.subordinator, PointMass):
+                return self._normal(start, source)
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
             result = self._fitted(start, e_step)
             if not self.compared:
@@ -80,6 +87,24 @@ class FitRun:
             if has_special_cases(start, self.options):
                 result = self._compared(result, start, e_step)
             return result
+
+    def _normal(self, start: Mixture, source: Source) -> EMResult:
+        """The fit of a normal distribution, in closed form."""
+        normal = normal_fit(source, self.options.constraints)
+        if normal is None and source.missing == "em":
+            msg = f"X must not have missing values to fit {type(start).__name__}, got nan"
+            raise ValueError(msg)
+        status = Status.DEGENERATE if normal is None else Status.CONVERGED
+        value = math.nan if normal is None else value_of_normal(normal)
+        weight = source.reduce(total_weight, operator.add)
+        fitted = start if normal is None else start.at(normal, start.subordinator.gig)
+        empty, theta = read_only([]), start.subordinator.gig
+        trace = FitTrace(fitted.normal, theta, empty, empty, 0, 2, value, int(status))
+        return replace(
+            self._record(fitted, trace, int(status), weight),
+            regularization="none",
+            data=(source.values, source.weights) if isinstance(source, ArraySource) else None,
+        )
 
     def _from_other_starts(
         self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
@@ -246,7 +271,8 @@ class FitRun:
     def _record(self, model: Mixture, trace: FitTrace, status: Any, n: Any) -> EMResult:
         """The record of a loop that left a model, with n rows."""
         names = self.options.constraints.names
-        n_held = sum(model.d if name in ("mu", "gamma") else 1 for name in names)
+        counted = [name for name in names if name != "gamma" or not model.symmetric_only]
+        n_held = sum(model.d if name in ("mu", "gamma") else 1 for name in counted)
         return EMResult(
             model=model,
             log_likelihoods=trace.log_likelihoods,

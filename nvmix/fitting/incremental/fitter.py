@@ -66,7 +66,7 @@ class IncrementalEMFitter:
     verbose : int
         0 prints nothing; 1 a first and a last line and about ten log-likelihoods between, each of
         which takes a pass over all rows; 2 also a line for each step.
-    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b"}
+    regularization : {"none", "det_sigma_one", "det_sigma_x", "a_eq_b", "unit_mean"}
         Gauge of the fitted model, as for `BatchEMFitter`. With a rule without constants, each step
         begins in "det_sigma_x", the gauge of the starting model.
     e_step_backend, m_step_backend, m_step_method : str

@@ -186,10 +186,10 @@ def gaussian_limit(
     variance = min(y * inv_y - 1.0, fitted.subordinator.var() / (y * y))
     if not variance < _NARROW or status in _STOPPED:
         return None
-    normal = _normal_fit(source, constraints)
+    normal = normal_fit(source, constraints)
     if normal is None:
         return None
-    value = _value_of_normal(normal)
+    value = value_of_normal(normal)
     if not value > trace.log_likelihood - _DIGITS / max(variance, _DIGITS):
         return None
     theta = _narrow_gig(constraints.fixed)
@@ -207,18 +207,18 @@ def likelier_normal(
     fixed = constraints.fixed
     if fixed.p is not None and 0.0 in (fixed.a, fixed.b):
         return None
-    normal = _normal_fit(source, constraints)
-    likelier = normal is not None and _value_of_normal(normal) > log_likelihood
+    normal = normal_fit(source, constraints)
+    likelier = normal is not None and value_of_normal(normal) > log_likelihood
     return normal if likelier else None
 
 
-def _value_of_normal(normal: NormalParameters) -> float:
+def value_of_normal(normal: NormalParameters) -> float:
     """Mean log-likelihood of the rows that a normal distribution is fitted to."""
     constant = -0.5 * normal.mu.size * (1.0 + math.log(2.0 * math.pi))
     return constant - float(np.log(np.diag(normal.L)).sum())
 
 
-def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | None:
+def normal_fit(source: Source, constraints: Constraints) -> NormalParameters | None:
     """Normal distribution fitted under constraints, as a mixture with Y = 1; None if singular."""
     mu = constraints.mu
     weight, total = source.reduce(_total, add_each)
@@ -232,6 +232,11 @@ def _normal_fit(source: Source, constraints: Constraints) -> NormalParameters | 
         return None
     location = centre if mu is None else mu
     return NormalParameters(location.copy(), centre - location, L)
+
+
+def total_weight(chunk: Chunk) -> float:
+    """Sum of weights of the rows of a chunk."""
+    return float(_weights(chunk).sum())
 
 
 def _total(chunk: Chunk) -> tuple[Any, ...]:

@@ -11,7 +11,12 @@ from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
 from nvmix.backends.cpu.kernels.em.missing_values import add_patterns
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
 from nvmix.backends.cpu.kernels.gig.density import gig_log_density
-from nvmix.backends.cpu.kernels.gig.moments import gig_covariance, gig_moments
+from nvmix.backends.cpu.kernels.gig.moments import (
+    gig_covariance,
+    gig_entropy,
+    gig_log_moment,
+    gig_moments,
+)
 from nvmix.backends.cpu.kernels.gig.solve import (
     Triple,
     gig_boundary,
@@ -19,6 +24,7 @@ from nvmix.backends.cpu.kernels.gig.solve import (
     gig_objective,
 )
 from nvmix.backends.cpu.kernels.gig.table import bessel_covered, covers, is_steep, tabulated
+from nvmix.backends.cpu.kernels.gig.tails import gig_log_tails, gig_quantiles
 from nvmix.backends.cpu.kernels.gig.variates import gig_variates
 from nvmix.foundation.typing import FloatArray
 
@@ -81,6 +87,10 @@ gig_boundary_entry = entry(gig_boundary)
 fit_subordinator_entry = entry(fit_subordinator)
 gig_variates_loop = loop(gig_variates)
 gig_log_density_loop = loop(gig_log_density)
+gig_log_tails_loop = loop(gig_log_tails)
+gig_quantiles_loop = loop(gig_quantiles)
+gig_entropy_entry = entry(gig_entropy)
+gig_log_moment_entry = entry(gig_log_moment)
 e_step_loop = loop(add_careful_rows)
 patterns_loop = loop(add_patterns)
 advance_loop = loop(advance)

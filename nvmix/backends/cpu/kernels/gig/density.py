@@ -25,7 +25,7 @@ _TERMS: Final = 10
 
 
 @device
-def _excess(a: float, b: float, p: float, y: float) -> float:
+def excess(a: float, b: float, p: float, y: float) -> float:
     """a y - b / y - 2 p, as accurate as a, b, p and y are."""
     linear, quotient = a * y, b / y
     low = fma(a, y, -linear) - fma(-quotient, y, b) / y
@@ -47,28 +47,31 @@ def _log_minus_linear(delta: float) -> float:
 
 
 @device
+def log_density_of_log(p: float, a: float, b: float, r: float, y: float) -> float:
+    """Log-density of log Y at log y, plus `log_integral`; r is sqrt(p^2 + a b), and y > 0."""
+    v, log_y = abs(p), math.log(y)
+    first, second, rate, sign, side = a * y, b / y, a, 1.0, log_y
+    if p < 0.0:
+        first, second, rate, sign, side = second, first, b, -1.0, -log_y
+    if not (first < math.inf and second < math.inf):
+        return -math.inf
+    delta = sign * excess(a, b, p, y) / (v + r + second)
+    if abs(delta) < _NEAR:
+        return v * _log_minus_linear(delta) - 0.5 * second * delta * delta
+    value = r - 0.5 * (first + second)
+    if v > 0.0:
+        # The quotient y / m may be subnormal.
+        ratio = first / (v + r)
+        value += v * (
+            math.log(ratio) if ratio > 1e-300 else math.log(rate) + side - math.log(v + r)
+        )
+    return value
+
+
+@device
 def gig_log_density(p: float, a: float, b: float, y: FloatArray, out: FloatArray) -> None:
     """Fill out with the log-densities at y > 0."""
-    root, v = math.sqrt(a) * math.sqrt(b), abs(p)
-    r = math.hypot(p, root)
-    log_constant = -log_integral(p, root)
+    root = math.sqrt(a) * math.sqrt(b)
+    r, log_constant = math.hypot(p, root), -log_integral(p, root)
     for i in range(y.size):
-        first, second, rate, log_y = a * y[i], b / y[i], a, math.log(y[i])
-        sign, side = 1.0, log_y
-        if p < 0.0:
-            first, second, rate, sign, side = second, first, b, -1.0, -log_y
-        if not (first < math.inf and second < math.inf):
-            out[i] = -math.inf
-            continue
-        delta = sign * _excess(a, b, p, y[i]) / (v + r + second)
-        if abs(delta) < _NEAR:
-            value = v * _log_minus_linear(delta) - 0.5 * second * delta * delta
-        else:
-            value = r - 0.5 * (first + second)
-            ratio = first / (v + r)
-            if v > 0.0:
-                # The quotient y / m may be subnormal.
-                value += v * (
-                    math.log(ratio) if ratio > 1e-300 else math.log(rate) + side - math.log(v + r)
-                )
-        out[i] = log_constant + value - log_y
+        out[i] = log_constant + log_density_of_log(p, a, b, r, y[i]) - math.log(y[i])

@@ -1,0 +1,302 @@
+"""Student's t and the normal distribution as mixtures, which are symmetric."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr, ndtri
+
+from nvmix.backends.types import Fixed, NormalParameters
+from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.fitting.starts.start import StartingRows
+from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.linalg import inverse_lower, standardized
+from nvmix.foundation.typing import Columns
+from nvmix.foundation.validation import instance, positive, real_or_nan, vector
+from nvmix.mixture.em_maps import Mixture
+from nvmix.mixture.subordinator import Subordinator
+from nvmix.mixture.subordinators import POINT_MASS, InverseGamma, PointMass
+from nvmix.sources.observations import points
+from nvmix.sources.source import ArraySource
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Symmetric(NormalMixture):
+    """Mixture whose gamma is 0, and whose parameters fix the scale that Sigma and Y share."""
+
+    symmetric_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Validate; gamma must be 0."""
+        super().__post_init__()
+        if not on_jax(self.gamma) and self.gamma.any():
+            msg = f"gamma must be 0 in {type(self).__name__}, got {self.gamma.tolist()}"
+            raise ValueError(msg)
+
+    @classmethod
+    def from_classical(cls, *, mu: Any, sigma: Any, gamma: Any = None, **law: float) -> Self:
+        """Make the model from classical parameters.
+
+        Parameters
+        ----------
+        mu : (d,) array_like
+            Location.
+        sigma : (d, d) array_like
+            Scale, symmetric positive definite.
+        gamma : (d,) array_like or None
+            Zeros; None is the same.
+        **law : float
+            Parameters with the names in the family's docstring.
+
+        Returns
+        -------
+        NormalMixture
+            The model.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is missing, unknown or outside its domain.
+        """
+        zeros = np.zeros(vector("mu", mu).size)
+        gamma = zeros if gamma is None else gamma
+        return super().from_classical(mu=mu, gamma=gamma, sigma=sigma, **law)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters."""
+        return self.d + self.d * (self.d + 1) // 2 + len(self.law_names)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StudentT(_Symmetric):
+    """Student's t with df degrees of freedom: Y ~ InverseGamma(df / 2, df / 2) and gamma = 0.
+
+    ``from_classical`` takes mu, sigma and df, positive; sigma is the scale matrix, the covariance
+    for df > 2 is df / (df - 2) times it. A fit holds gamma at 0, and ``fixed={"alpha": df / 2}``
+    holds df. It is `NormalInverseGamma` with gamma = 0 in the form in which Y has alpha = beta.
+
+    References
+    ----------
+    S. Kotz and S. Nadarajah, Multivariate t Distributions and Their Applications, 2004.
+
+    Examples
+    --------
+    >>> from nvmix import StudentT
+    >>> model = StudentT.from_classical(mu=[0.0], sigma=[[1.0]], df=4.0)
+    >>> round(model.pdf(0.0), 12), model.df
+    (0.375, 4.0)
+    """
+
+    _subordinator_type: ClassVar[type[Subordinator]] = InverseGamma
+    law_names: ClassVar[tuple[str, ...]] = ("df",)
+
+    def __post_init__(self) -> None:
+        """Validate; alpha and beta must be equal."""
+        super().__post_init__()
+        alpha, beta = self.subordinator.parameters.values()
+        if not on_jax(alpha, beta) and alpha != beta:
+            msg = f"subordinator must have alpha = beta in StudentT, got {self.subordinator}"
+            raise ValueError(msg)
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom."""
+        return 2.0 * self.subordinator.parameters["alpha"]
+
+    @classmethod
+    def _subordinator(cls, d: int, **law: float) -> Subordinator:  # noqa: ARG003
+        half = 0.5 * positive("df", law["df"])
+        return InverseGamma(half, half)
+
+    @classmethod
+    def of_law(cls, mu: Any, gamma: Any, sigma: Any, theta: Any) -> Self:
+        """Model with Y ~ GIG(p, a, b) in the form with alpha = beta."""
+        p, a, b = theta
+        if a == 0.0 and p < 0.0 < b < math.inf:
+            sigma, b = np.multiply(sigma, b / (-2.0 * p)), -2.0 * p
+        return super().of_law(mu, gamma, sigma, (p, a, b))
+
+    @classmethod
+    def _solved(
+        cls, normal: NormalParameters, subordinator: Subordinator, columns: Columns
+    ) -> Self:
+        """Model of an M-step's results, in the form with alpha = beta."""
+        alpha, beta = subordinator.parameters.values()
+        if not on_jax(alpha, beta) and alpha == beta:
+            return super()._solved(normal, subordinator, columns)
+        L = normal.L * (beta / alpha) ** 0.5
+        return super()._solved(
+            normal._replace(L=L), InverseGamma.from_gig(-alpha, 0.0, 2.0 * alpha), columns
+        )
+
+    @classmethod
+    def _start(cls, rows: ArraySource) -> Self:
+        """Starting model from validated rows: that of the skewed family, without its skewness."""
+        d = rows.values.shape[1]
+        start = StartingRows(rows.values).start(cls._fixed(d))
+        normal = start.normal._replace(gamma=np.zeros(d))
+        return cls._solved(normal, InverseGamma.from_gig(*start.theta), rows.columns)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MultivariateNormal(_Symmetric):
+    """Normal distribution N(mu, Sigma): the mixture with Y = 1 and gamma = 0.
+
+    ``from_classical`` takes mu and sigma, the covariance. A fit is closed-form: the mean and the
+    covariance of the rows, divided by n. It cannot have missing values.
+
+    Examples
+    --------
+    >>> from nvmix import MultivariateNormal
+    >>> model = MultivariateNormal.from_classical(mu=[0.0], sigma=[[4.0]])
+    >>> print(model.cdf(2.0).round(12), model.ppf(0.975).round(12))
+    0.841344746069 3.91992796908
+    """
+
+    _subordinator_type: ClassVar[type[Subordinator]] = PointMass
+
+    @classmethod
+    def _fixed(cls, d: int) -> Fixed:  # noqa: ARG003
+        return Fixed(*POINT_MASS)
+
+    @classmethod
+    def from_model(cls, model: Mixture) -> Self:
+        """Normal distribution with the mean and the covariance of a model.
+
+        It is the law that a fit with `Status.GAUSSIAN_LIMIT` has reached, where Y is constant.
+
+        Parameters
+        ----------
+        model : NormalMixture
+            Any model with a finite covariance.
+
+        Returns
+        -------
+        MultivariateNormal
+            With the model's columns.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If model is no model, or has no finite covariance.
+
+        Examples
+        --------
+        >>> from nvmix import MultivariateNormal, VarianceGamma
+        >>> model = VarianceGamma.from_classical(
+        ...     mu=[1.0], gamma=[0.0], sigma=[[2.0]], alpha=3.0, beta=1.0)
+        >>> print(MultivariateNormal.from_model(model).sigma().round(12))
+        [[6.]]
+        """
+        instance("model", model, Mixture)
+        normal = cls.from_classical(mu=model.mean(), sigma=model.cov())
+        return cls(*normal.normal, normal.subordinator, model.columns)
+
+    @classmethod
+    def _start(cls, rows: ArraySource) -> Self:
+        mean, size, covariance = standardized(rows.values)
+        model = cls.from_classical(mu=mean, sigma=covariance * np.outer(size, size))
+        return cls(*model.normal, model.subordinator, rows.columns)
+
+    def to_scipy(self) -> Any:
+        """Frozen norm or multivariate_normal of scipy.stats.
+
+        Returns
+        -------
+        frozen distribution
+            norm for one column, else multivariate_normal.
+
+        Examples
+        --------
+        >>> from nvmix import MultivariateNormal
+        >>> MultivariateNormal.from_classical(mu=1.0, sigma=4.0).to_scipy().args
+        (1.0, 2.0)
+        """
+        stats = importlib.import_module("scipy.stats")
+        if self.d == 1:
+            return stats.norm(float(self.mu[0]), float(self.L_sigma[0, 0]))
+        return stats.multivariate_normal(self.mu, self.sigma())
+
+    def log_prob(self, x: Any) -> Any:
+        """Log-density.
+
+        Parameters
+        ----------
+        x : (d,) or (n, d) array_like
+            A point or n points. A model of one column takes (n,) as n points.
+
+        Returns
+        -------
+        float or (n,) array
+            Log-densities.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If x is not finite real numbers of these shapes; of JAX arrays only shapes are checked.
+        """
+        values, single = points(x, self.d, self.columns)
+        xp = namespace(values, *self.normal)
+        inverse = inverse_lower(self.L_sigma) if xp is np else xp.linalg.inv(self.L_sigma)
+        with np.errstate(over="ignore"):
+            q = xp.square((values - self.mu) @ inverse.T).sum(axis=1)
+        result = -0.5 * (q + self.d * math.log(2.0 * math.pi) + self.log_det_sigma())
+        if not single:
+            return result
+        return result[0] if on_jax(result) else float(result[0])
+
+    def rescaled(self, c: float) -> Self:
+        """The model itself: its Sigma is the covariance in every gauge; c must be positive."""
+        positive("c", c)
+        return self
+
+    def e_step(self, X: Any, backend: str = "cpu", *, weights: Any = None) -> Any:  # noqa: ARG002
+        """TypeError: with Y = 1 there is nothing to expect; `fit` is closed-form."""
+        msg = "MultivariateNormal has no E-step: its fit is in closed form, by fit(X)"
+        raise TypeError(msg)
+
+    @classmethod
+    def _solution(cls, *_: Any) -> Self:
+        msg = "MultivariateNormal has no M-step: its fit is in closed form, by fit(X)"
+        raise TypeError(msg)
+
+    def _standard(self, function: Callable[[Any], Any], x: Any, sign: float) -> Any:
+        """A function of sign (x - mu) / sigma, for a model of one column."""
+        mu, _, s = self._one_column("the distribution function")
+        return function(sign * (real_or_nan("x", x) - mu) / s)
+
+    def _quantile(self, q: Any, sign: float) -> Any:
+        """mu + sign sigma Phi^-1(q), for a model of one column."""
+        mu, _, s = self._one_column("a quantile")
+        q = real_or_nan("q", q)
+        return (mu + sign * s * ndtri(np.where((q >= 0.0) & (q <= 1.0), q, np.nan)))[()]
+
+    def cdf(self, x: Any) -> Any:
+        """Distribution function P(X <= x), for a model of one column; x may have any shape."""
+        return self._standard(ndtr, x, 1.0)
+
+    def sf(self, x: Any) -> Any:
+        """Survival function P(X > x), for a model of one column; x may have any shape."""
+        return self._standard(ndtr, x, -1.0)
+
+    def logcdf(self, x: Any) -> Any:
+        """Logarithm of `cdf`, finite also where that underflows."""
+        return self._standard(log_ndtr, x, 1.0)
+
+    def logsf(self, x: Any) -> Any:
+        """Logarithm of `sf`, finite also where that underflows."""
+        return self._standard(log_ndtr, x, -1.0)
+
+    def ppf(self, q: Any) -> Any:
+        """Quantiles, for a model of one column; nan where q is not in [0, 1]."""
+        return self._quantile(q, 1.0)
+
+    def isf(self, q: Any) -> Any:
+        """Quantiles at 1 - q, for a model of one column; nan where q is not in [0, 1]."""
+        return self._quantile(q, -1.0)
