@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, GIGStatus
 from nvmix.foundation.arrays import namespace, on_jax, traced
+from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer, one_of, positive, real_or_nan, vector
 
@@ -91,7 +91,7 @@ class Subordinator(ABC):
             return get_functions().gig_law(self.gig)  # type: ignore[no-any-return]
         return self._cached_moments
 
-    @cached_property
+    @LazyProperty
     def _cached_moments(self) -> tuple[float, ...]:
         """`_moments` of parameters that are Python numbers."""
         return get_backend().gig_law(self.gig)
