@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -13,7 +12,7 @@ from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
-from nvmix.foundation.threads import get_num_threads
+from nvmix.foundation.threads import ThreadPool, get_num_threads
 from nvmix.sources.observations import observations, row_weights
 from nvmix.sources.source import ArraySource
 
@@ -141,9 +140,9 @@ def fit_many(
     if get_num_threads() == 1 or len(sets) < 2:
         return [fit_one(i) for i in range(len(sets))]
     # The first fit runs alone, so that threads do not compile the same kernels at once.
-    first = [fit_one(0)]
-    with ThreadPoolExecutor(get_num_threads(), "nvmix-fits") as executor:
-        return first + list(executor.map(fit_one, range(1, len(sets))))
+    # The others have a pool beside that which shares the rows of a fit among threads.
+    first = fit_one(0)
+    return [first, *ThreadPool(get_num_threads()).map(fit_one, list(range(1, len(sets))))]
 
 
 def fit_rows(

@@ -3,12 +3,16 @@
 import contextlib
 import dataclasses
 import functools
+import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -382,7 +386,7 @@ class TestRefusals:
 
     def test_of_a_directory(self, X, path):
         path.mkdir()
-        with pytest.raises(CheckpointError, match="not a checkpoint"):
+        with pytest.raises(CheckpointError, match="no regular file"):
             fit(make(NormalInverseGaussian), X, checkpoint=resumed(path))
 
     def test_of_another_fit(self, X, path):
@@ -652,3 +656,139 @@ def test_what_follows_newtons_method_is_not_in_the_checkpoint(path):
     assert kept.n_iter == len(kept.log_likelihoods) <= 260
     assert np.diff(kept.log_likelihoods).min() >= -1e-10
     assert kept.log_likelihood == pytest.approx(free.log_likelihood, rel=1e-2)
+
+
+def edited(content, change):
+    """The bytes of a checkpoint with other arrays and another head, and right checksums."""
+    with np.load(io.BytesIO(content)) as file:
+        arrays = dict(file)
+    head = json.loads(str(arrays.pop("head")))
+    change(head, arrays)
+    head["arrays"] = list(arrays)
+    buffer = io.BytesIO()
+    np.savez(buffer, head=np.array(json.dumps(head)), **arrays)
+    return buffer.getvalue()
+
+
+def with_array(name, array):
+    def change(_, arrays):
+        arrays[name] = array(arrays[name])
+
+    return change
+
+
+def with_number(name, value):
+    def change(head, _):
+        head["numbers"][name] = value
+
+    return change
+
+
+def array_as_number(name):
+    def change(head, arrays):
+        head["numbers"][name] = arrays.pop(name).tolist()
+
+    return change
+
+
+ARRAYS = {
+    "wider": lambda x: np.concatenate([x, x], axis=-1),
+    "deeper": lambda x: x[None],
+    "empty": lambda x: x[..., :0],
+    "text": lambda x: x.astype(str),
+    "dates": lambda x: np.zeros(x.shape, "M8[s]"),
+}
+NUMBERS = ([1], True, -7, 10**30, 1e308, float("nan"), float("-inf"))
+
+
+class TestEdits:
+    """Whatever an editor has made of a checkpoint, its fit refuses it or runs."""
+
+    def fit_of(self, kind, X):
+        X = X[:100]
+        if kind == "batch":
+            return lambda setting: fit(START, X, max_iter=3, checkpoint=setting)
+        if kind == "rule":
+            rule = EWMAUpdate(0.7)
+            return lambda setting: fit(START, X, max_iter=3, checkpoint=setting, eta_update=rule)
+        rows = whole(X) if kind == "chunks" else X
+        settings = {"max_steps": 4, "batch_size": 30, "averaging": True}
+        return lambda setting: IncrementalEMFitter(checkpoint=setting, **settings).fit(
+            START, rows, key=3
+        )
+
+    @pytest.mark.parametrize("kind", ["batch", "rule", "steps", "chunks"])
+    def test_of_any_kind(self, kind, X, path):
+        go_on = self.fit_of(kind, X)
+        go_on(Checkpoint(path))
+        content, refused = path.read_bytes(), []
+        found = read_checkpoint(path)
+        names = [name for name in found if isinstance(found[name], np.ndarray)]
+        numbers = [name for name in found if name not in (*names, "identity")]
+        sure = [with_array(name, array) for name in names for array in ARRAYS.values()]
+        sure += [array_as_number(name) for name in names if found[name].size]
+        sure += [with_number(name, value) for name in numbers for value in (None, {}, "x")]
+        open_ended = [with_number(name, value) for name in numbers for value in NUMBERS]
+        for value in (np.nan, -1.0, 1e308):
+            open_ended += [with_array(name, lambda x, v=value: 0.0 * x + v) for name in names]
+        for change in (*sure, *open_ended):
+            path.write_bytes(edited(content, change))
+            try:
+                go_on(resumed(path))
+            except CheckpointError:
+                refused.append(change)
+        assert len(refused) > len(sure) + 0.1 * len(open_ended)
+        assert refused[: len(sure)] == sure
+
+
+class TestFilesOfOtherKinds:
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+    @pytest.mark.parametrize("resume", [False, True])
+    def test_a_pipe_is_refused_at_once(self, resume, X, path):
+        os.mkfifo(path)
+        with pytest.raises(CheckpointError, match="it is no regular file"):
+            fit(START, X, checkpoint=Checkpoint(path, resume=resume))
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="devices of POSIX")
+    def test_a_device_is_refused_at_once(self, X, path):
+        path.symlink_to("/dev/zero")
+        with pytest.raises(CheckpointError, match="it is no regular file"):
+            fit(START, X, checkpoint=resumed(path))
+
+    def test_a_file_that_unpacks_to_more_is_refused_at_once(self, X, path):
+        with path.open("wb") as file:
+            np.savez_compressed(file, head=np.zeros(1 << 24))
+        assert path.stat().st_size < 1 << 18
+        with pytest.raises(CheckpointError, match="not a checkpoint"):
+            fit(START, X, checkpoint=resumed(path))
+
+    def test_a_header_of_a_huge_array_is_refused(self, X, path):
+        header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }"
+        array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("head.npy", array)
+        with pytest.raises(CheckpointError, match="not a checkpoint"):
+            fit(START, X, checkpoint=resumed(path))
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+    def test_a_write_follows_no_link(self, X, path, monkeypatch):
+        thesis = path.with_name("thesis")
+        thesis.write_text("chapter 1")
+        monkeypatch.setattr("secrets.token_hex", lambda _: "0")
+        path.with_name(f"{path.name}.0.part").symlink_to(thesis)
+        with pytest.warns(RuntimeWarning, match="could not be written"):
+            START.fit(X, tol=1e-2, checkpoint=path)
+        assert thesis.read_text() == "chapter 1"
+
+    def test_two_fits_that_write_one_checkpoint_do_not_tear_it(self, X, path):
+        every = Checkpoint(path, every=1, resume=True)
+        fits = [threading.Thread(target=fit, args=(START, X[:200]), kwargs={"checkpoint": every})]
+        fits += [threading.Thread(target=fit, args=(START, X), kwargs={"checkpoint": every})]
+        START.fit(X, tol=1.0, checkpoint=path)
+        path.unlink()
+        for thread in fits:
+            thread.start()
+        while any(thread.is_alive() for thread in fits):
+            if path.exists():
+                assert "status" in read_checkpoint(path)
+        assert list(path.parent.iterdir()) == [path]

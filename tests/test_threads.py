@@ -1,16 +1,25 @@
 """Work that threads share."""
 
+import multiprocessing
+import os
+import subprocess
+import sys
 import threading
+import time
+import warnings
 
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 
-from nvmix.foundation.threads import _Pool
+from nvmix import Gamma, get_num_threads, set_num_threads
+from nvmix.backends import get_backend
+from nvmix.foundation.threads import ThreadPool, map_threads
+from nvmix.sources.prefetch import prefetch, readers
 
 
 @pytest.fixture
 def pool():
-    pool = _Pool()
-    pool.resize(3)
+    pool = ThreadPool(3)
     yield pool
     pool.executor.shutdown()
 
@@ -49,3 +58,126 @@ def test_work_within_work_does_not_wait_for_itself(pool):
         return sum(pool.map(lambda j: i * j, [1, 2, 3, 4]))
 
     assert pool.map(inner, list(range(20))) == [10 * i for i in range(20)]
+
+
+def test_the_caller_does_what_threads_that_cannot_be_started_would(monkeypatch):
+    pool, start = ThreadPool(4), threading.Thread.start
+    started = []
+
+    def start_one(thread):
+        if started:
+            message = "can't start new thread"
+            raise RuntimeError(message)
+        started.append(thread)
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start_one)
+        for _ in range(20):
+            assert pool.map(str, list(range(50))) == [str(i) for i in range(50)]
+    assert pool.map(str, [0, 1, 2]) == ["0", "1", "2"]
+    pool.executor.shutdown()
+
+
+def test_chunks_are_read_by_the_caller_where_no_thread_can_be_started(monkeypatch):
+    def start(function, arguments):
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("_thread.start_new_thread", start)
+    assert list(prefetch(x for x in range(9))) == list(range(9))
+    assert not readers
+
+
+AT_THE_END = """
+import atexit, threading, time
+import numpy as np
+import nvmix
+
+nvmix.set_num_threads(2)
+X = np.random.default_rng(0).standard_t(4.0, (40_000, 1))
+model = nvmix.NormalInverseGaussian.from_classical(
+    mu=[0.0], gamma=[0.0], sigma=[[1.0]], mu_ig=1.0, lam=1.0)
+
+def work():
+    print(model.log_prob(X).shape, len(nvmix.fit_many(X.reshape(8, -1, 1)[:, :200], tol=1.0)))
+    print(model.fit(lambda: np.array_split(X, 5), tol=1.0).converged)
+
+def later():
+    while threading.main_thread().is_alive():
+        time.sleep(0.01)
+    work()
+
+work()
+threading.Thread(target=later).start()
+atexit.register(work)
+"""
+
+
+def test_fits_go_on_while_the_interpreter_ends():
+    run = subprocess.run(
+        [sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=True, timeout=200
+    )
+    assert run.stdout == "(40000,) 8\nTrue\n" * 3
+    assert run.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+class TestForks:
+    """A process forks while another of its threads is in the middle of something."""
+
+    def ends_in_child(self, work):
+        child = multiprocessing.get_context("fork").Process(target=work)
+        with warnings.catch_warnings():
+            # Python 3.12 says that it may hang, and so does JAX where it is loaded.
+            warnings.simplefilter("ignore")
+            child.start()
+        child.join(60)
+        if child.exitcode is None:
+            child.kill()
+        return child.exitcode == 0
+
+    def test_of_computing_a_law(self, monkeypatch):
+        inside, go_on, law = threading.Event(), threading.Event(), get_backend().gig_law
+
+        def slow(theta):
+            if threading.current_thread() is not threading.main_thread():
+                inside.set()
+                go_on.wait(100)
+            return law(theta)
+
+        monkeypatch.setattr(type(get_backend()), "gig_law", staticmethod(slow))
+        thread = threading.Thread(target=Gamma(2.0, 1.0).mean)
+        thread.start()
+        inside.wait()
+        try:
+            assert self.ends_in_child(Gamma(3.0, 1.0).mean)
+        finally:
+            go_on.set()
+            thread.join()
+
+    def test_of_compiling(self):
+        inside = threading.Event()
+
+        def compile_for_long():
+            with global_compiler_lock:
+                inside.set()
+                time.sleep(0.5)
+
+        thread = threading.Thread(target=compile_for_long)
+        thread.start()
+        inside.wait()
+        assert self.ends_in_child(global_compiler_lock.acquire)
+        thread.join()
+
+    def test_of_work_in_a_pool(self):
+        before = get_num_threads()
+        set_num_threads(3)
+        try:
+            assert map_threads(str, [1, 2, 3]) == ["1", "2", "3"]
+            thread = threading.Thread(target=lambda: map_threads(time.sleep, [0.5] * 3))
+            thread.start()
+            assert self.ends_in_child(lambda: map_threads(str, [1, 2, 3]))
+            thread.join()
+        finally:
+            set_num_threads(before)

@@ -7,24 +7,29 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
+from nvmix.foundation.forks import hold_in_forks
 from nvmix.foundation.validation import integer
 
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-class _Pool:
-    """A thread pool that is created at its first use, and anew in a forked child process."""
+class ThreadPool:
+    """A thread pool that is created at its first use.
 
-    def __init__(self) -> None:
-        # The default of numba: NUMBA_NUM_THREADS, or the processors available to this process.
-        self.threads = int(numba.config.NUMBA_NUM_THREADS)
+    Where no thread can be started, as while the interpreter ends or at a limit of the system, the
+    calling thread does the work.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
         self.executor: ThreadPoolExecutor | None = None
 
     def resize(self, threads: int) -> None:
@@ -42,9 +47,8 @@ class _Pool:
         others = min(threads, len(items)) - 1
         if others <= 0 or getattr(_local, "single", False):
             return [function(item) for item in items]
-        executor = self.executor = self.executor or ThreadPoolExecutor(threads - 1, "nvmix")
         waiting, results = deque(enumerate(items)), dict[int, R]()
-        futures = [executor.submit(_work, waiting, function, results) for _ in range(others)]
+        futures = self._submitted(threads - 1, others, lambda: _work(waiting, function, results))
         try:
             _work(waiting, function, results)
         except BaseException:
@@ -57,7 +61,20 @@ class _Pool:
                 # A task that has not started yet is cancelled: the queue is empty.
                 if not future.cancel():
                     future.result()
-        return [results[i] for i in range(len(items))]
+        # A task whose thread could not be started may still have one of the items, in a thread
+        # that was there already.
+        return [results[i] if i in results else function(x) for i, x in enumerate(items)]
+
+    def _submitted(self, threads: int, tasks: int, work: Callable[[], None]) -> list[Future[None]]:
+        """Futures of so many tasks, or of fewer where no more threads can be started."""
+        futures: list[Future[None]] = []
+        executor = self.executor = self.executor or ThreadPoolExecutor(threads, "nvmix")
+        try:
+            for _ in range(tasks):
+                futures.append(executor.submit(work))  # noqa: PERF401
+        except RuntimeError:
+            self.executor = None
+        return futures
 
 
 def _work(waiting: deque[tuple[int, T]], function: Callable[[T], R], results: dict[int, R]) -> None:
@@ -70,10 +87,13 @@ def _work(waiting: deque[tuple[int, T]], function: Callable[[T], R], results: di
         results[i] = function(item)
 
 
-_pool = _Pool()
+# The default of numba: NUMBA_NUM_THREADS, or the processors available to this process.
+_pool = ThreadPool(int(numba.config.NUMBA_NUM_THREADS))
 # Results of a function of each item, in order, computed by the shared pool.
 map_threads = _pool.map
+hold_in_forks(global_compiler_lock)
 if sys.platform != "win32":
+    # A forked child has no threads but one.
     os.register_at_fork(after_in_child=lambda: _pool.resize(_pool.threads))
 _local = threading.local()
 

@@ -36,7 +36,11 @@ class _Reader(Generic[T]):
         self._ended: SimpleQueue[None] = SimpleQueue()
         readers.add(self)
         # A thread of `_thread` that blocks for ever does not keep the interpreter from exiting.
-        _thread.start_new_thread(self._run, ())
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:
+            readers.discard(self)
+            raise
 
     def _run(self) -> None:
         """Read items, each after a permit, until the last, an error or `stop`."""
@@ -91,9 +95,15 @@ def prefetch(items: Generator[T, None, None]) -> Generator[T, None, None]:
     """The items of a generator, of which a thread reads `PREFETCHED` in advance.
 
     Only that thread uses the given generator, and closes it. Closing the returned generator, also
-    by an error in the loop over it, ends the thread.
+    by an error in the loop over it, ends the thread. Where no thread can be started, as while the
+    interpreter ends, the caller reads.
     """
-    reader, waiting = _Reader(items), True
+    try:
+        reader, waiting = _Reader(items), True
+    except RuntimeError:
+        with closing(items):
+            yield from items
+        return
     try:
         with suppress(StopIteration):
             while True:

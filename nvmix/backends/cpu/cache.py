@@ -12,6 +12,8 @@ from typing import Any
 
 from numba.core.caching import FunctionCache
 
+from nvmix.backends.cpu.cache_files import CheckedFiles, warn_of_damage, warn_of_saving
+
 _CPU = Path(__file__).parent
 
 
@@ -38,5 +40,23 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         super().__init__(function)
         # The version is compared before the rest of an index is unpickled, which would fail where a
         # class of the kernels has gone since.
-        index = self._cache_file
+        stamp = self._impl.locator.get_source_stamp()
+        index = CheckedFiles(self._cache_path, self._impl.filename_base, stamp)
         index._version = (index._version, kernels_hash())  # noqa: SLF001
+        self._cache_file = index
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Machine code from the disk; None where there is none, or none that can be loaded."""
+        try:
+            return super().load_overload(sig, target_context)
+        # Rebuilding what another numba has saved may raise anything.
+        except Exception as error:  # noqa: BLE001
+            warn_of_damage(self._cache_file._index_path, error)  # noqa: SLF001
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Save machine code, or warn: a full disk must not stop a fit."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            warn_of_saving(self._cache_path, error)

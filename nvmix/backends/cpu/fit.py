@@ -32,6 +32,10 @@ from nvmix.foundation.typing import FloatArray
 _NO_ROWS: Final = np.empty((0, 1))
 _NO_WEIGHTS: Final = np.empty(0)
 _TO_THE_END: Final = -1
+# Numbers of a state that are converted to integers.
+_COUNTS: Final = [places.N_ITER, places.N_PASSES, places.SOLUTION]
+# Arrays of a state that grow with the iterations.
+_HISTORIES: Final = ("log_likelihoods", "changes")
 
 
 class Fit:
@@ -125,9 +129,9 @@ class Fit:
 
     @property
     def value(self) -> tuple[float, float]:
-        """Weight and log-likelihood of the last E-step."""
-        weight, log_likelihood = self.state.sums[:2].tolist()
-        return weight, log_likelihood
+        """Weight of the rows, and log-likelihood of the last accepted model."""
+        weight = float(self.state.sums[0])
+        return weight, weight * float(self.state.numbers[places.VALUE])
 
     @property
     def is_proper(self) -> bool:
@@ -173,19 +177,31 @@ class Fit:
         contents["changes"] = contents["changes"][: self.n_iter + 1]
         return contents
 
-    def restore(self, contents: dict[str, Any]) -> dict[str, Any]:
-        """Take the arrays of another fit's `contents`, and return them.
+    def restore(self, contents: dict[str, Any]) -> None:
+        """Take the arrays of another fit's `contents`.
 
-        KeyError if one is missing.
+        KeyError if one is missing, ValueError if it is not as that fit had it.
         """
         found = {name: contents[name] for name, _ in _arrays(self.state)}
-        most = max(len(self.state.changes), len(found["changes"]))
+        for name, x in _arrays(self.state):
+            there = found[name]
+            shape = x.shape if name not in _HISTORIES else np.shape(there)[:1]
+            if getattr(there, "dtype", None) != x.dtype or there.shape != shape:
+                msg = f"{name} must be doubles of shape {shape}, got {there!r}"
+                raise ValueError(msg)
+        n_iter, lengths = found["numbers"][places.N_ITER], [len(found[x]) for x in _HISTORIES]
+        if lengths[0] != n_iter + 1 or lengths[1] not in (n_iter, n_iter + 1):
+            msg = f"there must be as many iterations as {lengths}, got {n_iter}"
+            raise ValueError(msg)
+        if not np.isfinite(found["numbers"][_COUNTS]).all():
+            msg = f"counts must be finite, got {found['numbers']}"
+            raise ValueError(msg)
+        most = max(len(self.state.changes), *lengths)
         self.state = self.state._replace(
             log_likelihoods=np.full(most + 1, np.nan), changes=np.full(most, np.nan)
         )
         for name, x in _arrays(self.state):
             x[: len(found[name])] = found[name]
-        return contents
 
     def trace(self, status: int) -> FitTrace:
         """The record of the fit, which ended at the last accepted model."""

@@ -1,4 +1,8 @@
-"""Models and statistics as numbers and arrays by name, which a checkpoint holds, and back."""
+"""Models and statistics as numbers and arrays by name, which a checkpoint holds, and back.
+
+What is read may have been edited. Readers raise KeyError, TypeError or ValueError where it cannot
+be what a fit has written, and `CheckpointFile.restored` makes that a CheckpointError.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,6 +16,7 @@ from nvmix.foundation.exceptions import CheckpointError
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.validation import integer, lower_factor, positive
 from nvmix.mixture.em_maps import Mixture
 
 # Largest difference of two starts, in units of Sigma, that other machines may make, and of large
@@ -28,10 +33,40 @@ def model_contents(prefix: str, model: Mixture) -> dict[str, FloatArray]:
     return {f"{prefix}.{name}": part for name, part in parts.items()}
 
 
+def array_from(contents: dict[str, Any], name: str, *shape: int | None) -> FloatArray:
+    """An array of doubles of a shape, in which None is any length."""
+    found = contents[name]
+    is_array = isinstance(found, np.ndarray) and found.dtype == np.float64
+    lengths = found.shape if is_array else ()
+    same = is_array and len(lengths) == len(shape)
+    if not same or any(n not in (None, m) for n, m in zip(shape, lengths, strict=True)):
+        msg = f"{name} must be doubles of shape {shape}, got {found!r}"
+        raise ValueError(msg)
+    return np.ascontiguousarray(found, np.float64)
+
+
+def number_from(contents: dict[str, Any], name: str) -> float:
+    """A number, which may be inf or nan."""
+    found = contents[name]
+    if type(found) not in (int, float):
+        msg = f"{name} must be a number, got {found!r}"
+        raise TypeError(msg)
+    return float(found)
+
+
+def count_from(contents: dict[str, Any], name: str, least: int = 0) -> int:
+    """An integer from `least` on."""
+    return integer(name, contents[name], least)
+
+
 def model_from(like: Mixture, contents: dict[str, Any], prefix: str) -> Mixture:
     """Model of the same family and columns as another, from its `model_contents`."""
-    law = type(like.subordinator)(*contents[f"{prefix}.law"].tolist())
-    parts = {name: contents[f"{prefix}.{name}"] for name in ("mu", "gamma", "L_sigma")}
+    d, n = like.d, len(like.subordinator.parameters)
+    law = type(like.subordinator)(*array_from(contents, f"{prefix}.law", n).tolist())
+    shapes = {"mu": (d,), "gamma": (d,), "L_sigma": (d, d)}
+    parts: dict[str, Any] = {
+        name: array_from(contents, f"{prefix}.{name}", *shape) for name, shape in shapes.items()
+    }
     return replace(like, **parts, subordinator=law)
 
 
@@ -40,18 +75,27 @@ def statistics_contents(prefix: str, eta: SufficientStatistics | None) -> dict[s
     return {} if eta is None else {f"{prefix}.{name}": getattr(eta, name) for name in _STATISTICS}
 
 
-def statistics_from(contents: dict[str, Any], prefix: str) -> SufficientStatistics | None:
-    """Statistics from their `statistics_contents`, None where there are none."""
+def statistics_from(contents: dict[str, Any], prefix: str, d: int) -> SufficientStatistics | None:
+    """Statistics of d columns from their `statistics_contents`, None where there are none."""
     if f"{prefix}.weight" not in contents:
         return None
-    return SufficientStatistics(**{name: contents[f"{prefix}.{name}"] for name in _STATISTICS})
+    shapes = {"x": (d,), "x_inv_y": (d,), "xx_inv_y": (d, d), "origin": (d,), "scale": (d, d)}
+    parts: dict[str, Any] = {
+        name: array_from(contents, f"{prefix}.{name}", *shapes[name])
+        if name in shapes
+        else number_from(contents, f"{prefix}.{name}")
+        for name in _STATISTICS
+    }
+    lower_factor(f"{prefix}.scale", parts["scale"], d)
+    positive(f"{prefix}.weight", parts["weight"])
+    return SufficientStatistics(**parts)
 
 
 def check_start(start: Mixture, contents: dict[str, Any]) -> None:
     """Raise CheckpointError where a fit began from another model than start, beyond rounding."""
     inverse = inverse_lower(start.L_sigma)
     for name, part in model_contents("start", start).items():
-        here, there = part, contents[name]
+        here, there = part, array_from(contents, name, *part.shape)
         if name != "start.law":
             here, there = inverse @ here, inverse @ there
         distance = float((np.abs(here - there) - _ROUNDING * np.abs(here)).max(initial=0.0))

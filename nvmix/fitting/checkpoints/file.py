@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import secrets
 import signal
 import struct
 import threading
@@ -15,7 +16,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, BinaryIO, Final, Self, TypeVar
 
 import numpy as np
 
@@ -29,10 +30,10 @@ T = TypeVar("T")
 # What tells the files of this module from others.
 _FORMAT: Final = "nvmix checkpoint 3"
 _MINUTE: Final = 60.0
-# What the readers of zip files, arrays and JSON raise on damaged files.
+# What the readers of zip files, arrays, JSON and states raise on damaged or edited files.
 _DAMAGE: Final = (
-    OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, struct.error, zlib.error,
-    zipfile.BadZipFile,
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError,
+    TypeError, ValueError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 # Python's default handler of a signal, and what is raised; a process ended by SIGTERM exits with
 # the status that shells give it.
@@ -60,6 +61,7 @@ class CheckpointFile:
         self.path, self.minutes, self.every = setting.path, setting.minutes, setting.every or every
         self.start, self.identity = start, identity
         name = f"checkpoint {str(self.path)!r}"
+        check_kind(self.path)
         if not self.path.parent.is_dir():
             msg = f"{name} must be in a directory that exists"
             raise FileNotFoundError(msg)
@@ -128,7 +130,8 @@ class CheckpointFile:
     def restored(self, state_from: Callable[[dict[str, Any]], T]) -> T | None:
         """What a function makes of the contents of the file; None where the file does not exist.
 
-        CheckpointError if the file is damaged, lacks something, or is of another fit or start.
+        CheckpointError if the file is damaged, lacks something, is of another fit or start, or has
+        been edited, so that the function raises.
         """
         if not self.path.exists():
             return None
@@ -143,10 +146,16 @@ class CheckpointFile:
                 )
                 raise CheckpointError(msg)
         try:
-            check_start(self.start, contents)
-            return state_from(contents)
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                check_start(self.start, contents)
+                return state_from(contents)
+        except CheckpointError:
+            raise
         except KeyError as error:
             msg = f"checkpoint has no {error}, which this version of nvmix needs"
+            raise CheckpointError(msg) from error
+        except _DAMAGE as error:
+            msg = f"checkpoint {str(self.path)!r} has what no fit writes: {error}"
             raise CheckpointError(msg) from error
 
     def _try_to_write(self, contents: Callable[[], dict[str, Any]]) -> bool:
@@ -167,15 +176,16 @@ class CheckpointFile:
         head = {"format": _FORMAT, "identity": self.identity, "numbers": numbers}
         head["arrays"] = list(arrays)
         content = _archived(head=np.array(json.dumps(head)), **arrays)
-        beside = self.path.with_name(f"{self.path.name}.part")
-        try:
-            with beside.open("wb") as file:
+        # Another job may write the same checkpoint, and "x" follows no link.
+        beside = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.part")
+        with beside.open("xb") as file:
+            try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self.path)
-        finally:
-            beside.unlink(missing_ok=True)
+                beside.replace(self.path)
+            finally:
+                beside.unlink(missing_ok=True)
 
 
 def _archived(**arrays: Any) -> bytes:
@@ -208,17 +218,21 @@ def checkpoint_file(
     return CheckpointFile(fitter.checkpoint, every, start, identity)
 
 
+def check_kind(path: Path) -> None:
+    """Raise CheckpointError for a pipe or a device, which may never end, and for a directory."""
+    if path.exists() and not path.is_file():
+        msg = f"{str(path)!r} is not a checkpoint of nvmix: it is no regular file"
+        raise CheckpointError(msg)
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Contents of a file, with "identity"; CheckpointError if it is damaged or something else."""
+    check_kind(path)
     try:
-        # Checksums of all bytes first: NumPy checks neither headers nor what follows an array.
-        content = path.read_bytes()
-        with zipfile.ZipFile(io.BytesIO(content)) as checked:
-            damaged = checked.testzip()
-        if damaged is not None:
-            raise zipfile.BadZipFile(damaged)
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as file:
+            _check_archive(file)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
         head = json.loads(str(arrays.pop("head")))
         known = head["format"] == _FORMAT
         if known and head["arrays"] != list(arrays):
@@ -232,3 +246,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         msg = f"checkpoint {str(path)!r} has format {head['format']!r}, not {_FORMAT!r}"
         raise CheckpointError(msg)
     return found
+
+
+def _check_archive(file: BinaryIO) -> None:
+    """Compare all checksums: NumPy checks neither headers nor what follows an array.
+
+    BadZipFile if one is wrong, or if the contents are larger than the file: no fit compresses them,
+    and they might fill the memory.
+    """
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        size = sum(member.file_size for member in members)
+        plain = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+        if not plain or size > os.fstat(file.fileno()).st_size or archive.testzip() is not None:
+            raise zipfile.BadZipFile
+    file.seek(0)

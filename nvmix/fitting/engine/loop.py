@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from nvmix.backends import get_engine
@@ -21,13 +22,19 @@ from nvmix.backends.types import (
     REPEAT,
     RUNNING,
     SOLVE,
+    UNCONFIRMED,
     EMOptions,
     FitTrace,
 )
-from nvmix.fitting.checkpoints.contents import statistics_contents, statistics_from
+from nvmix.fitting.checkpoints.contents import (
+    count_from,
+    statistics_contents,
+    statistics_from,
+)
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.foundation.exceptions import CheckpointError
 from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.validation import lower_factor
 from nvmix.mixture.em_maps import Mixture
 
 # Relative difference of sums over rows that machines and rounding may make.
@@ -52,7 +59,7 @@ class EMLoop:
         theta = start.subordinator.gig
         fit = get_engine().Fit.new(start.normal, theta, self.options)
         with self.checkpoint or nullcontext():
-            status = self._resume(fit)
+            status = self._resume(fit, start)
             while status == RUNNING:
                 statistics = self.e_step(*fit.candidate())
                 fit.take(statistics)
@@ -114,28 +121,40 @@ class EMLoop:
         """Numbers and arrays of a checkpoint by name, none of which later iterations change."""
         return {"status": status, **fit.contents(), **statistics_contents("eta", self._eta)}
 
-    def _resume(self, fit: Any) -> int:
+    def _resume(self, fit: Any, start: Mixture) -> int:
         """Take the state in the checkpoint, if there is one; the status of the fit."""
         if self.checkpoint is None:
             return RUNNING
-        contents = self.checkpoint.restored(fit.restore)
-        if contents is None:
+        found = self.checkpoint.restored(partial(self._restored, fit, start))
+        if found is None:
             return RUNNING
-        self._eta = statistics_from(contents, "eta")
+        status, self._eta = found
         statistics = self.e_step(*fit.last())
         self._check_rows(fit, statistics)
-        status = int(contents["status"])
         if status == Status.MAX_ITER and fit.n_iter < self.options.max_iter:
             return self._m_step(fit, statistics)
         at_end = status == RUNNING and fit.n_iter >= self.options.max_iter
         return int(Status.MAX_ITER) if at_end else status
+
+    def _restored(
+        self, fit: Any, start: Mixture, contents: dict[str, Any]
+    ) -> tuple[int, SufficientStatistics | None]:
+        """Give the fit the state in a checkpoint; the status, and what the rule has made."""
+        fit.restore(contents)
+        status = count_from(contents, "status", UNCONFIRMED)
+        if status not in (RUNNING, UNCONFIRMED):
+            status = int(Status(status))
+        for normal, theta in (fit.last(), fit.candidate()) if status == RUNNING else (fit.last(),):
+            start.at(normal, theta)
+            lower_factor("L", normal.L, start.d)
+        return status, statistics_from(contents, "eta", start.d)
 
     def _check_rows(self, fit: Any, found: SufficientStatistics) -> None:
         """Raise CheckpointError where the rows are not those that the fit has seen."""
         names = ("weight", "log_likelihood")
         for name, there in zip(names, fit.value, strict=True):
             here = float(getattr(found, name))
-            if abs(here - there) > _SAME * abs(there):
+            if not abs(here - there) <= _SAME * abs(there):
                 msg = (
                     f"checkpoint is of a fit to other rows: {name} is {there:.15g} there and "
                     f"{here:.15g} of {self.e_step.source}"

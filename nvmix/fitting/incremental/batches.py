@@ -1,21 +1,44 @@
 """Batches of rows in random order, and conversion of a key to a random generator."""
 
+from __future__ import annotations
+
 import json
 import math
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from nvmix.fitting.checkpoints.contents import array_from, count_from, number_from
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.exceptions import CheckpointError
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator
 from nvmix.sources.observations import finite_rows
 from nvmix.sources.source import ArraySource, Chunk, Source
+
+
+class Position(NamedTuple):
+    """After how many batches of a pass a fit goes on, and how that pass began."""
+
+    rng: dict[str, Any]  # state of the generator
+    rest: Any  # what the pass before had left over
+    taken: int
+    n_rows: float  # of a pass; nan where it is not known
+    last: FloatArray  # batch
+
+    @classmethod
+    def of(cls, contents: dict[str, Any], d: int) -> Position:
+        """The position in a checkpoint's contents."""
+        rest, n_rows = contents.get("cursor.rest"), number_from(contents, "cursor.n_rows")
+        if n_rows < 1.0 or math.isinf(n_rows) or not isinstance(rest, np.ndarray | None):
+            msg = f"a pass must have rows, got {n_rows} and {rest!r} left over"
+            raise ValueError(msg)
+        rng, taken = json.loads(contents["cursor.rng"]), count_from(contents, "cursor.taken", 1)
+        return cls(rng, rest, taken, n_rows, array_from(contents, "cursor.last", None, d))
 
 
 @dataclass
@@ -59,28 +82,31 @@ class Batches:
         names |= {} if rest is None else {"rest": rest}
         return {f"cursor.{name}": value for name, value in names.items()}
 
-    def after(self, contents: dict[str, Any] | None) -> Generator[FloatArray, None, None]:
-        """The batches after those of a checkpoint, or all for None, to the same bits.
+    def after(self, position: Position | None) -> Generator[FloatArray, None, None]:
+        """The batches after a position, or all for None, to the same bits.
 
         Its pass is drawn again from the beginning. CheckpointError if the number of rows or the
-        last batch differs, or the generator is of another kind; KeyError if something is missing.
+        last batch differs, or the generator is of another kind.
         """
-        if contents is None:
+        if position is None:
             return self._drawn(None)
-        names = ("rng", "taken", "n_rows", "last")
-        rng, taken, n_rows, last = (contents[f"cursor.{name}"] for name in names)
         try:
-            self.rng.bit_generator.state = json.loads(rng)
-        except (TypeError, ValueError) as error:
+            self.rng.bit_generator.state = position.rng
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             kind = type(self.rng.bit_generator).__name__
             msg = f"checkpoint is of a fit by another generator than key, a {kind}"
             raise CheckpointError(msg) from error
-        same = math.isnan(self.n_rows) or self.n_rows == n_rows
+        d = position.last.shape[1]
+        same = self._fits(position.rest, d) and (
+            math.isnan(self.n_rows) or self.n_rows == position.n_rows
+        )
         if same:
-            self.n_rows, drawn = n_rows, self._drawn(contents.get("cursor.rest"))
-            for _ in range(taken):
+            self.n_rows, drawn, n = position.n_rows, self._drawn(position.rest), 0
+            # In its pass batches are counted from 1.
+            while n < position.taken and self._taken == n:
                 next(drawn)
-            same = np.array_equal(self._last, last)
+                n += 1
+            same = self._taken == n and np.array_equal(self._last, position.last)
         if not same:
             msg = (
                 "checkpoint is of a fit to other rows, or to rows in other chunks, than those of "
@@ -88,6 +114,16 @@ class Batches:
             )
             raise CheckpointError(msg)
         return drawn
+
+    def _fits(self, rest: Any, d: int) -> bool:
+        """Whether a pass may have left this over: numbers of rows in memory, or rows."""
+        if rest is None:
+            return True
+        if not isinstance(self.source, ArraySource):
+            rows = rest.ndim == 2 and rest.shape[1] == d and rest.dtype == np.float64
+            return bool(rows and len(rest) < self.size and np.isfinite(rest).all())
+        numbers = rest.ndim == 1 and rest.dtype == np.int64 and len(rest) < self.size
+        return bool(numbers and ((rest >= 0) & (rest < self.n_rows)).all())
 
     def _drawn(self, rest: Any) -> Generator[FloatArray, None, None]:
         """Batches of pass after pass; `rest` of an earlier pass begins the first batch."""

@@ -97,7 +97,8 @@ class IncrementalEMFitter:
     of `fit`, with each row once in a pass, g falls about as :math:`1/t^2`. Without averaging it
     falls as :math:`t^{-\kappa}`; :math:`w_t \sim 1/t` is slow where much information is missing.
 
-    A pickled fitter contains the state of its stream, and continues it to the same bits.
+    A pickled fitter contains the state of its stream, and continues it to the same bits, on the
+    same kind of processor.
 
     References
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -16,24 +16,30 @@ from nvmix.backends import get_backend, get_engine
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.checkpoints.contents import (
+    array_from,
+    count_from,
     model_contents,
     model_from,
+    number_from,
     statistics_contents,
     statistics_from,
 )
 from nvmix.fitting.checkpoints.file import CheckpointFile
-from nvmix.fitting.incremental.batches import Batches, check_same_rows
+from nvmix.fitting.incremental.batches import Batches, Position, check_same_rows
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EtaUpdate, averaged, is_scale_free
 from nvmix.foundation.exceptions import DegenerateError, SolveError
 from nvmix.foundation.statistics import SufficientStatistics, infinite_expectations
 from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.validation import array, nonnegative
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
 
 # The average over steps gives step t a weight of nearly t^3, so that early steps count little.
 _DECAY: Final = 3.0
+# Numbers that leave the range of doubles end in an error, not in warnings.
+_IN_SILENCE: Final = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 # Fields of `StreamState` that a checkpoint contains as they are.
 _NUMBERS: Final = ("n_steps", "n_rows")
 # A verbose fit computes the log-likelihood of all rows after so many of its steps.
@@ -103,8 +109,7 @@ class Step:
     m_step_backend: str
     m_step_method: str
 
-    # Numbers that leave the range of doubles end in an error, not in warnings.
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    @_IN_SILENCE
     def take(self, state: StreamState, X: FloatArray) -> tuple[StreamState, float, float]:
         """E-step on a batch X (m, d), rule and M-step, `inner_iter` times.
 
@@ -133,6 +138,7 @@ class Step:
         n_rows = state.n_rows + len(X)
         return StreamState(state.start, model, eta, average, n_steps, n_rows), value, change
 
+    @_IN_SILENCE
     def fitted(self, state: StreamState, regularization: str) -> tuple[Mixture, bool]:
         """The fitted model, made from the average if there is one, and whether it has the gauge.
 
@@ -177,8 +183,8 @@ class IncrementalFitRun:
         status = Status.STEPS_DONE
         try:
             with self.checkpoint or nullcontext():
-                saved = None if self.checkpoint is None else self.checkpoint.restored(self._resume)
-                with closing(saved or self.batches.after(None)) as batches:
+                saved = None if self.checkpoint is None else self.checkpoint.restored(self._restore)
+                with closing(self.batches.after(saved)) as batches:
                     self._take(batches)
         except DegenerateError:
             status = Status.DEGENERATE
@@ -235,19 +241,26 @@ class IncrementalFitRun:
             **position,
         }
 
-    def _resume(self, contents: dict[str, Any]) -> Generator[FloatArray, None, None]:
-        """Take over the state in a checkpoint; returns the batches that follow."""
+    def _restore(self, contents: dict[str, Any]) -> Position:
+        """Take over the state in a checkpoint; returns the position in the rows."""
+        d, n_steps = self.state.model.d, count_from(contents, "n_steps")
         self.state = replace(
             self.state,
             model=model_from(self.state.model, contents, "model"),
-            eta=statistics_from(contents, "eta"),
-            average=statistics_from(contents, "average"),
-            **{name: contents[name] for name in _NUMBERS},
+            eta=statistics_from(contents, "eta", d),
+            average=statistics_from(contents, "average", d),
+            n_steps=n_steps,
+            n_rows=nonnegative("n_rows", contents["n_rows"]),
         )
-        self._changes = contents["changes"].tolist()
-        self._likelihoods = tuple(contents["history.values"])
-        self._last_likelihood, self._n_rows = contents["history.steps"], contents["history.n_rows"]
-        return self.batches.after(contents)
+        self._changes = array_from(contents, "changes", n_steps).tolist()
+        self._likelihoods = tuple(array("history.values", contents["history.values"]).tolist())
+        self._last_likelihood = count_from(contents, "history.steps", -1)
+        self._n_rows = number_from(contents, "history.n_rows")
+        position = Position.of(contents, d)
+        check_same_rows(self._n_rows, position.n_rows, self.batches.source)
+        # ValueError where no model can be made of it.
+        self.step.fitted(self.state, self.regularization)
+        return position
 
     def _result(self, status: Status) -> EMResult:
         """The record of the fit, without its time."""

@@ -1,7 +1,6 @@
 """Starting models from data: by moments, or from the densest rows where those are likelier."""
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -20,6 +19,7 @@ from nvmix.backends.types import (
 from nvmix.fitting.starts.core import core_of, shortest_intervals
 from nvmix.fitting.starts.laws import law_of_sizes, law_with, special_cases
 from nvmix.fitting.starts.moments import MomentMatch, match_moments
+from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.typing import FloatArray
 
 _NIG: Final = Fixed(p=-0.5)
@@ -87,12 +87,12 @@ class StartingRows:
     def __init__(self, X: FloatArray) -> None:
         self.X = X
 
-    @cached_property
+    @LazyProperty
     def moments(self) -> MomentMatch:
         """Moments of all rows."""
         return match_moments(self.X)
 
-    @cached_property
+    @LazyProperty
     def some(self) -> FloatArray:
         """Evenly spaced rows, at most `_COMPARED`, but enough for their columns."""
         n, d = self.X.shape
@@ -140,7 +140,7 @@ class StartingRows:
                 is_gamma = fixed.b == 0.0
                 yield self._smoothed(start, _SMOOTH, _SMOOTHING) if is_gamma else start
 
-    @cached_property
+    @LazyProperty
     def in_doubt(self) -> bool:
         """Whether the start by moments may be far off, so that cores are tried."""
         width = shortest_intervals(self.some, int(_SHARES[-1] * len(self.some)))[1]
