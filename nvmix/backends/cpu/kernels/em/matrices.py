@@ -7,6 +7,13 @@ from nvmix.foundation.typing import FloatArray
 
 
 @device
+def copy(x: FloatArray, out: FloatArray) -> None:
+    """out = x, for vectors. numba's own `out[:] = x` compiles a message about their shapes."""
+    for i in range(x.size):
+        out[i] = x[i]
+
+
+@device
 def multiply(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
     """out = A B."""
     for i in range(A.shape[0]):
