@@ -15,37 +15,37 @@ from nvmix.backends.cpu.numba_internals import DEVICES, LOOPS, moved
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-def _pipelines() -> tuple[dict[str, Any], ...]:
-    """Options that give devices and loops their compilers, or numba's where its internals moved.
-
-    The first are of devices, the second of compact ones, the third of loops.
+def _pipelines() -> dict[str, dict[str, Any]]:
+    """Options by kind of function that give it its compiler, numba's where its internals moved.
 
     Loops would then still be right, but round as what was compiled before them.
     """
+    kinds: dict[str, dict[str, Any]] = {"device": {}, "outlined": {}, "compact": {}, "loop": {}}
     if moved(LOOPS):
-        return {}, {}, {}
+        return kinds
     # Not imported above: it cannot be where numba's internals moved.
     linkage = importlib.import_module("nvmix.backends.cpu.linkage")
-    loops = {"pipeline_class": linkage.PrivateKernels}
-    if moved(DEVICES):
-        return {}, {}, loops
-    compact = {"pipeline_class": linkage.CompactDevices}
-    return {"pipeline_class": linkage.LinkedDevices}, compact, loops
+    kinds["loop"] = {"pipeline_class": linkage.PrivateKernels}
+    if not moved(DEVICES):
+        kinds["device"] = {"pipeline_class": linkage.LinkedDevices}
+        kinds["outlined"] = {"pipeline_class": linkage.OutlinedDevices}
+        kinds["compact"] = {"pipeline_class": linkage.CompactDevices}
+    return kinds
 
 
-_OF_DEVICES, _OF_COMPACT_DEVICES, _OF_LOOPS = _pipelines()
+_PIPELINES: Final = _pipelines()
 # Device functions are called by compiled code only: wrappers for other callers would cost a third
 # of the compile time.
 _DEVICE: Final = {
     "error_model": "numpy",
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
-    **_OF_DEVICES,
+    **_PIPELINES["device"],
 }
-_ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, **_OF_LOOPS}
+_ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, **_PIPELINES["loop"]}
 _LOOP: Final = {**_ENTRY, "nogil": True}
 # Functions and methods that make objects. Devices without them need not count references to arrays.
-_ALLOCATING: Final = {"empty", "copy", "random", "standard_exponential"}
+_ALLOCATING: Final = {"empty", "copy", "random", "standard_exponential", "ValueError"}
 _LATE_KERNELS: Final[dict[Callable[..., Any], LateKernel]] = {}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}
@@ -63,12 +63,17 @@ def device(function: F) -> F:
 
 def compact_device(function: F) -> F:
     """Compile a kernel that an iteration calls once: to small code, for the sake of compile time."""
-    return _compiled(function, **_OF_COMPACT_DEVICES)
+    return _compiled(function, **_PIPELINES["compact"])
+
+
+def outlined_device(function: F) -> F:
+    """Compile a kernel with loops of its own, which are the same in every function that calls it."""
+    return _compiled(function, **_PIPELINES["outlined"])
 
 
 def reducing_device(function: F) -> F:
-    """Compile a kernel whose sums may be reordered."""
-    return _compiled(function, fastmath=_REDUCING)
+    """Compile a kernel whose sums may be reordered, in one way in every function that calls it."""
+    return _compiled(function, fastmath=_REDUCING, **_PIPELINES["outlined"])
 
 
 def contracting_device(function: F) -> F:

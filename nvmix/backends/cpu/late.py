@@ -62,9 +62,7 @@ def _call_by_slot(name: str) -> Callable[..., Any]:
         function = convention.get_function_type(signature.return_type, signature.args)
         places = ir.ArrayType(_POINTER, 2)
         slot = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, places, name)
-        place, resolver = (
-            cgutils.gep_inbounds(builder, slot, 0, i) for i in range(2)
-        )
+        place, resolver = (cgutils.gep_inbounds(builder, slot, 0, i) for i in range(2))
         with builder.if_then(cgutils.is_null(builder, builder.load(place)), likely=False):
             builder.call(builder.bitcast(builder.load(resolver), _COMPILE.as_pointer()), [])
             with builder.if_then(cgutils.is_null(builder, builder.load(place)), likely=False):

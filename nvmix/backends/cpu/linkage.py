@@ -68,15 +68,23 @@ class _DeviceLibrary(JITCodeLibrary):  # type: ignore[misc]
         return 0
 
 
-class _CompactLibrary(_DeviceLibrary):
-    """Code of a device that is called seldom: small, and once for all callers, so soon compiled."""
+class _OutlinedLibrary(_DeviceLibrary):
+    """Code of a device that is not inlined: compiled once in a loop, as it would be in any other."""
+
+    attributes: tuple[str, ...] = ("noinline",)
 
     def _optimize_functions(self, ll_module: Any) -> None:
         for function in ll_module.functions:
             if not function.is_declaration:
-                function.add_function_attribute("optsize")
-                function.add_function_attribute("noinline")
+                for attribute in self.attributes:
+                    function.add_function_attribute(attribute)
         super()._optimize_functions(ll_module)
+
+
+class _CompactLibrary(_OutlinedLibrary):
+    """The same for a device that is called seldom, whose code is small and so soon compiled."""
+
+    attributes = ("noinline", "optsize")
 
 
 class LinkedDevices(Compiler):  # type: ignore[misc]
@@ -91,11 +99,15 @@ class LinkedDevices(Compiler):  # type: ignore[misc]
         state.library.enable_object_caching()
         pipelines: list[PassManager] = super().define_pipelines()
         for pipeline in pipelines:
-            pipeline.passes = [
-                each for each in pipeline.passes if each[0].name() not in _UNNEEDED
-            ]
+            pipeline.passes = [each for each in pipeline.passes if each[0].name() not in _UNNEEDED]
             pipeline.finalize()
         return pipelines
+
+
+class OutlinedDevices(LinkedDevices):
+    """numba's compiler of devices, with a library that does not inline them."""
+
+    library = _OutlinedLibrary
 
 
 class CompactDevices(LinkedDevices):

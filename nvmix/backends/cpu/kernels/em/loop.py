@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import compact_device
+from nvmix.backends.cpu.jit import compact_device, device
 from nvmix.backends.cpu.kernels.em.acceleration import (
     be_cautious,
     extrapolate,
@@ -96,7 +96,7 @@ def _copy(source: Model, target: Model) -> None:
         copy(source.L[i], target.L[i])
 
 
-@compact_device
+@device
 def _e_step(X: FloatArray, weights: FloatArray, table: FloatArray, state: FitState) -> int:
     """Fill sums and scatter by the rows, at the candidate; CARELESS where digits may be lost."""
     model = state.candidate
@@ -347,7 +347,7 @@ def _finish(state: FitState, options: LoopOptions) -> int:
     return _NO_SOLUTION if numbers[SOLUTION] == _NOT_CONVERGED else _DEGENERATE
 
 
-@compact_device
+@device
 def advance(
     X: FloatArray, weights: FloatArray, table: FloatArray, state: FitState, options: LoopOptions,
     first: int, last: int,
