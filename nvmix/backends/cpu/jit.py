@@ -62,12 +62,12 @@ def device(function: F) -> F:
 
 
 def compact_device(function: F) -> F:
-    """Compile a kernel that an iteration calls once: to small code, for the sake of compile time."""
+    """Compile a kernel that an iteration calls once to small code, which takes less time."""
     return _compiled(function, **_PIPELINES["compact"])
 
 
 def outlined_device(function: F) -> F:
-    """Compile a kernel with loops of its own, which are the same in every function that calls it."""
+    """Compile a kernel whose loops are the same in every function that calls it."""
     return _compiled(function, **_PIPELINES["outlined"])
 
 

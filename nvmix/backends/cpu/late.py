@@ -1,10 +1,10 @@
 """Kernels with a compile of their own, which the first call that reaches them begins.
 
 numba compiles what a function calls into it, so that each loop has a copy of all it may come to,
-and waits for that to compile. A late kernel is called through a slot in memory instead, which cached
-machine code finds by name. While the slot is empty, the caller asks Python to compile, or to load
-from the cache. So what few fits need is compiled for those alone, what many loops share once, and
-with the same bits everywhere.
+and waits for that to compile. A late kernel is called through a slot in memory instead, which
+machine code finds by name, cached code too. While the slot is empty, the caller asks Python to
+compile, or to load from the cache. So what few fits need is compiled for those alone, what many
+loops share once, and with the same bits everywhere.
 """
 
 import ctypes

@@ -69,7 +69,7 @@ class _DeviceLibrary(JITCodeLibrary):  # type: ignore[misc]
 
 
 class _OutlinedLibrary(_DeviceLibrary):
-    """Code of a device that is not inlined: compiled once in a loop, as it would be in any other."""
+    """Code of a device that is not inlined: it is the same in every loop, and there once."""
 
     attributes: tuple[str, ...] = ("noinline",)
 

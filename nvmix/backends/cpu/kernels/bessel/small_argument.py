@@ -17,7 +17,6 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy.special import zeta
 
 from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.bessel.gamma import digamma, trigamma
@@ -33,8 +32,20 @@ _AT_ONE: Final = 1e-6
 # Order below which d and g are summed as series, and the number of terms of all series.
 _SERIES: Final = 0.25
 _TERMS: Final = 18
-_ODD: Final = zeta(np.arange(3, 2 * _TERMS + 3, 2))
-_EVEN: Final = zeta(np.arange(2, 2 * _TERMS + 2, 2))
+# Terms of the zeta function that are added before its Euler-Maclaurin expansion.
+_ADDED: Final = 300.0
+
+
+def _zeta(s: float) -> float:
+    """zeta(s) for s >= 2, DLMF 25.2.9; to the last bit at the integers below."""
+    n, last = _ADDED, _ADDED**-s
+    expansion = (last * n / (s - 1.0), 0.5 * last, last * s / (12.0 * n))
+    third = last * s * (s + 1.0) * (s + 2.0) / (720.0 * n**3)
+    return math.fsum([*np.arange(1.0, n) ** -s, *expansion, -third])
+
+
+_ODD: Final = np.array([_zeta(s) for s in range(3, 2 * _TERMS + 3, 2)])
+_EVEN: Final = np.array([_zeta(s) for s in range(2, 2 * _TERMS + 2, 2)])
 _COTH: Final = -2.0 * _EVEN / (-(np.pi**2)) ** np.arange(1, _TERMS + 1)
 
 
