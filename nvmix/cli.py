@@ -1,4 +1,4 @@
-"""The command line: ``python -m nvmix fit DATA.csv --family nig``."""
+"""The command line: ``nvmix fit DATA.csv --family nig``."""
 
 import argparse
 import csv

@@ -9,35 +9,44 @@ from typing import Any, Final, TypeVar, cast
 import numba
 
 from nvmix.backends.cpu.cache import KernelCache
+from nvmix.backends.cpu.late import LateKernel
 from nvmix.backends.cpu.numba_internals import DEVICES, LOOPS, moved
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-def _pipelines() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options that give devices and loops their compilers, or numba's where its internals moved.
+def _pipelines() -> dict[str, dict[str, Any]]:
+    """Options by kind of function that give it its compiler, numba's where its internals moved.
 
     Loops would then still be right, but round as what was compiled before them.
     """
+    kinds: dict[str, dict[str, Any]] = {"device": {}, "outlined": {}, "compact": {}, "loop": {}}
     if moved(LOOPS):
-        return {}, {}
+        return kinds
     # Not imported above: it cannot be where numba's internals moved.
     linkage = importlib.import_module("nvmix.backends.cpu.linkage")
-    devices = {} if moved(DEVICES) else {"pipeline_class": linkage.LinkedDevices}
-    return devices, {"pipeline_class": linkage.PrivateKernels}
+    kinds["loop"] = {"pipeline_class": linkage.PrivateKernels}
+    if not moved(DEVICES):
+        kinds["device"] = {"pipeline_class": linkage.LinkedDevices}
+        kinds["outlined"] = {"pipeline_class": linkage.OutlinedDevices}
+        kinds["compact"] = {"pipeline_class": linkage.CompactDevices}
+    return kinds
 
 
-_OF_DEVICES, _OF_LOOPS = _pipelines()
+_PIPELINES: Final = _pipelines()
 # Device functions are called by compiled code only: wrappers for other callers would cost a third
 # of the compile time.
 _DEVICE: Final = {
     "error_model": "numpy",
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
-    **_OF_DEVICES,
+    **_PIPELINES["device"],
 }
-_ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, **_OF_LOOPS}
+_ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, **_PIPELINES["loop"]}
 _LOOP: Final = {**_ENTRY, "nogil": True}
+# Functions and methods that make objects. Devices without them need not count references to arrays.
+_ALLOCATING: Final = {"empty", "copy", "random", "standard_exponential", "ValueError"}
+_LATE_KERNELS: Final[dict[Callable[..., Any], LateKernel]] = {}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}
 # Sums keep their order; a product and a sum may become one fused operation.
@@ -49,22 +58,44 @@ def device(function: F) -> F:
 
     A plain numba function may call it too, unless it prints, or raises with values.
     """
-    return cast("F", numba.njit(**_DEVICE)(function))
+    return _compiled(function)
+
+
+def compact_device(function: F) -> F:
+    """Compile a kernel that an iteration calls once to small code, which takes less time."""
+    return _compiled(function, **_PIPELINES["compact"])
+
+
+def outlined_device(function: F) -> F:
+    """Compile a kernel whose loops are the same in every function that calls it."""
+    return _compiled(function, **_PIPELINES["outlined"])
 
 
 def reducing_device(function: F) -> F:
-    """Compile a kernel whose sums may be reordered."""
-    return cast("F", numba.njit(fastmath=_REDUCING, **_DEVICE)(function))
+    """Compile a kernel whose sums may be reordered, in one way in every function that calls it."""
+    return _compiled(function, fastmath=_REDUCING, **_PIPELINES["outlined"])
 
 
 def contracting_device(function: F) -> F:
     """Compile a kernel whose sums keep their order, and that LLVM must inline."""
-    return cast("F", numba.njit(fastmath=_CONTRACTING, forceinline=True, **_DEVICE)(function))
+    return _compiled(function, fastmath=_CONTRACTING, forceinline=True)
 
 
 def inlined_device(function: F) -> F:
     """Compile a reducing device that LLVM must inline into its loop."""
-    return cast("F", numba.njit(fastmath=_REDUCING, forceinline=True, **_DEVICE)(function))
+    return _compiled(function, fastmath=_REDUCING, forceinline=True)
+
+
+def late(signature: str) -> Callable[[F], F]:
+    """Compile a kernel by itself, for this numba signature, when a call first reaches it."""
+
+    def decorate(function: F) -> F:
+        if not numba.config.DISABLE_JIT:
+            compiled = _cached(function, _ENTRY)
+            _LATE_KERNELS[function] = LateKernel(function, compiled, signature)
+        return function
+
+    return decorate
 
 
 def loop(function: F) -> F:
@@ -77,8 +108,19 @@ def loop(function: F) -> F:
 
 
 def entry(function: F) -> F:
-    """Compile an entry point of microseconds, for which to release the GIL would cost more."""
+    """Compile an entry point of microseconds, for which to release the GIL would cost more.
+
+    A late kernel is an entry point as it is.
+    """
+    if function in _LATE_KERNELS:
+        return cast("F", _LATE_KERNELS[function].compiled)
     return _cached(function, _ENTRY)
+
+
+def _compiled(function: F, **options: Any) -> F:
+    """Compile a device."""
+    allocates = not _ALLOCATING.isdisjoint(function.__code__.co_names)
+    return cast("F", numba.njit(**{**_DEVICE, "_nrt": allocates, **options})(function))
 
 
 def _cached(function: F, options: dict[str, Any]) -> F:

@@ -10,12 +10,22 @@ would depend on what else had been run. Kernels are made private to each loop in
 """
 
 from types import SimpleNamespace
+from typing import Any, Final
 
 from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.environment import lookup_environment
+
+# Passes of numba's for what kernels do not have: closures, array expressions, literal loops,
+# parallel loops, functions to inline or to lift, messages with values. They cost a tenth.
+_UNNEEDED: Final = {
+    *("with_lifting", "inline_closure_likes", "rewrite_semantic_constants", "dead_branch_prune"),
+    *("inline_inlinables", "find_literally", "literal_unroll", "LiteralPropagation"),
+    *("make_function_op_code_to_jit_function", "inline_overloads", "pre_parfor_pass"),
+    *("nopython_rewrites", "dump_parfor_diagnostics"),
+}
 
 
 class _PrivateLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -58,8 +68,27 @@ class _DeviceLibrary(JITCodeLibrary):  # type: ignore[misc]
         return 0
 
 
+class _OutlinedLibrary(_DeviceLibrary):
+    """Code of a device that is not inlined: it is the same in every loop, and there once."""
+
+    attributes: tuple[str, ...] = ("noinline",)
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        for function in ll_module.functions:
+            if not function.is_declaration:
+                for attribute in self.attributes:
+                    function.add_function_attribute(attribute)
+        super()._optimize_functions(ll_module)
+
+
+class _CompactLibrary(_OutlinedLibrary):
+    """The same for a device that is called seldom, whose code is small and so soon compiled."""
+
+    attributes = ("noinline", "optsize")
+
+
 class LinkedDevices(Compiler):  # type: ignore[misc]
-    """numba's compiler of devices, with a library that only links."""
+    """numba's compiler of devices, with fewer passes, and a library that only links."""
 
     library = _DeviceLibrary
 
@@ -69,7 +98,22 @@ class LinkedDevices(Compiler):  # type: ignore[misc]
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         pipelines: list[PassManager] = super().define_pipelines()
+        for pipeline in pipelines:
+            pipeline.passes = [each for each in pipeline.passes if each[0].name() not in _UNNEEDED]
+            pipeline.finalize()
         return pipelines
+
+
+class OutlinedDevices(LinkedDevices):
+    """numba's compiler of devices, with a library that does not inline them."""
+
+    library = _OutlinedLibrary
+
+
+class CompactDevices(LinkedDevices):
+    """numba's compiler of devices, with a library that makes little code of them."""
+
+    library = _CompactLibrary
 
 
 class PrivateKernels(LinkedDevices):

@@ -17,9 +17,8 @@ import math
 from typing import Final
 
 import numpy as np
-from scipy.special import zeta
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.bessel.gamma import digamma, trigamma
 
 # Largest z of the closed form at any order, and at orders up to _ONE_TERM.
@@ -33,8 +32,20 @@ _AT_ONE: Final = 1e-6
 # Order below which d and g are summed as series, and the number of terms of all series.
 _SERIES: Final = 0.25
 _TERMS: Final = 18
-_ODD: Final = zeta(np.arange(3, 2 * _TERMS + 3, 2))
-_EVEN: Final = zeta(np.arange(2, 2 * _TERMS + 2, 2))
+# Terms of the zeta function that are added before its Euler-Maclaurin expansion.
+_ADDED: Final = 300.0
+
+
+def _zeta(s: float) -> float:
+    """zeta(s) for s >= 2, DLMF 25.2.9; to the last bit at the integers below."""
+    n, last = _ADDED, _ADDED**-s
+    expansion = (last * n / (s - 1.0), 0.5 * last, last * s / (12.0 * n))
+    third = last * s * (s + 1.0) * (s + 2.0) / (720.0 * n**3)
+    return math.fsum([*np.arange(1.0, n) ** -s, *expansion, -third])
+
+
+_ODD: Final = np.array([_zeta(s) for s in range(3, 2 * _TERMS + 3, 2)])
+_EVEN: Final = np.array([_zeta(s) for s in range(2, 2 * _TERMS + 2, 2)])
 _COTH: Final = -2.0 * _EVEN / (-(np.pi**2)) ** np.arange(1, _TERMS + 1)
 
 
@@ -110,7 +121,7 @@ def _correction(v: float, x: float) -> tuple[float, float, float]:
     return t * c, t * c1, t * c2
 
 
-@device
+@late("float64(float64, float64)")
 def scaled_log(v: float, x: float) -> float:
     """log of 2 K_v(z) (z / 2)^v."""
     if v > _ONE_TERM:
@@ -172,7 +183,7 @@ def _slope_beyond(v: float, x: float) -> float:
     return _even_part(v)[0] + slope + d1 - (x + d1) * (1.0 / y - 2.0 / math.expm1(2.0 * y))
 
 
-@device
+@late("UniTuple(float64, 3)(float64, float64)")
 def small_bessel(v: float, z: float) -> tuple[float, float, float]:
     """(log K_v, K_{v+1} / K_v, d log K_v / dv); error 1e-15 relative to max(1, |value|)."""
     w, x = abs(v), math.log(2.0) - math.log(z)
@@ -182,7 +193,7 @@ def small_bessel(v: float, z: float) -> tuple[float, float, float]:
     return log_k, _scaled_ratio(w, x) * (2.0 / z), _slopes(w, x)[0]
 
 
-@device
+@late("UniTuple(float64, 3)(float64, float64)")
 def small_curvature(v: float, z: float) -> tuple[float, float, float]:
     """(d2/dv2, d2/dvdz, d2/dz2) of log K_v(z), v >= 0."""
     x = math.log(2.0) - math.log(z)
@@ -212,7 +223,7 @@ def _inverse_mean(p: float, a: float, z: float, x: float) -> float:
     return _ratio_down(p, z, x) * (a / z)
 
 
-@device
+@late("UniTuple(float64, 4)(float64, float64, float64)")
 def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
     """(lnZ, E log Y, E 1/Y, E Y); errors as of `gig_moments`."""
     z = math.sqrt(a) * math.sqrt(b)
@@ -226,7 +237,7 @@ def small_moments(p: float, a: float, b: float) -> tuple[float, float, float, fl
     )
 
 
-@device
+@late("UniTuple(float64, 6)(float64, float64, float64)")
 def small_covariance(p: float, a: float, b: float) -> tuple[float, ...]:
     """Upper triangle of the covariance of (log Y, 1/Y, Y), row by row."""
     z = math.sqrt(a) * math.sqrt(b)

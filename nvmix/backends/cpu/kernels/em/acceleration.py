@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.matrices import cholesky, solve_factored
+from nvmix.backends.cpu.jit import outlined_device
+from nvmix.backends.cpu.kernels.em.matrices import cholesky, copy, solve_factored
 from nvmix.backends.tolerances import (
     CAUTIOUS,
     DAMPED,
@@ -62,27 +62,27 @@ def new_history(metric: FloatArray) -> History:
     return History(metric, np.zeros(k), np.zeros(k), residuals, images, state)
 
 
-@device
+@outlined_device
 def is_extrapolated(history: History) -> bool:
     """Whether the last proposal was extrapolated."""
     extrapolated: bool = history.state[_EXTRAPOLATED] > 0.0
     return extrapolated
 
 
-@device
+@outlined_device
 def take_image(history: History, proposal: FloatArray) -> None:
     """Put the last image, EM's own step, in the place of the last proposal."""
     history.state[_EXTRAPOLATED] = 0.0
-    proposal[:] = history.image
+    copy(history.image, proposal)
 
 
-@device
+@outlined_device
 def be_cautious(history: History) -> None:
     """Have the next `CAUTIOUS` iterations go by SQUAREM."""
     history.state[_CAUTIOUS] = CAUTIOUS
 
 
-@device
+@outlined_device
 def reject(history: History) -> None:
     """Damp what follows a proposal that lowered the likelihood, or of which there is no model.
 
@@ -95,7 +95,7 @@ def reject(history: History) -> None:
     history.state[_CAUTIOUS] = CAUTIOUS
 
 
-@device
+@outlined_device
 def _dot(x: FloatArray, y: FloatArray, metric: FloatArray) -> float:
     """Inner product of x and y after scaling by the metric."""
     total = 0.0
@@ -104,7 +104,7 @@ def _dot(x: FloatArray, y: FloatArray, metric: FloatArray) -> float:
     return total
 
 
-@device
+@outlined_device
 def _anderson(history: History, m: int, proposal: FloatArray) -> bool:
     """Fill g - sum of c_i (g_i+1 - g_i), with the c that make the linearised residual least.
 
@@ -134,7 +134,7 @@ def _anderson(history: History, m: int, proposal: FloatArray) -> bool:
     return True
 
 
-@device
+@outlined_device
 def _squarem(history: History, last: int, proposal: FloatArray) -> bool:
     """Fill u + 2 t r + t^2 v of two plain steps r and r + v from u, t = |r| / |v| or the longest.
 
@@ -158,7 +158,7 @@ def _squarem(history: History, last: int, proposal: FloatArray) -> bool:
     return True
 
 
-@device
+@outlined_device
 def extrapolate(
     history: History, method: int, u: FloatArray, image: FloatArray, proposal: FloatArray
 ) -> bool:
@@ -182,7 +182,7 @@ def extrapolate(
             history.residuals[last, k] = residual - history.residual[k]
             history.images[last, k] = _difference(image[k], history.image[k])
         history.residual[k] = residual
-    history.image[:] = image
+    copy(image, history.image)
     history.state[_N_IMAGES] = n + 1.0
     history.state[_DAMPING] = max(UNDAMPED, 0.1 * history.state[_DAMPING])
     by_strides = method == _SQUAREM or history.state[_CAUTIOUS] > 0.0
@@ -198,14 +198,14 @@ def extrapolate(
     return combined
 
 
-@device
+@outlined_device
 def _difference(x: float, y: float) -> float:
     """x - y, 0 where that is not finite."""
     difference = x - y
     return difference if math.isfinite(difference) else 0.0
 
 
-@device
+@outlined_device
 def slowest_rate(history: History) -> float:
     """Estimate of the smallest share of its distance from the maximum that a step of EM covers.
 

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import outlined_device
 from nvmix.backends.cpu.kernels.em.e_step import Model
 from nvmix.backends.cpu.kernels.em.matrices import apply, invert_lower, multiply
 from nvmix.foundation.typing import FloatArray
 
 
-@device
+@outlined_device
 def parameter_change(
     old: Model, old_moments: FloatArray, new: Model, new_moments: FloatArray
 ) -> tuple[float, float]:

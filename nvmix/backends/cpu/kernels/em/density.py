@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.gig.moments import LARGE, log_integral, log_integral_beyond
 from nvmix.backends.cpu.kernels.gig.table import (
     interval,
@@ -371,6 +371,22 @@ def log_densities(
             out[r] = log_constant + linear[r] + scaled_moments(order, A, b + q[r], table)[0]
     if not any_beyond(q[:n], A, b, bound):
         return
+    _fill_beyond(X, mu, inverse, gamma, theta, g, w, q, linear, bound, out)
+
+
+@late(
+    "void(float64[:,::1], float64[::1], float64[:,::1], float64[::1], UniTuple(float64, 3),"
+    "float64[::1], float64[:,::1], float64[::1], float64[::1], float64, float64[::1])"
+)
+def _fill_beyond(
+    X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
+    theta: tuple[float, float, float], g: FloatArray, w: FloatArray, q: FloatArray,
+    linear: FloatArray, bound: float, out: FloatArray,
+) -> None:  # fmt: skip
+    """Fill in the log-densities of the rows beyond the bound of the plain sum."""
+    n, d = X.shape
+    a, b, square = theta[1], theta[2], _dot(g, g)
+    A = a + square
     law = _law(theta, inverse, g, 0)
     root_b, safe = math.sqrt(b), A < _SAFE and b < _SAFE
     hi, lo, u = np.empty(d), np.empty(d), np.empty(d)
@@ -387,6 +403,7 @@ def log_densities(
             cross = square * q[r] - linear[r] * linear[r]
             if linear[r] > 0.0 and cross < _WIDE * square * q[r]:
                 _difference(X[r], mu, 0, hi, lo)
-                u[:] = w[:, r]
+                for i in range(d):
+                    u[i] = w[i, r]
                 cross = square * _orthogonal(hi, lo, gamma, inverse, g, u)
         out[r] = _value(law, d, linear[r], q[r], cross, difference, 0)

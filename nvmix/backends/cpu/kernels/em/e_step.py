@@ -88,7 +88,8 @@ def add_rows(
     n, d = X.shape
     x, w, weighted = np.empty((d, BLOCK)), np.empty((d, BLOCK)), np.empty((2, BLOCK))
     q, linear, inv_y, g = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(d)
-    counted = np.ones(BLOCK)
+    counted = np.empty(BLOCK)
+    counted[:] = 1.0
     sum_x, sum_x_inv_y = sums[SCALARS : SCALARS + d], sums[SCALARS + d :]
     theta = (model.theta[0], model.theta[1], model.theta[2])
     p, a, b, log_constant = posterior(theta, log_norm, inverse, model.gamma, g)

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import compact_device, device
 from nvmix.backends.cpu.kernels.em.acceleration import (
     be_cautious,
     extrapolate,
@@ -28,7 +28,7 @@ from nvmix.backends.cpu.kernels.em.m_step import (
     normal_parameters,
     to_frame,
 )
-from nvmix.backends.cpu.kernels.em.matrices import cholesky, invert_lower
+from nvmix.backends.cpu.kernels.em.matrices import cholesky, copy, invert_lower
 from nvmix.backends.cpu.kernels.em.state import (
     ARRIVING,
     CHANGE,
@@ -86,13 +86,14 @@ _NOT_CONVERGED: Final = int(GIGStatus.NOT_CONVERGED)
 _LIKELIHOOD: Final = CRITERIA.index("likelihood")
 
 
-@device
+@compact_device
 def _copy(source: Model, target: Model) -> None:
     """Copy a model into another's arrays."""
-    target.theta[:] = source.theta
-    target.mu[:] = source.mu
-    target.gamma[:] = source.gamma
-    target.L[:] = source.L
+    copy(source.theta, target.theta)
+    copy(source.mu, target.mu)
+    copy(source.gamma, target.gamma)
+    for i in range(len(source.L)):
+        copy(source.L[i], target.L[i])
 
 
 @device
@@ -112,7 +113,7 @@ def _e_step(X: FloatArray, weights: FloatArray, table: FloatArray, state: FitSta
     return RUNNING if keeps_digits else CARELESS
 
 
-@device
+@compact_device
 def _aitken(gain: float, previous: float, size: float) -> float:
     """What a geometric series still gains after its last two terms; inf where they do not fall.
 
@@ -123,7 +124,7 @@ def _aitken(gain: float, previous: float, size: float) -> float:
     return gain * gain / (previous - gain) if gain < previous < math.inf else math.inf
 
 
-@device
+@compact_device
 def _has_converged(state: FitState, value: float, options: LoopOptions) -> bool:
     """Update the numbers after an accepted step, and return whether the fit has converged.
 
@@ -147,7 +148,7 @@ def _has_converged(state: FitState, value: float, options: LoopOptions) -> bool:
     return arriving
 
 
-@device
+@compact_device
 def _reject(state: FitState, options: LoopOptions) -> None:
     """Have EM's own step take the place of the candidate.
 
@@ -159,7 +160,7 @@ def _reject(state: FitState, options: LoopOptions) -> None:
         state.numbers[N_BELOW_TOL] = 0.0
 
 
-@device
+@compact_device
 def _accept(state: FitState, options: LoopOptions) -> int:
     """Accept or reject the candidate by its E-step, and return the status of the fit.
 
@@ -193,11 +194,11 @@ def _accept(state: FitState, options: LoopOptions) -> int:
     numbers[VALUE], numbers[N_ITER], numbers[REPEATED] = value, n, 0.0
     state.log_likelihoods[n] = value
     _copy(state.candidate, state.last)
-    state.moments[1] = state.moments[0]
+    copy(state.moments[0], state.moments[1])
     return status
 
 
-@device
+@compact_device
 def _is_within(sigma: FloatArray, log_y: float, plain: FloatArray, plain_log_y: float) -> bool:
     """Whether Sigma is nowhere narrower than EM's own by more than the factor `TRUST`.
 
@@ -213,7 +214,7 @@ def _is_within(sigma: FloatArray, log_y: float, plain: FloatArray, plain_log_y: 
     return cholesky(difference, L)
 
 
-@device
+@compact_device
 def _propose(state: FitState, options: LoopOptions) -> None:
     """Extrapolate the statistics, and fill the candidate's mu, gamma and L.
 
@@ -231,11 +232,12 @@ def _propose(state: FitState, options: LoopOptions) -> None:
         to_frame(state.sums, state.scatter, candidate, state.frame, image)
         extrapolate(history, options.acceleration, means, image, means)
         numbers[RESIDUAL] = math.nan
-    candidate.theta[:] = state.last.theta
+    copy(state.last.theta, candidate.theta)
     proper = normal_parameters(means, held, state.frame, candidate, sigma)
     if is_extrapolated(history):
-        plain_sigma, theta = np.empty((d, d)), state.last.theta.copy()
-        plain = Model(np.empty(d), np.empty(d), np.empty((d, d)), theta)
+        plain_sigma = np.empty((d, d))
+        plain = Model(np.empty(d), np.empty(d), np.empty((d, d)), np.empty(3))
+        copy(state.last.theta, plain.theta)
         exists = normal_parameters(history.image, held, state.frame, plain, plain_sigma)
         log_y, plain_log_y = means[0], history.image[0]
         if exists and not (proper and _is_within(sigma, log_y, plain_sigma, plain_log_y)):
@@ -250,7 +252,7 @@ def _propose(state: FitState, options: LoopOptions) -> None:
     numbers[SOLUTION] = 0.0 if proper else float(_NO_SUBORDINATOR)
 
 
-@device
+@compact_device
 def _fit_law(means: FloatArray, theta: FloatArray, options: LoopOptions) -> int:
     """Replace theta by the law of Y with the means, by a solve that starts from it; `GIGStatus`."""
     start = (theta[0], theta[1], theta[2])
@@ -259,7 +261,7 @@ def _fit_law(means: FloatArray, theta: FloatArray, options: LoopOptions) -> int:
     return solution
 
 
-@device
+@compact_device
 def _measure_residual(state: FitState, plain: Model, options: LoopOptions) -> None:
     """Parameter change and predicted gain of EM's own step, whose law of Y is solved for."""
     if _fit_law(state.history.image, plain.theta, options) >= _NO_SUBORDINATOR:
@@ -271,7 +273,7 @@ def _measure_residual(state: FitState, plain: Model, options: LoopOptions) -> No
     state.numbers[RESIDUAL], state.numbers[RESIDUAL_GAIN] = change, gain
 
 
-@device
+@compact_device
 def _solve(state: FitState, options: LoopOptions) -> None:
     """Fill the candidate's law of Y, by a solve that starts from that of the last model."""
     if state.numbers[SOLUTION] < _NO_SUBORDINATOR:
@@ -279,7 +281,7 @@ def _solve(state: FitState, options: LoopOptions) -> None:
         state.numbers[SOLUTION] = float(solution)
 
 
-@device
+@compact_device
 def _is_at_maximum(state: FitState, options: LoopOptions) -> bool:
     """Whether EM's own step confirms that the last model is at a maximum: little gain is left.
 
@@ -291,7 +293,7 @@ def _is_at_maximum(state: FitState, options: LoopOptions) -> bool:
     return bool(left <= options.left)
 
 
-@device
+@compact_device
 def _arrival(state: FitState, options: LoopOptions) -> int:
     """The status of the fit by EM's own step from the last model, which is recorded.
 
@@ -320,7 +322,7 @@ def _arrival(state: FitState, options: LoopOptions) -> int:
     return _MAX_ITER if n == options.max_iter else RUNNING
 
 
-@device
+@compact_device
 def _finish(state: FitState, options: LoopOptions) -> int:
     """The moments and the parameter change of the candidate, and the status of the fit.
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import compact_device
 from nvmix.backends.cpu.kernels.em.e_step import SCALARS, Model
 from nvmix.backends.cpu.kernels.em.matrices import (
     apply,
@@ -63,7 +63,7 @@ def subordinator_of(fixed: Fixed, least_p: float) -> SubordinatorKind:
     return SubordinatorKind(_INVERSE_GAUSSIAN if p == -0.5 else _GIG, p, least_p)
 
 
-@device
+@compact_device
 def _gamma(log_y: float, y: float, p: float, least_p: float) -> tuple[float, float, int]:
     """(p, a) and `GIGStatus` of the gamma law with these E log Y and E Y.
 
@@ -76,7 +76,7 @@ def _gamma(log_y: float, y: float, p: float, least_p: float) -> tuple[float, flo
     return order, 2.0 * order / y, _INTERIOR
 
 
-@device
+@compact_device
 def fit_subordinator(
     log_y: float, inv_y: float, y: float, family: SubordinatorKind, start: Triple
 ) -> Solution:
@@ -106,14 +106,14 @@ def fit_subordinator(
         fixed_p = family.least_p
 
 
-@device
+@compact_device
 def _subtract(x: FloatArray, y: FloatArray, out: FloatArray) -> None:
     """out = x - y."""
     for i in range(x.size):
         out[i] = x[i] - y[i]
 
 
-@device
+@compact_device
 def to_frame(
     sums: FloatArray, scatter: FloatArray, model: Model, frame: Frame, means: FloatArray
 ) -> None:
@@ -147,7 +147,7 @@ def to_frame(
         means[3 + d + i] += c[i] * inv_y
 
 
-@device
+@compact_device
 def _location_and_skewness(
     means: FloatArray, held: Held, frame: Frame, mu: FloatArray, gamma: FloatArray
 ) -> bool:
@@ -178,7 +178,7 @@ def _location_and_skewness(
     return True
 
 
-@device
+@compact_device
 def normal_parameters(
     means: FloatArray, held: Held, frame: Frame, out: Model, sigma: FloatArray
 ) -> bool:
@@ -216,7 +216,7 @@ def normal_parameters(
     return not square * y * (y * inv_y - 1.0) > COLLAPSED
 
 
-@device
+@compact_device
 def from_frame(frame: Frame, held: Held, model: Model) -> None:
     """Turn mu, gamma and L of a model from the frame to the coordinates of the data."""
     d = model.mu.size
@@ -232,7 +232,7 @@ def from_frame(frame: Frame, held: Held, model: Model) -> None:
             model.L[i, j] = L[i, j]
 
 
-@device
+@compact_device
 def is_proper(model: Model) -> bool:
     """Whether all parameters are finite, and (p, a, b) those of a law."""
     p, a, b = model.theta

@@ -2,11 +2,18 @@
 
 import math
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import outlined_device
 from nvmix.foundation.typing import FloatArray
 
 
-@device
+@outlined_device
+def copy(x: FloatArray, out: FloatArray) -> None:
+    """out = x, for vectors. numba's own `out[:] = x` compiles a message about their shapes."""
+    for i in range(x.size):
+        out[i] = x[i]
+
+
+@outlined_device
 def multiply(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
     """out = A B."""
     for i in range(A.shape[0]):
@@ -19,7 +26,7 @@ def multiply(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
                     out[i, j] += factor * B[k, j]
 
 
-@device
+@outlined_device
 def apply(A: FloatArray, x: FloatArray, out: FloatArray) -> None:
     """out = A x."""
     for i in range(A.shape[0]):
@@ -29,7 +36,7 @@ def apply(A: FloatArray, x: FloatArray, out: FloatArray) -> None:
         out[i] = total
 
 
-@device
+@outlined_device
 def multiply_transposed(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
     """out = A B'."""
     for i in range(A.shape[0]):
@@ -40,7 +47,7 @@ def multiply_transposed(A: FloatArray, B: FloatArray, out: FloatArray) -> None:
             out[i, j] = total
 
 
-@device
+@outlined_device
 def cholesky(A: FloatArray, L: FloatArray) -> bool:
     """Fill L with the Cholesky factor of A, of which the lower triangle is read.
 
@@ -63,7 +70,7 @@ def cholesky(A: FloatArray, L: FloatArray) -> bool:
     return True
 
 
-@device
+@outlined_device
 def invert_lower(L: FloatArray, inverse: FloatArray) -> None:
     """inverse = L^-1 of a lower-triangular L."""
     d = L.shape[0]
@@ -78,7 +85,7 @@ def invert_lower(L: FloatArray, inverse: FloatArray) -> None:
             inverse[i, j] = total / L[i, i]
 
 
-@device
+@outlined_device
 def solve_factored(L: FloatArray, b: FloatArray) -> None:
     """b = (L L')^-1 b."""
     for i in range(b.size):

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.bessel.gamma import digamma, trigamma
 from nvmix.backends.cpu.kernels.bessel.peak import gig_peak
 from nvmix.backends.cpu.kernels.bessel.quadrature import covariances, means
@@ -96,7 +96,7 @@ def _limit_moments(p: float, a: float, b: float) -> tuple[float, float, float, f
     return math.lgamma(p) + p * log_scale, digamma(p) + log_scale, inverse, 2.0 * p / a
 
 
-@device
+@late("UniTuple(float64, 4)(float64, float64, float64)")
 def gig_moments(p: float, a: float, b: float) -> tuple[float, float, float, float]:
     """(lnZ, E log Y, E 1/Y, E Y) for a, b >= 0 and |p| <= 1e3; inf or nan where they do not exist.
 

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.bessel.gamma import log_minus_digamma, trigamma
 from nvmix.backends.cpu.kernels.bessel.quadrature import covariances, means, node
 from nvmix.backends.cpu.kernels.bessel.small_argument import is_small
@@ -347,7 +347,7 @@ def _reproducing(last: Triple, log_t: float, m: float, s: float, fixed: bool) ->
     return last[0], last[1] / s, last[2] * s, _NOT_CONVERGED
 
 
-@device
+@late("Tuple((float64, float64, float64, int64))(" + 4 * "float64, " + "UniTuple(float64, 3))")
 def gig_solve(log_y: float, inv_y: float, y: float, fixed_p: float, start: Triple) -> Solution:
     """The GIG law with E log Y, E 1/Y and E Y; see the module.
 

@@ -101,7 +101,8 @@ def _coverer(functions: Callable[[float, float], Functions]) -> Callable[..., bo
         low, high = from_bits(interval << _SHIFT), from_bits((interval + 1) << _SHIFT)
         centre, half = 0.5 * (low + high), 0.5 * (high - low)
         middle = functions(order, centre)
-        c = np.zeros((_POWERS, 4))
+        c = np.empty((_POWERS, 4))
+        c[:] = 0.0
         for i in range(_POWERS):
             values = functions(order, centre + half * _NODES[i])
             for k in range(_POWERS):
