@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from nvmix.backends import get_backend, get_functions
 from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.mixture.law import MixtureLaw, times
@@ -116,7 +116,7 @@ class Posterior:
             return get_functions().gig_law((self.p, self.a, self.b))
         return self._cached_moments
 
-    @cached_property
+    @LazyProperty
     def _cached_moments(self) -> Any:
         """`_moments` of NumPy arrays or Python numbers."""
         if np.ndim(self.b) == 0:

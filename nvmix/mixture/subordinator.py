@@ -16,7 +16,6 @@ import numpy as np
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.arrays import namespace, on_jax, traced
-from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of, positive, real_or_nan, vector
 from nvmix.mixture.subordinator_law import SubordinatorLaw
@@ -80,36 +79,6 @@ class Subordinator(SubordinatorLaw):
         return full[0], full[1], full[2]
 
     @property
-<<<<<<< HEAD
-=======
-    def _moments(self) -> tuple[float, ...]:
-        """(lnZ, E[log Y], E[1/Y], E[Y])."""
-        if on_jax(*self.gig):
-            # Not cached: tracers must not outlive their trace.
-            return get_functions().gig_law(self.gig)  # type: ignore[no-any-return]
-        return self._cached_moments
-
-    @LazyProperty
-    def _cached_moments(self) -> tuple[float, ...]:
-        """`_moments` of parameters that are Python numbers."""
-        return get_backend().gig_law(self.gig)
-
-    def gig_covariance(self) -> FloatArray:
-        """Covariance matrix (3, 3) of (log Y, 1/Y, Y); entries may be infinite."""
-        if on_jax(*self.gig):
-            return get_functions().gig_covariance(self.gig)  # type: ignore[no-any-return]
-        p, a, b = (np.array([float(x)]) for x in self.gig)
-        covariance: FloatArray = get_backend().gig_covariances(p, a, b)[0]
-        return covariance
-
-    @property
-    def gig_expectations(self) -> tuple[float, float, float]:
-        """(E[log Y], E[1/Y], E[Y]), some of which may be infinite."""
-        _, log_y, inv_y, y = self._moments
-        return log_y, inv_y, y
-
-    @property
->>>>>>> hostile
     def parameters(self) -> dict[str, float]:
         """Parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from nvmix.backends import get_backend, get_functions
 from nvmix.foundation.arrays import namespace, on_jax
+from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer, real, real_or_nan
 from nvmix.mixture.subordinator_tails import SubordinatorTails
@@ -26,7 +26,7 @@ class SubordinatorLaw(SubordinatorTails):
             return get_functions().gig_law(self.gig)  # type: ignore[no-any-return]
         return self._cached_moments
 
-    @cached_property
+    @LazyProperty
     def _cached_moments(self) -> tuple[float, ...]:
         """`_moments` of parameters that are Python numbers."""
         return get_backend().gig_law(self.gig)
