@@ -19,9 +19,9 @@ from nvmix.foundation.linalg import inverse_lower, standardized
 from nvmix.foundation.typing import Columns
 from nvmix.foundation.validation import instance, positive, real_or_nan, vector
 from nvmix.mixture.em_maps import Mixture
+from nvmix.mixture.parts.normal_maps import GivenColumns
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import POINT_MASS, InverseGamma, PointMass
-from nvmix.sources.observations import points
 from nvmix.sources.source import ArraySource
 
 
@@ -223,33 +223,29 @@ class MultivariateNormal(_Symmetric):
             return stats.norm(float(self.mu[0]), float(self.L_sigma[0, 0]))
         return stats.multivariate_normal(self.mu, self.sigma())
 
-    def log_prob(self, x: Any) -> Any:
-        """Log-density.
-
-        Parameters
-        ----------
-        x : (d,) or (n, d) array_like
-            A point or n points. A model of one column takes (n,) as n points.
-
-        Returns
-        -------
-        float or (n,) array
-            Log-densities.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x is not finite real numbers of these shapes; of JAX arrays only shapes are checked.
-        """
-        values, single = points(x, self.d, self.columns)
-        xp = namespace(values, *self.normal)
-        inverse = inverse_lower(self.L_sigma) if xp is np else xp.linalg.inv(self.L_sigma)
+    def _log_densities(self, values: Any, normal: NormalParameters) -> Any:
+        """Log-densities of complete rows under a normal part."""
+        xp, d = namespace(values, *normal), normal.mu.size
+        inverse = inverse_lower(normal.L) if xp is np else xp.linalg.inv(normal.L)
         with np.errstate(over="ignore"):
-            q = xp.square((values - self.mu) @ inverse.T).sum(axis=1)
-        result = -0.5 * (q + self.d * math.log(2.0 * math.pi) + self.log_det_sigma())
-        if not single:
-            return result
-        return result[0] if on_jax(result) else float(result[0])
+            q = xp.square((values - normal.mu) @ inverse.T).sum(axis=1)
+        return -0.5 * (q + d * math.log(2.0 * math.pi)) - xp.log(xp.diag(normal.L)).sum()
+
+    def posterior(self, x: Any, *, missing: str = "raise") -> Any:  # noqa: ARG002
+        """TypeError: Y = 1, whatever x."""
+        msg = "MultivariateNormal has no posterior of Y, which is 1"
+        raise TypeError(msg)
+
+    def _mixing_given(self, laws: GivenColumns, x: Any) -> tuple[list[Subordinator], float | None]:
+        """Y = 1, whatever x."""
+        del laws
+        return [self.subordinator] * len(x), self.fixed.p
+
+    def horizon(self, t: float) -> Self:
+        """N(t mu, t Sigma), the law of the sum of t independent copies; t must be positive."""
+        t = positive("t", t)
+        normal = NormalParameters(t * self.mu, self.gamma, t**0.5 * self.L_sigma)
+        return self._solved(normal, self.subordinator, self.columns)
 
     def rescaled(self, c: float) -> Self:
         """The model itself: its Sigma is the covariance in every gauge; c must be positive."""

@@ -19,6 +19,7 @@ from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import boolean, generator, instance, integer
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.parts.normal_maps import triangular
+from nvmix.mixture.subordinators import PointMass
 from nvmix.sources.observations import same_columns
 
 # Nodes are at multiples of 2^-level within _REACH, where the map of a half-line passes 1e300.
@@ -92,9 +93,9 @@ def kl_divergence(
     >>> bool(0.0 < value < 0.1), bool(error < 0.001)
     (True, True)
     """
-    f, g = _pair(f, g)
+    f, g = _pair(f, g, joint=joint)
     n, rng = integer("n", n, 2), generator(seed)
-    if boolean("joint", joint):
+    if joint:
         return Divergence(_joint_kl(f, g), 0.0)
     if _is_infinite(f, g):
         return Divergence(math.inf, 0.0)
@@ -148,9 +149,9 @@ def squared_hellinger(
     >>> round(nvmix.squared_hellinger(student(1), student(2)).value, 6)
     0.019774
     """
-    f, g = _pair(f, g)
+    f, g = _pair(f, g, joint=joint)
     n, rng = integer("n", n, 4), generator(seed)
-    if boolean("joint", joint):
+    if joint:
         return Divergence(_joint_hellinger(f, g), 0.0)
     if f.d == 1:
         return _sum_over_nodes(f, g, _hellinger_term)
@@ -162,13 +163,16 @@ def squared_hellinger(
     return Divergence(*_controlled(values.mean(axis=0), np.tanh(halves).mean(axis=0)[:, None]))
 
 
-def _pair(f: Any, g: Any) -> tuple[Mixture, Mixture]:
+def _pair(f: Any, g: Any, *, joint: bool) -> tuple[Mixture, Mixture]:
     """Both models on the host; TypeError or ValueError if they cannot be compared."""
     for name, law in (("f", f), ("g", g)):
         instance(name, law, Mixture)
         if traced(*law.normal, *law.subordinator.gig):
             msg = f"{name} must not be traced by JAX: divergences are computed in NumPy"
             raise TypeError(msg)
+        if boolean("joint", joint) and _is_normal(law):
+            msg = f"joint must be False where {name} is normal: its Y has no density"
+            raise ValueError(msg)
     if f.d != g.d:
         msg = f"g must have {f.d} columns, as f has, got {g.d}"
         raise ValueError(msg)
@@ -234,17 +238,34 @@ def _controls(f: Mixture, g: Mixture, X: FloatArray) -> FloatArray:
     """Functions of rows X (n, d), (n, m), whose means under f are 0 by the tower rule.
 
     They are the conditional means given x of log Y, 1/Y and Y, where these have variances, and of
-    ln f(x, Y) - ln g(x, Y), less their means.
+    ln f(x, Y) - ln g(x, Y), less their means; and the log-densities of normal distributions.
     """
-    posterior, law, total = f.posterior(X), f.subordinator, _joint_kl(f, g)
+    normals = [law for law in (f, g) if _is_normal(law)]
+    controls = [law.log_prob(X) - _mean_of_log(law, f) for law in normals]
+    if _is_normal(f):
+        return np.column_stack(controls)
+    posterior, law = f.posterior(X), f.subordinator
     given = posterior.mean_log(), posterior.mean_inverse(), posterior.mean()
     exist = np.isfinite(np.diag(law.gig_covariance()))
-    controls = [
+    controls += [
         x - mean for x, mean, one in zip(given, law.gig_expectations, exist, strict=True) if one
     ]
+    total = math.inf if normals else _joint_kl(f, g)
     if math.isfinite(total):
         controls.append(_log_joint(f, X, *given) - _log_joint(g, X, *given) - total)
     return np.column_stack(controls)
+
+
+def _is_normal(law: Mixture) -> bool:
+    """Whether X is normal, for Y is constant."""
+    return isinstance(law.subordinator, PointMass)
+
+
+def _mean_of_log(normal: Mixture, f: Mixture) -> float:
+    """Mean of the log-density of a normal distribution under f, whose covariance is finite."""
+    trace = inverse_lower(normal.L_sigma) @ np.linalg.cholesky(f.cov())
+    value: float = normal.log_prob(f.mean()) - 0.5 * np.square(trace).sum()
+    return value
 
 
 def _log_joint(
@@ -261,12 +282,14 @@ def _log_joint(
 
 
 def _is_infinite(f: Mixture, g: Mixture) -> bool:
-    """Whether E|X| is infinite under f where ln g falls linearly.
+    """Whether E|X| is infinite under f where ln g falls linearly, or E|X|^2 where g is normal.
 
     Tails of f fall as a power where a = 0: of exponent alpha on the side of gamma, or of 2 alpha on
     every side with gamma = 0. Those of g fall exponentially but where a = 0 and there.
     """
     p, a, _ = f.subordinator.gig
+    if _is_normal(g) and not np.isfinite(f.cov()).all():
+        return True
     if a > 0.0 or -p > (1.0 if f.gamma.any() else 0.5):
         return False
     if g.subordinator.gig[1] > 0.0:

@@ -205,19 +205,23 @@ class MixtureLaw(ABC):
             and missing must be "raise".
         """
         values, single = points(x, self.d, self.columns, missing)
-        if self._on_jax or on_jax(values):
-            if missing == "em":
+        if missing == "em":
+            if self._on_jax or on_jax(values):
                 msg = "missing='em' needs NumPy arrays and a model on the host: model.on_host()"
                 raise TypeError(msg)
-            result = get_functions().log_prob(values, self.normal, self.subordinator.gig)
-            return result[0] if single else result
-        result = self._log_densities(values) if missing == "raise" else self._of_patterns(values)
-        return float(result[0]) if single else result
+            result = self._of_patterns(values)
+        else:
+            result = self._log_densities(values, self.normal)
+        if not single:
+            return result
+        return result[0] if on_jax(result) else float(result[0])
 
-    def _log_densities(self, values: FloatArray, normal: NormalParameters | None = None) -> Any:
-        """Log-densities of complete rows, with another normal part if one is given."""
+    def _log_densities(self, values: Any, normal: NormalParameters) -> Any:
+        """Log-densities of complete rows under this law of Y and a normal part."""
+        if on_jax(values, *normal, *self.subordinator.gig):
+            return get_functions().log_prob(values, normal, self.subordinator.gig)
         backend = get_backend()
-        return backend.log_prob(backend.place(values), normal or self.normal, self.subordinator.gig)
+        return backend.log_prob(backend.place(values), normal, self.subordinator.gig)
 
     def _of_patterns(self, values: FloatArray) -> FloatArray:
         """Log-densities of the values that rows have, 0 of those without."""

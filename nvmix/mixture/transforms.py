@@ -39,10 +39,12 @@ class Transforms(MixtureLaw):
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Register a class as the family of the type of Y that it names.
 
-        A class that holds parameters of Y by its number of columns is not all of these laws.
+        A class that holds parameters of Y by its number of columns, or gamma, is not all of these
+        laws.
         """
         super().__init_subclass__(**keywords)
-        if "_subordinator_type" in vars(cls) and "_fixed" not in vars(cls):
+        is_special = "_fixed" in vars(cls) or cls.symmetric_only
+        if "_subordinator_type" in vars(cls) and not is_special:
             cls._families.setdefault(cls._subordinator_type, cls._solved)
 
     def linear(self, A: Any, b: Any = 0.0) -> Any:
@@ -177,27 +179,32 @@ class Transforms(MixtureLaw):
         (array([-1.5]), 2.5, 6.5)
         """
         chosen = by_position("given", given, self.columns, self.d)
-        k, columns = len(chosen), list(chosen)
-        if k == self.d:
-            msg = f"given must leave at least one of {k} columns, got values of all"
+        columns = list(chosen)
+        if len(columns) == self.d:
+            msg = f"given must leave at least one of {self.d} columns, got values of all"
             raise ValueError(msg)
         x, is_one = rows_of("given", chosen)
         with np.errstate(over="ignore", invalid="ignore"):
             laws = given_columns(self.normal, self.subordinator.gig, columns, x)
+        names = self._names(others_of(chosen, self.d))
+        mixing, order = self._mixing_given(laws, x)
+        models = [
+            self._with_law(NormalParameters(mu, laws.gamma, laws.L), law, names, order)
+            for mu, law in zip(laws.mu, mixing, strict=True)
+        ]
+        return models[0] if is_one else models
+
+    def _mixing_given(
+        self, laws: GivenColumns, x: FloatArray
+    ) -> tuple[list[Subordinator], float | None]:
+        """Y given each of the rows x (n, k), and p of these laws if this class fixes p."""
         if not traced(laws.b):
             _check_density(x, laws)
-        names = self._names(others_of(chosen, self.d))
-        order = None if self.fixed.p is None else self.fixed.p - 0.5 * k
+        order = None if self.fixed.p is None else self.fixed.p - 0.5 * x.shape[1]
         # Given columns without skewness, an inverse gamma law of Y remains one.
         remains = self.subordinator.fixed.a == 0.0 and not traced(laws.a) and laws.a == 0.0
         kind = type(self.subordinator) if remains else GIG
-        models = [
-            self._with_law(
-                NormalParameters(mu, laws.gamma, laws.L), kind.from_gig(*theta), names, order
-            )
-            for mu, theta in zip(laws.mu, laws.thetas(), strict=True)
-        ]
-        return models[0] if is_one else models
+        return [kind.from_gig(*theta) for theta in laws.thetas()], order
 
     def horizon(self, t: float) -> Any:
         """Law of the sum of t independent copies of X, as of log-returns over t periods.

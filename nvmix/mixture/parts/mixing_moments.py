@@ -31,6 +31,9 @@ class Cumulants(NamedTuple):
 def raw_moments(theta: GIGParameters, n: int) -> FloatArray:
     """E[Y^j] for j = 0, ..., n: products of means of GIG(p + j, a, b)."""
     p, a, b = theta
+    if a == math.inf:
+        # Y is constant.
+        return np.ones(n + 1)
     orders = p + np.arange(float(n))
     _, _, _, means = get_backend().gig_moments(orders, np.full(n, a), np.full(n, b))
     return np.concatenate([[1.0], np.cumprod(means)])
