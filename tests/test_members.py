@@ -295,3 +295,59 @@ def test_unit_mean_where_the_mean_is_infinite():
     assert result.model.subordinator.mean() == np.inf
     assert result.regularization == "none"
     assert "'unit_mean' has no meaning" in result.message
+
+
+class TestLawsFromNormals:
+    """What follows from a mixture follows from the normal distribution, and stays normal."""
+
+    x = np.array([[0.0, 1.0], [2.0, -3.0]])
+
+    def test_linear_marginal_and_horizon(self, normal):
+        w = np.array([0.3, -2.0])
+        portfolio = normal.linear(w)
+        assert type(portfolio) is type(normal[0]) is type(normal.horizon(3)) is MultivariateNormal
+        assert portfolio.std()[0] == pytest.approx(np.sqrt(w @ SIGMA @ w), rel=1e-14)
+        assert normal.horizon(3).cov() == pytest.approx(3.0 * np.array(SIGMA), rel=1e-14)
+        assert normal[1].cdf(0.5) == pytest.approx(stats.norm(-2.0, 1.0).cdf(0.5), rel=1e-14)
+
+    def test_conditional(self, normal):
+        given_first = normal.conditional({0: 2.5})
+        assert given_first.mu == pytest.approx([-2.0 + 0.15 * 1.5], rel=1e-14)
+        assert given_first.sigma() == pytest.approx(np.array([[1.0 - 0.3 * 0.15]]), rel=1e-14)
+        many = normal.conditional({0: [2.5, 3.0]})
+        assert [type(law) for law in many] == [MultivariateNormal] * 2
+
+    def test_missing_values(self, normal):
+        rows = self.x.copy()
+        rows[0, 0] = np.nan
+        expected = stats.norm(-2.0, 1.0).logpdf(1.0)
+        assert normal.log_prob(rows, missing="em")[0] == pytest.approx(expected, rel=1e-14)
+        assert normal.impute(rows)[0, 0] == pytest.approx(1.0 + 0.3 * 3.0, rel=1e-14)
+
+    def test_moments(self, normal):
+        assert (normal.skewness() == 0.0).all()
+        assert (normal.kurtosis() == 0.0).all()
+        assert normal.mardia_kurtosis() == 8.0
+        sixth = stats.norm(-2.0, 1.0).moment(6)
+        assert normal.raw_moment(6)[1] == pytest.approx(sixth, rel=1e-13)
+
+    def test_divergence(self, normal):
+        other = MultivariateNormal.from_classical(mu=[0.0, 0.0], sigma=np.eye(2))
+        closed = 0.5 * (3.0 - 2.0 + 5.0 - np.log(np.linalg.det(SIGMA)))
+        value, error = nvmix.kl_divergence(normal, other, seed=0)
+        assert value == pytest.approx(closed, rel=1e-12)
+        assert error < 1e-12
+        heavy = StudentT.from_classical(mu=[0.0, 0.0], sigma=SIGMA, df=2.0)
+        assert nvmix.kl_divergence(heavy, normal).value == np.inf
+        with pytest.raises(ValueError, match="joint must be False where g is normal"):
+            nvmix.kl_divergence(heavy, normal, joint=True)
+
+    def test_there_is_no_posterior(self, normal):
+        with pytest.raises(TypeError, match="Y, which is 1"):
+            normal.posterior(self.x)
+
+    def test_a_map_of_a_skew_t_is_no_student_t(self):
+        model = make(NormalInverseGamma, 2)
+        assert type(model.linear([1.0, 1.0])) is NormalInverseGamma
+        student = StudentT.from_classical(mu=[0.0, 0.0], sigma=SIGMA, df=5.0)
+        assert type(student[0]) is type(student.conditional({0: 1.0})) is StudentT
