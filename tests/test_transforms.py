@@ -387,6 +387,19 @@ def test_the_e_step_sums_the_posterior(wide):
     np.testing.assert_allclose(posterior.mean_log().mean(), eta.E_log_Y, rtol=1e-11, atol=1e-13)
 
 
+def test_many_posteriors_come_from_a_table(wide):
+    X = wide.rvs(3000, seed=2)
+    posterior = wide.posterior(X)
+    some = posterior[::100]
+    for i in (0, 11, 29):
+        log_y, inv_y, y = some[i].gig_expectations
+        np.testing.assert_allclose(some.mean_log()[i], log_y, rtol=2e-13, atol=2e-13)
+        np.testing.assert_allclose(posterior.mean()[100 * i], y, rtol=2e-13)
+        np.testing.assert_allclose(posterior.mean_inverse()[100 * i], inv_y, rtol=2e-13)
+    assert len(posterior[posterior.b > np.median(posterior.b)]) == 1500
+    np.testing.assert_allclose(posterior.var()[700], posterior[700].var(), rtol=1e-13)
+
+
 def test_variates_with_their_mixing_variable(wide):
     X, y = wide.rvs(4000, 5, return_mixing=True)
     np.testing.assert_array_equal(X, wide.rvs(4000, 5))

@@ -53,7 +53,11 @@ class Backend(Protocol):
     def gig_moments(
         self, p: FloatArray, a: FloatArray, b: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """(lnZ, E log Y, E 1/Y, E Y), elementwise on equal shapes."""
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise on equal shapes.
+
+        Where p and a are arrays that repeat one element, without strides, a table may give them,
+        within 1e-13.
+        """
 
     def gig_log_density(self, y: FloatArray, theta: GIGParameters) -> FloatArray:
         """Log-densities of one law at y > 0, of any shape."""

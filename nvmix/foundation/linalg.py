@@ -18,6 +18,8 @@ from nvmix.foundation.typing import FloatArray
 
 # Doubles in a block of rows: 256 KiB, so that a block and its products stay in a core's cache.
 _BLOCK: Final = 1 << 15
+# Multiplications of a product that OpenBLAS does in the calling thread.
+_ONE_THREAD: Final = 1 << 18
 
 
 def inverse_lower(L: FloatArray) -> FloatArray:
@@ -30,6 +32,17 @@ def factor(A: FloatArray) -> FloatArray | None:
     """Lower Cholesky factor of a symmetric matrix, or None if it is not positive definite."""
     L, info = dpotrf(A, lower=1)
     return np.ascontiguousarray(L) if info == 0 else None
+
+
+def rows_times(X: FloatArray, A: FloatArray) -> FloatArray:
+    """X A' of rows X (n, k) and a small matrix A (m, k), in blocks that wake no other threads."""
+    m, k = A.shape
+    product = np.empty((len(X), m))
+    step = max(1, _ONE_THREAD // max(1, m * k))
+    for first in range(0, len(X), step):
+        rows = slice(first, first + step)
+        np.matmul(X[rows], A.T, out=product[rows])
+    return product
 
 
 class Standardized(NamedTuple):

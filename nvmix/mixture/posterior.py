@@ -13,6 +13,7 @@ from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.pytrees import pytree
+from nvmix.foundation.typing import FloatArray, IntArray
 from nvmix.mixture.law import MixtureLaw, times
 from nvmix.mixture.parts.normal_maps import given_columns, others_of
 from nvmix.mixture.subordinators import GIG
@@ -82,7 +83,7 @@ class Posterior:
             if self.b.ndim == 0:
                 return covariance(theta)[2, 2]
             return sys.modules["jax"].vmap(covariance)(theta)[:, 2, 2]
-        p, a, b = (np.atleast_1d(x) for x in (self.p, self.a, self.b))
+        p, a, b = (np.array(np.atleast_1d(x)) for x in (self.p, self.a, self.b))
         variance = get_backend().gig_covariances(p, a, b)[:, 2, 2]
         return float(variance[0]) if np.ndim(self.b) == 0 else variance
 
@@ -167,12 +168,21 @@ class Hidden(MixtureLaw):
             law = given_columns(self.normal, theta, range(self.d), values)
             b = law.b[0] if single else law.b
             return Posterior(*namespace(b).broadcast_arrays(law.p + 0.0 * b, law.a, b))
-        p, a, b = (np.full(len(values), x) for x in theta)
-        for columns, rows in patterns_of(values):
-            if columns.size:
-                law = given_columns(self.normal, theta, columns, values_of(values, columns, rows))
-                p[rows], a[rows], b[rows] = law.p, law.a, law.b
-        return Posterior(float(p[0]), float(a[0]), float(b[0])) if single else Posterior(p, a, b)
+        if not np.isnan(values).any():
+            laws = self._given(values, np.arange(self.d))
+        else:
+            laws = Posterior(*(np.full(len(values), x) for x in theta))
+            for columns, rows in patterns_of(values):
+                some = self._given(values_of(values, columns, rows), columns)
+                laws.p[rows], laws.a[rows], laws.b[rows] = some.p, some.a, some.b
+        return Posterior(*(float(x[0]) for x in (laws.p, laws.a, laws.b))) if single else laws
+
+    def _given(self, x: FloatArray, columns: IntArray) -> Posterior:
+        """Laws of Y given rows x (n, k) of these columns."""
+        p, a, b = self.subordinator.gig
+        if columns.size == 0:
+            return _of_one_order(p, a, np.full(len(x), b))
+        return _of_one_order(*given_columns(self.normal, (p, a, b), columns, x)[:3])
 
     def impute(self, X: Any) -> Any:
         """X with conditional means in the place of missing values.
@@ -217,11 +227,17 @@ class Hidden(MixtureLaw):
             if columns.size == 0:
                 values[rows] = self.mu + times(self.gamma, self.subordinator.mean())
             elif others:
-                law = given_columns(self.normal, theta, columns, values_of(values, columns, rows))
-                y = Posterior(np.full_like(law.b, law.p), np.full_like(law.b, law.a), law.b).mean()
+                x = values_of(values, columns, rows)
+                law = given_columns(self.normal, theta, columns, x)
+                y = _of_one_order(law.p, law.a, law.b).mean()
                 skew = np.flatnonzero(law.gamma)
                 law.mu[:, skew] += law.gamma[skew] * y[:, None]
                 values[rows[:, None], others] = law.mu
         if hasattr(X, "index") and hasattr(X, "columns"):
             return type(X)(values, index=X.index, columns=X.columns)
         return values.reshape(np.shape(X))
+
+
+def _of_one_order(p: float, a: float, b: FloatArray) -> Posterior:
+    """Posterior of n rows whose p and a are one number, by which backends tabulate moments."""
+    return Posterior(np.broadcast_to(p, b.shape), np.broadcast_to(a, b.shape), b)

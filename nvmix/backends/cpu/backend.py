@@ -85,10 +85,20 @@ class CPUBackend:
     def gig_moments(
         self, p: FloatArray, a: FloatArray, b: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """(lnZ, E log Y, E 1/Y, E Y), elementwise."""
-        out = np.empty((p.size, 4))
-        flat = [canonical(x).ravel() for x in (p, a, b)]
-        entry_points.gig_moments_loop(flat[0], flat[1], flat[2], out)
+        """(lnZ, E log Y, E 1/Y, E Y), elementwise; of laws of one p and a, by a table."""
+        out, b_flat = np.empty((p.size, 4)), canonical(b).ravel()
+        one_order = p.size > 0 and not (any(p.strides) or any(a.strides))
+
+        def fill(rows: slice) -> None:
+            if one_order:
+                order, rate = float(p.flat[0]), float(a.flat[0])
+                table = table_of("moments", order, p.size)
+                entry_points.gig_order_loop(order, rate, b_flat[rows], table, out[rows])
+            else:
+                p_flat, a_flat = (canonical(x).ravel() for x in (p, a))
+                entry_points.gig_moments_loop(p_flat[rows], a_flat[rows], b_flat[rows], out[rows])
+
+        map_threads(fill, groups_of((p.size, 1)))
         columns = [np.ascontiguousarray(column).reshape(p.shape) for column in out.T]
         return columns[0], columns[1], columns[2], columns[3]
 

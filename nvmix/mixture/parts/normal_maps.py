@@ -11,7 +11,7 @@ import numpy as np
 
 from nvmix.backends.types import GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax
-from nvmix.foundation.linalg import inverse_lower
+from nvmix.foundation.linalg import inverse_lower, rows_times
 from nvmix.foundation.typing import FloatArray
 
 
@@ -76,9 +76,12 @@ def given_columns(
     others = others_of(columns, d)
     mu, gamma, L = selected(normal, [*columns, *others])
     xp = namespace(mu, gamma, L, x)
-    inverse = xp.linalg.inv(L[:k, :k]) if on_jax(L) else inverse_lower(L[:k, :k])
-    w, g = (x - mu[:k]) @ inverse.T, inverse @ gamma[:k]
-    location = mu[k:] + w @ L[k:, :k].T
+    if xp is np:
+        inverse, product = inverse_lower(L[:k, :k]), rows_times
+    else:
+        inverse, product = xp.linalg.inv(L[:k, :k]), lambda X, A: X @ A.T
+    w, g = product(x - mu[:k], inverse), inverse @ gamma[:k]
+    location = mu[k:] + product(w, L[k:, :k])
     skewness = gamma[k:] - L[k:, :k] @ g
     return GivenColumns(
         p - 0.5 * k, a + g @ g, b + xp.square(w).sum(axis=1), location, skewness, L[k:, k:]
