@@ -6,9 +6,10 @@ y / m - 1. Then the log-density is
     -log y + p (log(1 + delta) - delta) - b / (2 y) delta^2 - `log_integral`,
     delta = (a y - b / y - 2 p) / (p + r + b / y).
 
-The numerator is 0 at the mode: it is summed from products with their rounding errors. Far from the
-mode the plain terms p log(1 + delta) - (a y + b / y) / 2 + r keep their digits. The law of
-1 / Y is GIG(-p, b, a), so that a y and b / y change places for p < 0.
+The numerator is 0 at the mode: it is summed from products with their rounding errors. Neither term
+in delta is positive, so that they do not cancel. For large delta the plain terms
+p log(1 + delta) - (a y + b / y) / 2 + r keep their digits. The law of 1 / Y is GIG(-p, b, a), so
+that a y and b / y change places for p < 0.
 """
 
 import math
@@ -22,6 +23,8 @@ from nvmix.foundation.typing import FloatArray
 # |delta| below which log(1 + delta) - delta is a series, and the number of its terms.
 _NEAR: Final = 0.25
 _TERMS: Final = 10
+# delta from which the plain terms are summed; b / y may underflow there.
+_FAR: Final = 64.0
 
 
 @device
@@ -58,14 +61,14 @@ def log_density_of_log(p: float, a: float, b: float, r: float, y: float) -> floa
     delta = sign * excess(a, b, p, y) / (v + r + second)
     if abs(delta) < _NEAR:
         return v * _log_minus_linear(delta) - 0.5 * second * delta * delta
-    value = r - 0.5 * (first + second)
+    log_ratio = 0.0
     if v > 0.0:
-        # The quotient y / m may be subnormal.
+        # The quotient y / m = 1 + delta may be subnormal.
         ratio = first / (v + r)
-        value += v * (
-            math.log(ratio) if ratio > 1e-300 else math.log(rate) + side - math.log(v + r)
-        )
-    return value
+        log_ratio = math.log(ratio) if ratio > 1e-300 else math.log(rate) + side - math.log(v + r)
+    if delta < _FAR:
+        return v * (log_ratio - delta) - 0.5 * second * delta * delta
+    return v * log_ratio + (r - 0.5 * (first + second))
 
 
 @device

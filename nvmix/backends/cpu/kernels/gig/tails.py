@@ -101,7 +101,7 @@ def gig_log_tails(
 ) -> None:
     """Fill out with `_log_tail` at 0 < y < inf, and upper with 1 where P(Y > y) is meant, else 0.
 
-    a = 0 and b = 0 too. Error 1e-14 + 2e-16 (a y + b / y + |value|), that of rounded arguments.
+    a = 0 and b = 0 too. Error 1e-15 (2 + |value|), beside what an error of 1e-15 of y makes.
     """
     root = math.sqrt(a) * math.sqrt(b)
     r, log_constant = math.hypot(p, root), -log_integral(p, root)
