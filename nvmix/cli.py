@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 
 from nvmix import __version__
-from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
 from nvmix.distributions.families import FAMILIES
 from nvmix.fitting.em import BatchEMFitter, EMResult
@@ -91,7 +90,6 @@ def _fit_command(options: argparse.Namespace) -> bool:
     source, rows = _read(options.data, options.columns)
     names = list(FAMILIES) if options.family == "all" else [options.family]
     fitter = BatchEMFitter(max_iter=options.max_iter, tol=options.tol)
-    warm_up()
     fits = [fit_rows(FAMILIES[name], fitter, rows.values, rows) for name in names]
     fits.sort(key=lambda result: (not result.converged, result.bic))
     n, d = rows.values.shape

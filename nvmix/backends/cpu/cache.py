@@ -5,12 +5,16 @@ compiled into it too, so the version of numba is extended by a hash of all of th
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numba.core.caching import FunctionCache
+
+from nvmix.backends.cpu.compilation import announce
+from nvmix.foundation.stopwatch import add_compilation
 
 _CPU = Path(__file__).parent
 
@@ -32,11 +36,24 @@ def kernels_hash() -> str:
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
-    """Cache of one entry point; RuntimeError where no directory is writable."""
+    """Cache of one entry point; RuntimeError where no directory is writable.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    To compile it usually takes so many seconds.
+    """
+
+    def __init__(self, function: Callable[..., Any], seconds: float = 0.0) -> None:
+        self._seconds = seconds
         super().__init__(function)
         # The version is compared before the rest of an index is unpickled, which would fail where a
         # class of the kernels has gone since.
         index = self._cache_file
         index._version = (index._version, kernels_hash())  # noqa: SLF001
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """The compiled function, or None: it will be compiled."""
+        begin = time.perf_counter()
+        found = super().load_overload(signature, target_context)
+        add_compilation(begin)
+        if found is None:
+            announce(self._seconds)
+        return found

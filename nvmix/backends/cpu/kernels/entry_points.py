@@ -83,7 +83,7 @@ gig_variates_loop = loop(gig_variates)
 gig_log_density_loop = loop(gig_log_density)
 e_step_loop = loop(add_careful_rows)
 patterns_loop = loop(add_patterns)
-advance_loop = loop(advance)
+advance_loop = loop(advance, seconds=8.0)
 
 
 @entry
