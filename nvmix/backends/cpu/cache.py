@@ -14,7 +14,7 @@ from typing import Any
 from numba.core.caching import FunctionCache
 
 from nvmix.backends.cpu.compilation import announce
-from nvmix.foundation.stopwatch import add_compilation
+from nvmix.foundation.stopwatch import add_preparation
 
 _CPU = Path(__file__).parent
 
@@ -53,7 +53,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         """The compiled function, or None: it will be compiled."""
         begin = time.perf_counter()
         found = super().load_overload(signature, target_context)
-        add_compilation(begin)
+        add_preparation(begin)
         if found is None:
             announce(self._seconds)
         return found

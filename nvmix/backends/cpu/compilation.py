@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from numba.core import event
 
-from nvmix.foundation.stopwatch import add_compilation
+from nvmix.foundation.stopwatch import add_preparation
 
 # Seconds above which who waits is told.
 _LONG: Final = 2.0
@@ -31,7 +31,7 @@ class _Timer(event.Listener):  # type: ignore[misc]
         """End, where none is left."""
         self._depth -= 1
         if self._depth == 0:
-            add_compilation(self._begin)
+            add_preparation(self._begin)
 
 
 event.register("numba:compile", _Timer())

@@ -10,7 +10,7 @@ import numba
 
 from nvmix.backends.cpu.cache import KernelCache
 from nvmix.backends.cpu.late import LateKernel
-from nvmix.backends.cpu.numba_internals import DEVICES, LOOPS, moved
+from nvmix.backends.cpu.numba_internals import DEVICES, LATE, LOOPS, moved
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -34,6 +34,7 @@ def _pipelines() -> dict[str, dict[str, Any]]:
 
 
 _PIPELINES: Final = _pipelines()
+_LATE_MOVED: Final = bool(moved(LATE))
 # Device functions are called by compiled code only: wrappers for other callers would cost a third
 # of the compile time.
 _DEVICE: Final = {
@@ -94,9 +95,14 @@ def late_kernels() -> list[LateKernel]:
 
 
 def late(signature: str) -> Callable[[F], F]:
-    """Compile a kernel by itself, for this numba signature, when a call first reaches it."""
+    """Compile a kernel by itself, for this numba signature, when a call first reaches it.
+
+    Where numba's internals moved it is a device.
+    """
 
     def decorate(function: F) -> F:
+        if _LATE_MOVED:
+            return device(function)
         if not numba.config.DISABLE_JIT:
             compiled = _cached(function, _ENTRY)
             _LATE_KERNELS[function] = LateKernel(function, compiled, signature)
