@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 
 from nvmix import __version__
-from nvmix._warm_up import warm_up
 from nvmix.datasets import CRUDE_OIL
 from nvmix.distributions.families import FAMILIES, family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
@@ -112,7 +111,6 @@ def _fit_command(options: argparse.Namespace) -> bool:
     source, rows = _read(options.data, options.columns)
     settings: FitSettings = {"max_iter": options.max_iter, "tol": options.tol}
     fitter = BatchEMFitter(**settings)
-    warm_up()
     n, d = rows.values.shape
     print(f"{source}: {n} rows, {d} column{'s' if d > 1 else ''}\n")
     if options.family == "all":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Unpack
@@ -12,6 +11,7 @@ from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
+from nvmix.foundation.stopwatch import Stopwatch
 from nvmix.foundation.threads import ThreadPool, get_num_threads
 from nvmix.sources.observations import observations, row_weights
 from nvmix.sources.source import ArraySource
@@ -63,9 +63,9 @@ def fit(
     True
     """
     chosen, fitter = family_of("family", family), batch_fitter("fit", settings)
-    begin = time.perf_counter()
+    watch = Stopwatch()
     result = fitter.run(chosen.default_init(X, missing=fitter.missing), X, weights)
-    result = replace(result, elapsed_time=time.perf_counter() - begin)
+    result = replace(result, elapsed_time=watch.seconds)
     warn_unless_converged(result, stacklevel=3)
     return result
 
@@ -149,9 +149,9 @@ def fit_rows(
     family: type[NormalMixture], fitter: BatchEMFitter, X: Any, rows: ArraySource
 ) -> EMResult:
     """Fit validated rows of X from the family's default start, whose time is included."""
-    begin = time.perf_counter()
+    watch = Stopwatch()
     result = fitter.run_source(family.default_init(X, missing=fitter.missing), rows)
-    return replace(result, elapsed_time=time.perf_counter() - begin)
+    return replace(result, elapsed_time=watch.seconds)
 
 
 def fitter_of_many(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:

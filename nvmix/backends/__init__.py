@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import time
 from functools import cache
 from typing import Any, Final, cast
 
 from nvmix.backends.protocol import Backend
 from nvmix.backends.types import ACCELERATIONS, CRITERIA, GAUGES
+from nvmix.foundation.stopwatch import add_preparation
 from nvmix.foundation.validation import one_of
 
 _BACKENDS: Final = {
@@ -77,4 +79,7 @@ def get_engine() -> Any:
 def _load(name: str) -> Backend:
     """Import a backend's module and make its instance."""
     module, factory = _BACKENDS[name]
-    return cast("Backend", getattr(importlib.import_module(module), factory)())
+    begin = time.perf_counter()
+    backend = cast("Backend", getattr(importlib.import_module(module), factory)())
+    add_preparation(begin)
+    return backend

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -27,6 +26,7 @@ from nvmix.fitting.settings import check_settings, check_start
 from nvmix.fitting.starts.moments import random_subsets
 from nvmix.fitting.starts.start import StartingRows
 from nvmix.foundation.arrays import traced
+from nvmix.foundation.stopwatch import Stopwatch
 from nvmix.foundation.validation import (
     boolean,
     integer,
@@ -318,7 +318,7 @@ class BatchEMFitter:
         rows = (source.values, source.weights) if isinstance(source, ArraySource) else ()
         if traced(*rows, *model.normal, *model.subordinator.gig):
             return self._run_traced(model, *rows)
-        begin = time.perf_counter()
+        watch = Stopwatch()
         model = model.on_host()
         if source.columns is not None:
             model = replace(model, columns=source.columns)
@@ -335,7 +335,7 @@ class BatchEMFitter:
         if result.model.columns is None and source.columns is not None:
             # The first pass over a stream has named its columns.
             result = replace(result, model=replace(result.model, columns=source.columns))
-        result = replace(result, elapsed_time=time.perf_counter() - begin)
+        result = replace(result, elapsed_time=watch.seconds)
         progress.end(result)
         return result
 

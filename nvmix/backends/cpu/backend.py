@@ -2,6 +2,7 @@
 
 from typing import Any, TypeAlias
 
+import numba
 import numpy as np
 
 from nvmix.backends.cpu.fit import Fit
@@ -43,6 +44,14 @@ class CPUBackend:
     """Numba kernels; threads work on groups of rows."""
 
     name = "cpu"
+
+    def __init__(self) -> None:
+        if numba.config.DISABLE_JIT:
+            msg = (
+                "NUMBA_DISABLE_JIT=1 has kernels run as Python, which has none of their vector "
+                "instructions: there are no fits, densities or Bessel functions on the CPU backend"
+            )
+            raise RuntimeError(msg)
 
     def place(
         self,

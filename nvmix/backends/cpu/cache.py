@@ -5,6 +5,7 @@ compiled into it too, so the version of numba is extended by a hash of all of th
 """
 
 import hashlib
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from numba.core.caching import FunctionCache
 
 from nvmix.backends.cpu.cache_files import CheckedFiles, warn_of_damage, warn_of_saving
+from nvmix.backends.cpu.compilation import announce
+from nvmix.foundation.stopwatch import add_preparation
 
 _CPU = Path(__file__).parent
 
@@ -34,9 +37,13 @@ def kernels_hash() -> str:
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
-    """Cache of one entry point; RuntimeError where no directory is writable."""
+    """Cache of one entry point; RuntimeError where no directory is writable.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    To compile it usually takes so many seconds.
+    """
+
+    def __init__(self, function: Callable[..., Any], seconds: float = 0.0) -> None:
+        self._seconds = seconds
         super().__init__(function)
         # The version is compared before the rest of an index is unpickled, which would fail where a
         # class of the kernels has gone since.
@@ -46,13 +53,17 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         self._cache_file = index
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Machine code from the disk; None where there is none, or none that can be loaded."""
+        """The compiled function; None where there is none that can be loaded: it is compiled."""
+        begin, found = time.perf_counter(), None
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
         # Rebuilding what another numba has saved may raise anything.
         except Exception as error:  # noqa: BLE001
             warn_of_damage(self._cache_file._index_path, error)  # noqa: SLF001
-            return None
+        add_preparation(begin)
+        if found is None:
+            announce(self._seconds)
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Save machine code, or warn: a full disk must not stop a fit."""

@@ -10,7 +10,7 @@ import numba
 
 from nvmix.backends.cpu.cache import KernelCache
 from nvmix.backends.cpu.late import LateKernel
-from nvmix.backends.cpu.numba_internals import DEVICES, LOOPS, moved
+from nvmix.backends.cpu.numba_internals import DEVICES, LATE, LOOPS, moved
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -34,6 +34,7 @@ def _pipelines() -> dict[str, dict[str, Any]]:
 
 
 _PIPELINES: Final = _pipelines()
+_LATE_MOVED: Final = bool(moved(LATE))
 # Device functions are called by compiled code only: wrappers for other callers would cost a third
 # of the compile time.
 _DEVICE: Final = {
@@ -46,6 +47,8 @@ _ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, **_PIPELINES[
 _LOOP: Final = {**_ENTRY, "nogil": True}
 # Functions and methods that make objects. Devices without them need not count references to arrays.
 _ALLOCATING: Final = {"empty", "copy", "random", "standard_exponential", "ValueError"}
+# All that have a cache, and the late ones among them by function.
+_KERNELS: Final[list[Any]] = []
 _LATE_KERNELS: Final[dict[Callable[..., Any], LateKernel]] = {}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}
@@ -86,10 +89,20 @@ def inlined_device(function: F) -> F:
     return _compiled(function, fastmath=_REDUCING, forceinline=True)
 
 
+def late_kernels() -> list[LateKernel]:
+    """The kernels that are compiled when a call first reaches them."""
+    return list(_LATE_KERNELS.values())
+
+
 def late(signature: str) -> Callable[[F], F]:
-    """Compile a kernel by itself, for this numba signature, when a call first reaches it."""
+    """Compile a kernel by itself, for this numba signature, when a call first reaches it.
+
+    Where numba's internals moved it is a device.
+    """
 
     def decorate(function: F) -> F:
+        if _LATE_MOVED:
+            return device(function)
         if not numba.config.DISABLE_JIT:
             compiled = _cached(function, _ENTRY)
             _LATE_KERNELS[function] = LateKernel(function, compiled, signature)
@@ -98,13 +111,15 @@ def late(signature: str) -> Callable[[F], F]:
     return decorate
 
 
-def loop(function: F) -> F:
+def loop(function: F, seconds: float = 0.0) -> F:
     """Compile an entry point over arrays; machine code is cached on disk, the GIL is released.
+
+    Who waits for a compile is told the seconds that it usually takes, where these are many.
 
     The cache lies beside the function's file, or in the user's cache directory where that is
     read-only. A device may be an entry point, too, and is then compiled once more.
     """
-    return _cached(function, _LOOP)
+    return _cached(function, _LOOP, seconds)
 
 
 def entry(function: F) -> F:
@@ -123,16 +138,22 @@ def _compiled(function: F, **options: Any) -> F:
     return cast("F", numba.njit(**{**_DEVICE, "_nrt": allocates, **options})(function))
 
 
-def _cached(function: F, options: dict[str, Any]) -> F:
+def _cached(function: F, options: dict[str, Any], seconds: float = 0.0) -> F:
     """Compile with a cache on disk, or without where there can be none."""
     plain = getattr(function, "py_func", function)
     compiled = numba.njit(**options)(plain)
     if not numba.config.DISABLE_JIT:
         try:
-            compiled._cache = KernelCache(plain)  # noqa: SLF001
+            compiled._cache = KernelCache(plain, seconds)  # noqa: SLF001
         except RuntimeError:
             _warn_of_no_cache()
+        _KERNELS.append(compiled)
     return cast("F", compiled)
+
+
+def compiled_kernels() -> set[str]:
+    """Names of the kernels that this process has compiled, rather than loaded from the cache."""
+    return {kernel.__name__ for kernel in _KERNELS if sum(kernel.stats.cache_misses.values())}
 
 
 @cache

@@ -73,12 +73,13 @@ class _OutlinedLibrary(_DeviceLibrary):
 
     attributes: tuple[str, ...] = ("noinline",)
 
-    def _optimize_functions(self, ll_module: Any) -> None:
-        for function in ll_module.functions:
-            if not function.is_declaration:
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take the device's code, with the attributes."""
+        for function in ir_module.functions:
+            if function.blocks:
                 for attribute in self.attributes:
-                    function.add_function_attribute(attribute)
-        super()._optimize_functions(ll_module)
+                    function.attributes.add(attribute)
+        super().add_ir_module(ir_module)
 
 
 class _CompactLibrary(_OutlinedLibrary):

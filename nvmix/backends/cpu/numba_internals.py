@@ -1,4 +1,4 @@
-"""Which of the numba internals that `linkage` overrides are where it expects them.
+"""Which of the numba internals that `linkage` and `late` use are where they expect them.
 
 They are no interface, so another numba may move them. The kernels then compile by numba's own
 pipeline, which takes twice as long, and a test tells what moved.
@@ -14,6 +14,9 @@ Internal: TypeAlias = tuple[str, str, str, str]
 _CODEGEN: Final = "numba.core.codegen"
 _LOWERING: Final = "numba.core.typed_passes"
 _CPU: Final = "numba.core.cpu"
+_MACHINERY: Final = "numba.core.compiler_machinery"
+_WRAPPER: Final = "self library fndesc env call_helper release_gil"
+_TEMPLATES: Final = "numba.core.typing.templates"
 # What `PrivateKernels` relies on.
 LOOPS: Final[tuple[Internal, ...]] = (
     ("numba.core.compiler", "Compiler.define_pipelines", "self", ""),
@@ -29,6 +32,9 @@ LOOPS: Final[tuple[Internal, ...]] = (
     (_CODEGEN, "JITCodeLibrary._finalize_specific", "self", ""),
     (_CODEGEN, "JITCPUCodegen.set_env", "self env_name env", ""),
     ("numba.core.environment", "lookup_environment", "env_name", ""),
+    (_MACHINERY, "PassManager.__init__", "self pipeline_name", "passes"),
+    (_MACHINERY, "PassManager.finalize", "self", ""),
+    (_MACHINERY, "CompilerPass.name", "cls", ""),
 )
 # What `LinkedDevices` relies on besides.
 DEVICES: Final = (
@@ -40,6 +46,27 @@ DEVICES: Final = (
     (_CODEGEN, "JITCodeLibrary.get_pointer_to_function", "self name", ""),
     (_CPU, "CPUContext.get_executable", "self library fndesc env", "get_pointer_to_function"),
     (_CPU, "CPUContext.get_executable", "self library fndesc env", "codegen set_env"),
+    (_CODEGEN, "JITCodeLibrary.add_ir_module", "self ir_module", ""),
+)
+# What `LateKernel` relies on.
+LATE: Final = (
+    (
+        "numba.core.callconv",
+        "CPUCallConv.call_function",
+        "self builder callee resty argtys args attrs",
+        "function_type",
+    ),
+    ("numba.core.callconv", "CPUCallConv.get_function_type", "self restype argtypes", ""),
+    (
+        "numba.core.callconv",
+        "CPUCallConv.return_user_exc",
+        "self builder exc exc_args loc func_name",
+        "",
+    ),
+    ("numba.core.callconv", "CPUCallConv.return_status_propagate", "self builder status", ""),
+    (_CODEGEN, "JITCodeLibrary.get_pointer_to_function", "self name", ""),
+    (_CPU, "CPUContext.create_cpython_wrapper", _WRAPPER, "llvm_func_name"),
+    (_TEMPLATES, "make_concrete_template", "name key signatures", ""),
 )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -31,6 +30,7 @@ from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EtaUpdate, averaged, is_scale_free
 from nvmix.foundation.exceptions import DegenerateError, SolveError
 from nvmix.foundation.statistics import SufficientStatistics, infinite_expectations
+from nvmix.foundation.stopwatch import Stopwatch
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import array, nonnegative
 from nvmix.mixture.em_maps import Mixture
@@ -177,7 +177,7 @@ class IncrementalFitRun:
 
     def run(self) -> EMResult:
         """Take the steps, and return the fitted model with the record of the fit."""
-        begin = time.perf_counter()
+        watch = Stopwatch()
         terms = f"batches of {self.batches.size}"
         self.progress.start(self.state.start, self.batches.source, terms)
         status = Status.STEPS_DONE
@@ -193,7 +193,7 @@ class IncrementalFitRun:
         finally:
             self.state = self.state.named(self.batches.source.columns)
         self._compute_likelihood()
-        result = replace(self._result(status), elapsed_time=time.perf_counter() - begin)
+        result = replace(self._result(status), elapsed_time=watch.seconds)
         self.progress.end(result)
         return result
 

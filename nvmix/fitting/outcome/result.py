@@ -55,7 +55,7 @@ class EMResult:
     converged : bool or None
         Whether the fit met its criterion; None for incremental fits, which have none.
     elapsed_time : float
-        Seconds.
+        Seconds, without those in which kernels of the CPU were compiled or loaded.
     code : int
         Number of `status`.
     n_passes : int

@@ -111,7 +111,7 @@ gig_entropy_entry = entry(gig_entropy)
 gig_log_moment_entry = entry(gig_log_moment)
 e_step_loop = loop(add_careful_rows)
 patterns_loop = loop(add_patterns)
-advance_loop = loop(advance)
+advance_loop = loop(advance, seconds=8.0)
 
 
 @entry
