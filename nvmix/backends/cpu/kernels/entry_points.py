@@ -20,6 +20,7 @@ from nvmix.backends.cpu.kernels.gig.solve import (
 )
 from nvmix.backends.cpu.kernels.gig.table import bessel_covered, covers, is_steep, tabulated
 from nvmix.backends.cpu.kernels.gig.variates import gig_variates
+from nvmix.backends.cpu.kernels.univariate.loops import quantiles, tails
 from nvmix.foundation.typing import FloatArray
 
 
@@ -84,6 +85,8 @@ gig_log_density_loop = loop(gig_log_density)
 e_step_loop = loop(add_careful_rows)
 patterns_loop = loop(add_patterns)
 advance_loop = loop(advance)
+tails_loop = loop(tails)
+quantiles_loop = loop(quantiles)
 
 
 @entry

@@ -25,7 +25,7 @@ _TERMS: Final = 10
 
 
 @device
-def _excess(a: float, b: float, p: float, y: float) -> float:
+def excess(a: float, b: float, p: float, y: float) -> float:
     """a y - b / y - 2 p, as accurate as a, b, p and y are."""
     linear, quotient = a * y, b / y
     low = fma(a, y, -linear) - fma(-quotient, y, b) / y
@@ -38,7 +38,7 @@ def _excess(a: float, b: float, p: float, y: float) -> float:
 
 
 @device
-def _log_minus_linear(delta: float) -> float:
+def log_minus_linear(delta: float) -> float:
     """log(1 + delta) - delta for small delta, by t = delta / (2 + delta) and 2 artanh t."""
     t, series = delta / (2.0 + delta), 0.0
     for k in range(_TERMS, 0, -1):
@@ -60,9 +60,9 @@ def gig_log_density(p: float, a: float, b: float, y: FloatArray, out: FloatArray
         if not (first < math.inf and second < math.inf):
             out[i] = -math.inf
             continue
-        delta = sign * _excess(a, b, p, y[i]) / (v + r + second)
+        delta = sign * excess(a, b, p, y[i]) / (v + r + second)
         if abs(delta) < _NEAR:
-            value = v * _log_minus_linear(delta) - 0.5 * second * delta * delta
+            value = v * log_minus_linear(delta) - 0.5 * second * delta * delta
         else:
             value = r - 0.5 * (first + second)
             ratio = first / (v + r)
