@@ -201,7 +201,8 @@ class MixtureLaw(Univariate, ABC):
         Parameters
         ----------
         x : (d,) or (n, d) array_like
-            A point or n points. A model of one column takes (n,) as n points.
+            A point or n points. A model of one column takes (n,) as n points, and each row of
+            (n, 1) as a point where `jax.vmap` maps over rows.
 
         Returns
         -------
