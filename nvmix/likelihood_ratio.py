@@ -57,9 +57,10 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
     The null must be nested in the alternative: gamma = 0 in gamma free; `NormalInverseGaussian`,
     `Hyperbolic`, `VarianceGamma` and `NormalInverseGamma` in `GeneralizedHyperbolic`; `StudentT` in
     `NormalInverseGamma`; parameters held fixed in free ones. The statistic is asymptotically
-    :math:`\chi^2_{df}` under the null. `VarianceGamma` and `NormalInverseGamma` lie on the boundary b = 0 or a = 0 of the generalized
-    hyperbolic. Under them half of all fits of the latter end on that boundary, and the
-    distribution is the mixture of :math:`\chi^2_{df-1}` and :math:`\chi^2_{df}` with weights 1/2.
+    :math:`\chi^2_{df}` under the null. `VarianceGamma` and `NormalInverseGamma` lie on the boundary
+    b = 0 or a = 0 of the generalized hyperbolic. Under them half of all fits of the latter end on
+    that boundary, and the distribution is the mixture of :math:`\chi^2_{df-1}` and
+    :math:`\chi^2_{df}` with weights 1/2.
 
     Parameters
     ----------
