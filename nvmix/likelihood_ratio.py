@@ -15,11 +15,12 @@ from nvmix.distributions.families import (
     NormalInverseGamma,
     VarianceGamma,
 )
+from nvmix.distributions.members import StudentT
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.validation import instance
 
 # Families on the boundary of the generalized hyperbolic, where b = 0 or a = 0.
-_AT_THE_BOUNDARY: Final = (VarianceGamma, NormalInverseGamma)
+_AT_THE_BOUNDARY: Final = (VarianceGamma, NormalInverseGamma, StudentT)
 # Relative difference of log-likelihoods that is rounding.
 _ROUNDING: Final = 1e-9
 
@@ -54,11 +55,12 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
     r"""Test a fit against a fit with more free parameters to the same data.
 
     The null must be nested in the alternative: gamma = 0 in gamma free; `NormalInverseGaussian`,
-    `Hyperbolic`, `VarianceGamma` and `NormalInverseGamma` in `GeneralizedHyperbolic`; parameters
-    held fixed in free ones. The statistic is asymptotically :math:`\chi^2_{df}` under the null.
-    `VarianceGamma` and `NormalInverseGamma` lie on the boundary b = 0 or a = 0 of the generalized
-    hyperbolic. Under them half of all fits of the latter end on that boundary, and the
-    distribution is the mixture of :math:`\chi^2_{df-1}` and :math:`\chi^2_{df}` with weights 1/2.
+    `Hyperbolic`, `VarianceGamma` and `NormalInverseGamma` in `GeneralizedHyperbolic`; `StudentT` in
+    `NormalInverseGamma`; parameters held fixed in free ones. The statistic is asymptotically
+    :math:`\chi^2_{df}` under the null. `VarianceGamma` and `NormalInverseGamma` lie on the boundary
+    b = 0 or a = 0 of the generalized hyperbolic. Under them half of all fits of the latter end on
+    that boundary, and the distribution is the mixture of :math:`\chi^2_{df-1}` and
+    :math:`\chi^2_{df}` with weights 1/2.
 
     Parameters
     ----------
@@ -161,7 +163,11 @@ def _same(one: Any, other: Any) -> bool:
 
 def _degrees_of_freedom(null: EMResult, alternative: EMResult) -> int:
     """Difference of the numbers of parameters; ValueError if the fits are not nested."""
-    narrow, wide = type(null.model), type(alternative.model)
+    # Student's t is the symmetric member of the GH skew-t.
+    narrow, wide = (
+        NormalInverseGamma if isinstance(result.model, StudentT) else type(result.model)
+        for result in (null, alternative)
+    )
     contained = narrow is wide or (wide is GeneralizedHyperbolic and narrow in FAMILIES.values())
     df = alternative.n_parameters - null.n_parameters
     if not contained or (alternative.symmetric and not null.symmetric) or df < 1:

@@ -233,6 +233,17 @@ def test_comparisons_have_the_normal_distribution_once(X):
     assert len(some) == len(FAMILIES)
 
 
+def test_students_t_is_nested_in_the_skew_t(X):
+    null, alternative = nvmix.fit(X, "t", tol=1e-7), nvmix.fit(X, "skewt", tol=1e-7)
+    test = nvmix.likelihood_ratio_test(null, alternative)
+    assert test.df == 2
+    assert test.statistic == pytest.approx(
+        2.0 * (alternative.log_likelihood - null.log_likelihood), rel=1e-12
+    )
+    with pytest.raises(ValueError, match="not nested"):
+        nvmix.likelihood_ratio_test(nvmix.fit(X, "normal"), alternative)
+
+
 def test_the_model_of_a_gaussian_limit():
     x = np.linspace(-1.0, 1.0, 400)[:, None]
     result = NormalInverseGaussian.default_init(x).fit(x, symmetric=True)

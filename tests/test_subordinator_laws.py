@@ -203,6 +203,12 @@ def test_ends_of_the_support_and_shapes(law):
 def test_quantiles_beyond_the_range_of_doubles():
     assert Gamma(1e-8, 1.0).ppf(0.5) == 0.0
     assert InverseGamma(1e-8, 1.0).isf(0.5) == np.inf
+    # E1(beta y) / Gamma(alpha) next to alpha = 0, where log Y is flat over all doubles.
+    flat, y = Gamma(1e-6, 1e-200), 1e-300
+    assert flat.sf(y) == pytest.approx(1e-6 * (500.0 * np.log(10.0) - np.euler_gamma), rel=1e-3)
+    assert 1.0 / InverseGamma(1e-6, 1e-200).ppf(1e-9) == pytest.approx(
+        Gamma(1e-6, 1e-200).isf(1e-9), rel=1e-12
+    )
     assert Gamma(3.0, 1.0).logsf(1e5) == pytest.approx(-1e5 + np.log(0.5 * 1e10 + 1e5 + 1.0))
 
 

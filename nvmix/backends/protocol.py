@@ -63,7 +63,7 @@ class Backend(Protocol):
         """Log-densities of one law at y > 0, of any shape."""
 
     def gig_log_tails(self, y: FloatArray, theta: GIGParameters) -> tuple[FloatArray, BoolArray]:
-        """Log-probabilities of the tails beyond y from the mode of log Y, and which are upper."""
+        """Log-probabilities of the smaller tails at y, and which are upper."""
 
     def gig_quantiles(
         self, log_lower: FloatArray, log_upper: FloatArray, theta: GIGParameters

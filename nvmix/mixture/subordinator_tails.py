@@ -1,7 +1,7 @@
 """Distribution function and quantiles of the law of Y, named as SciPy names them.
 
-Tails are summed on the side of the mode of log Y where they are small (`gig.tails` of the CPU's
-kernels), so that they have all their digits down to the smallest doubles, and logs beyond.
+The smaller tail is summed (`gig.tails` of the CPU's kernels), so that both have all their digits
+down to the smallest doubles, and their logs beyond.
 """
 
 from __future__ import annotations
@@ -184,10 +184,7 @@ class SubordinatorTails(ABC):
         return self.gig
 
     def _log_tails(self, y: FloatArray) -> tuple[FloatArray, BoolArray]:
-        """Log-probability of the tail beyond y, 0 < y < inf, and whether that is the upper one.
-
-        Of the two it is the smaller, or at most 1 - 1 / e.
-        """
+        """Log-probability of the smaller tail at y, 0 < y < inf, and whether it is upper."""
         return get_backend().gig_log_tails(y, self.gig)
 
     def _tail(self, y: Any, *, upper: bool, log: bool = False) -> FloatArray:

@@ -277,9 +277,10 @@ class InverseGaussian(Subordinator):
         """
         log_tail, upper = super()._log_tails(y)
         near = (y < 4.0 * self.mu_ig) & (self.lam > self.mu_ig)
-        root = np.sqrt(self.lam / y) / self.mu_ig
-        with np.errstate(over="ignore"):
-            s, t = (np.where(near, root * (y + side * self.mu_ig), 1.0) for side in (-1.0, 1.0))
+        root = math.sqrt(self.lam) / np.sqrt(y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sides = ((y + sign * self.mu_ig) / self.mu_ig for sign in (-1.0, 1.0))
+            s, t = (np.where(near, root * side, 1.0) for side in sides)
             log_density = -0.5 * s * s + np.log(0.5)
         above = s > 0.0
         # M(x) = sqrt(pi / 2) erfcx(x / sqrt(2)).

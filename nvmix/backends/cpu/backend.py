@@ -125,7 +125,7 @@ class CPUBackend:
         return out.reshape(y.shape)
 
     def gig_log_tails(self, y: FloatArray, theta: GIGParameters) -> tuple[FloatArray, BoolArray]:
-        """Log-probabilities of the tails beyond y, and which are upper."""
+        """Log-probabilities of the smaller tails at y, and which are upper."""
         p, a, b = map(float, theta)
         out, upper = np.empty(y.size), np.empty(y.size)
         entry_points.gig_log_tails_loop(p, a, b, canonical(y).ravel(), out, upper)

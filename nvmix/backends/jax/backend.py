@@ -102,7 +102,7 @@ class JAXBackend:
         return np.asarray(_log_density(y, np.array(theta)))
 
     def gig_log_tails(self, y: FloatArray, theta: GIGParameters) -> tuple[FloatArray, BoolArray]:
-        """Log-probabilities of the tails beyond y, and which are upper, by the CPU backend."""
+        """Log-probabilities of the smaller tails at y, and which are upper, by the CPU backend."""
         return get_backend("cpu").gig_log_tails(y, theta)
 
     def gig_quantiles(

@@ -63,9 +63,11 @@ def log_density_of_log(p: float, a: float, b: float, r: float, y: float) -> floa
         return v * log_minus_linear(delta) - 0.5 * second * delta * delta
     log_ratio = 0.0
     if v > 0.0:
-        # The quotient y / m = 1 + delta may be subnormal.
+        # The quotient y / m = 1 + delta may be subnormal or overflow.
         ratio = first / (v + r)
-        log_ratio = math.log(ratio) if ratio > 1e-300 else math.log(rate) + side - math.log(v + r)
+        log_ratio = math.log(rate) + side - math.log(v + r)
+        if 1e-300 < ratio < math.inf:
+            log_ratio = math.log(ratio)
     if delta < _FAR:
         return v * (log_ratio - delta) - 0.5 * second * delta * delta
     return v * log_ratio + (r - 0.5 * (first + second))

@@ -6,8 +6,9 @@ With A = a y / 2, B = b / (2 y) and k = p - A + B, the slope of the log-density 
     I(k, A, B) = integral over s > 0 of exp(k s - A (e^s - 1 - s) - B (e^-s - 1 + s)),
 
 and P(Y < y) = g(log y) I(-k, B, A), since the law of 1 / Y is GIG(-p, b, a). g is log-concave, so
-that beyond its mode k <= 0, and nothing in the exponent cancels. That tail, at most 1 - 1 / e, is
-summed; the other is 1 minus it.
+that beyond its mode k <= 0, and nothing in the exponent cancels. That tail is summed, or the other
+where most of the distribution is beyond, as in flat gamma laws; g has then not yet fallen by much,
+so that k is small. The larger tail is 1 minus the smaller.
 
 The substitution s = c log(1 + exp(t - e^-t)) makes the end s = 0 vanish double exponentially and is
 linear far from it (M. Mori, Publications of RIMS 41, 2005, 897-935). The unit c is a multiple of
@@ -22,20 +23,27 @@ import numpy as np
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.bessel.quadrature import node
 from nvmix.backends.cpu.kernels.gig.density import excess, log_density_of_log
-from nvmix.backends.cpu.kernels.gig.moments import log_integral, log_mode_terms
+from nvmix.backends.cpu.kernels.gig.moments import log_integral
 from nvmix.foundation.typing import FloatArray
 
 # Step in t, and c in widths of the tail, which leave an error below 1e-15.
 _STEP: Final = 0.2
 _WIDTHS: Final = 2.0
-# Terms below e^-45 of the first are left out; e^s overflows beyond the longest s.
+# Terms below e^-45 of the first are left out, and nodes beyond s = 1500, where y overflows.
 _CUT: Final = -45.0
-_LONGEST: Final = 709.0
+_MOST_NODES: Final = 7520
+# s from which A e^s is taken as exp(s + log A).
+_OVERFLOW: Final = 700.0
 # Nodes from t = -3.8, where the weight is 1e-19, to t = 38, beyond which s = c t to rounding.
 _T: Final = _STEP * np.arange(-19.0, 191.0)
 _Z: Final = _T - np.exp(-_T)
 _SHARES: FloatArray = np.logaddexp(0.0, _Z)
 _WEIGHTS: FloatArray = (1.0 + np.exp(-_T)) / (1.0 + np.exp(-_Z))
+# The least positive double, a bound of modes, and how much larger a rounded mode may be.
+_LEAST: Final = 5e-324
+_MOST: Final = 1e307
+_ROUNDED: Final = 1e-14
+_LOG_HALF: Final = -0.6931471805599453
 # Steps of a search for a quantile, of which Newton's take 5 to 12.
 _MOST_STEPS: Final = 200
 # Newton's step, in widths of the tail, after which the next is rounding.
@@ -43,20 +51,22 @@ _LAST: Final = 1e-8
 
 
 @device
-def _log_tail_integral(k: float, A: float, B: float) -> float:
-    """log I(k, A, B) for k <= 0; error 2e-15, and nan where A or B is infinite."""
-    width = 2.0 / (abs(k) + math.sqrt(k * k + 2.0 * (A + B)))
+def _log_tail_integral(k: float, A: float, B: float, log_A: float) -> float:
+    """log I(k, A, B) where the integrand rises by little, if at all; error 2e-15.
+
+    A may be the 0 that a log below -744 is rounded to.
+    """
+    width = 2.0 / (abs(k) + math.hypot(k, math.sqrt(2.0) * math.sqrt(A + B)))
     c, total = min(1.0, _WIDTHS * width), 0.0
-    s, j = 0.0, 0
-    while s < _LONGEST:
+    for j in range(_MOST_NODES):
         tabulated = j < len(_SHARES)
         s = c * (_SHARES[j] if tabulated else _STEP * (j - 19.0))
         _, up, down = node(s)
-        exponent = k * s - A * up - B * down
+        rise = A * up if s < _OVERFLOW else math.exp(s + log_A)
+        exponent = k * s - rise - B * down
         if not exponent > _CUT:
             break
         total += math.exp(exponent) * (_WEIGHTS[j] if tabulated else 1.0)
-        j += 1
     return math.log(total * (_STEP * c))
 
 
@@ -75,24 +85,37 @@ def _log_gamma_integral(p: float, x: float) -> float:
 
 
 @device
+def _log_side(p: float, a: float, b: float, y: float, twice: float, upper: bool) -> float:
+    """log I of the upper or of the lower tail at y, twice being a y - b / y - 2 p."""
+    A, B, log_y = 0.5 * a * y, 0.5 * (b / y), math.log(y)
+    if upper:
+        if a == 0.0 and p > -1.0 and twice >= 0.0:
+            return _log_gamma_integral(-p, B)
+        return _log_tail_integral(-0.5 * twice, A, B, math.log(0.5 * a) + log_y)
+    if b == 0.0 and p < 1.0 and twice < 0.0:
+        return _log_gamma_integral(p, A)
+    return _log_tail_integral(0.5 * twice, B, A, math.log(0.5 * b) - log_y)
+
+
+@device
 def _log_tail(
     p: float, a: float, b: float, r: float, log_constant: float, y: float
 ) -> tuple[float, float, bool]:
-    """Log-probability of the tail at y beyond the mode of log Y, log I, and whether it is upper."""
+    """Log-probability of the smaller tail at y, log I, and whether it is the upper one.
+
+    It is the one beyond the mode of log Y, unless most of the distribution is.
+    """
+    linear, quotient = a * y, b / y
+    if not (linear < math.inf and quotient < math.inf):
+        return -math.inf, -math.inf, quotient < math.inf
     twice = excess(a, b, p, y)
-    A, B = 0.5 * a * y, 0.5 * (b / y)
     upper = twice >= 0.0
-    if not (math.inf > A and math.inf > B):
-        return -math.inf, -math.inf, not math.inf > A
-    if b == 0.0 and p < 1.0 and not upper:
-        width = _log_gamma_integral(p, A)
-    elif a == 0.0 and p > -1.0 and upper:
-        width = _log_gamma_integral(-p, B)
-    elif upper:
-        width = _log_tail_integral(-0.5 * twice, A, B)
-    else:
-        width = _log_tail_integral(0.5 * twice, B, A)
-    return log_constant + log_density_of_log(p, a, b, r, y) + width, width, upper
+    log_density = log_constant + log_density_of_log(p, a, b, r, y)
+    width = _log_side(p, a, b, y, twice, upper)
+    if log_density + width > _LOG_HALF:
+        upper = not upper
+        width = _log_side(p, a, b, y, twice, upper)
+    return log_density + width, width, upper
 
 
 @device
@@ -112,32 +135,31 @@ def gig_log_tails(
 
 @device
 def _quantile(
-    p: float, a: float, b: float, r: float, log_constant: float, log_mode: float, target: float
+    p: float, a: float, b: float, r: float, log_constant: float, mode: float, target: float
 ) -> float:
     """y where log P(Y < y) is the target, at most that at the mode of log Y.
 
     Newton's method on log(-log P) by log y, which is nearly linear in Gaussian, in exponential and
     in double exponential tails; a step that leaves the bracket of the root halves it.
     """
-    low, high, u = -math.inf, 0.0, 0.0
-    aim = math.log(-target)
+    low, high, y, aim = 0.0, mode * (1.0 + _ROUNDED), mode, math.log(-target)
     for _ in range(_MOST_STEPS):
-        y = math.exp(log_mode + u)
-        if not y > 0.0:
-            low, u = u, 0.5 * (u + high)
-            continue
-        log_tail, width, upper = _log_tail(p, a, b, r, log_constant, y)
+        log_tail, log_width, upper = _log_tail(p, a, b, r, log_constant, y)
         if upper:
-            # At the mode, which is rounded.
-            log_tail = math.log(-math.expm1(log_tail))
-        height = math.log(-log_tail) - aim
-        low, high = (u, high) if height >= 0.0 else (low, u)
-        # d log P / d log y is 1 / I.
-        step = height * -log_tail * math.exp(width)
-        if abs(step) <= _LAST * math.exp(width):
-            return y * math.exp(step)
-        u = u + step if low <= u + step <= high else 0.5 * (low + high)
-    return math.exp(log_mode + low)
+            # Next to the mode, which is rounded.
+            log_other = log_tail
+            log_tail = math.log(-math.expm1(log_other))
+            log_width += log_tail - log_other
+        height, width = math.log(-log_tail) - aim, math.exp(log_width)
+        low, high = (y, high) if height >= 0.0 else (low, y)
+        # d log P / d log y is 1 / width.
+        step = height * -log_tail * width
+        following = y * math.exp(step)
+        if abs(step) <= _LAST * width:
+            return following
+        inside = low <= following <= high and following > 0.0
+        y = following if inside else math.sqrt(max(low, _LEAST)) * math.sqrt(high)
+    return y if y > _LEAST else 0.0
 
 
 @device
@@ -149,12 +171,13 @@ def gig_quantiles(
     The error is that of `gig_log_tails`, divided by d log P / d log y.
     """
     root = math.sqrt(a) * math.sqrt(b)
-    log_constant = -log_integral(p, root)
-    r, _, log_mode = log_mode_terms(p, a, b)
-    log_tail, _, upper = _log_tail(p, a, b, r, log_constant, math.exp(log_mode))
+    r, log_constant = math.hypot(p, root), -log_integral(p, root)
+    mode = (p + r) / a if p >= 0.0 else b / (r - p)
+    mode = min(max(mode, 1.0 / _MOST), _MOST)
+    log_tail, _, upper = _log_tail(p, a, b, r, log_constant, mode)
     at_mode = math.log(-math.expm1(log_tail)) if upper else log_tail
     for i in range(out.size):
         if log_lower[i] <= at_mode:
-            out[i] = _quantile(p, a, b, r, log_constant, log_mode, log_lower[i])
+            out[i] = _quantile(p, a, b, r, log_constant, mode, log_lower[i])
         else:
-            out[i] = 1.0 / _quantile(-p, b, a, r, log_constant, -log_mode, log_upper[i])
+            out[i] = 1.0 / _quantile(-p, b, a, r, log_constant, 1.0 / mode, log_upper[i])
