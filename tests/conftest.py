@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import nvmix
 from nvmix import (
     GeneralizedHyperbolic,
     Hyperbolic,
@@ -36,6 +37,8 @@ FAMILIES = {
 }
 # Data for JAX have this many rows where any number would do, since each size compiles anew.
 ROWS = 1000
+# Of processes that start in another folder: an installed copy of the package would compile anew.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(nvmix.__file__).parents[1])}
 HAS_JAX = importlib.util.find_spec("jax") is not None
 needs_jax = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
 

@@ -1,14 +1,12 @@
 """The scripts of the benchmarks, which other tests do not run, can be imported."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-import nvmix
+from conftest import ENVIRONMENT
 
 FOLDER = Path(__file__).parents[1] / "asv_benchmarks"
 SCRIPTS = sorted(
@@ -40,7 +38,7 @@ def failures():
     run = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, *SCRIPTS],
         cwd=FOLDER,
-        env=os.environ | {"PYTHONPATH": str(Path(nvmix.__file__).parents[1])},
+        env=ENVIRONMENT,
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return json.loads(run.stdout)

@@ -16,7 +16,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import make
+from conftest import ENVIRONMENT, make
 
 import nvmix
 from nvmix import (
@@ -199,14 +199,22 @@ print([x.hex() for x in result.log_likelihoods], [x.hex() for x in result.model.
 def run(number, how, name, every=1000, *, cwd):
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, *map(str, (number, how, name, every))],
-        capture_output=True, text=True, check=False, timeout=200, cwd=cwd,
+        capture_output=True, text=True, check=False, timeout=200, cwd=cwd, env=ENVIRONMENT,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def alone(X, tmp_path_factory):
+    """What a process prints that is not interrupted."""
+    folder = tmp_path_factory.mktemp("alone")
+    np.save(folder / "x.npy", X)
+    return run(0, "new", "other", cwd=folder).stdout.rsplit(maxsplit=1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupt_leaves_a_good_checkpoint_and_raises(number, X, tmp_path):
-    """Three processes: one is interrupted, one goes on from there, one is left alone."""
+def test_an_interrupt_leaves_a_good_checkpoint_and_raises(number, X, alone, tmp_path):
+    """One process is interrupted, another goes on from there."""
     np.save(tmp_path / "x.npy", X)
     interrupted = run(int(number), "new", "one", cwd=tmp_path)
     if number == signal.SIGINT:
@@ -215,21 +223,19 @@ def test_an_interrupt_leaves_a_good_checkpoint_and_raises(number, X, tmp_path):
     else:
         assert interrupted.returncode == 128 + signal.SIGTERM
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.checkpoint", "x.npy"]
-    again = run(0, "resume", "one", cwd=tmp_path)
-    alone = run(0, "new", "other", cwd=tmp_path)
-    *found, passes = again.stdout.rsplit(maxsplit=1)
-    *expected, of_all = alone.stdout.rsplit(maxsplit=1)
+    *found, passes = run(0, "resume", "one", cwd=tmp_path).stdout.rsplit(maxsplit=1)
+    *expected, of_all = alone
     assert found == expected
     # Seven were done; one checks that the rows are the same.
     assert int(of_all) - int(passes) == 7 - 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_a_kill_loses_the_iterations_since_the_last_write(X, tmp_path):
+def test_a_kill_loses_the_iterations_since_the_last_write(X, alone, tmp_path):
     np.save(tmp_path / "x.npy", X)
     assert run(int(signal.SIGKILL), "new", "one", 2, cwd=tmp_path).returncode == -signal.SIGKILL
     *found, passes = run(0, "resume", "one", cwd=tmp_path).stdout.rsplit(maxsplit=1)
-    *expected, of_all = run(0, "new", "other", cwd=tmp_path).stdout.rsplit(maxsplit=1)
+    *expected, of_all = alone
     assert found == expected
     # Of seven that were done six were written; one checks that the rows are the same.
     assert int(of_all) - int(passes) == 6 - 1

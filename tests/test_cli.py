@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import make
+from conftest import ENVIRONMENT, make
 
 import nvmix
 from nvmix import NormalInverseGaussian
@@ -28,6 +28,7 @@ def test_the_shipped_data_from_any_directory(tmp_path):
         text=True,
         check=True,
         cwd=tmp_path,
+        env=ENVIRONMENT,
     )
     assert "391 rows, 2 columns" in run.stdout
     assert "brent" in run.stdout

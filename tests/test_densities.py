@@ -311,3 +311,30 @@ def test_students_t_beyond_the_largest_double(scale, value):
         mu=[0.0], gamma=[0.0], sigma=[[scale * scale]], alpha=1.5, beta=1.5
     )
     assert law.log_prob([1e308]) == pytest.approx(value, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "w", "value"),
+    [
+        (0.3, 1e-155, 142.40823249615087),
+        (0.3, 1e-170, 156.22374305411514),
+        (0.3, 5e-324, 297.42398549907255),
+        (0.5, 1e-162, 5.122560023954763),
+        (0.5, 1e-300, 5.7391659988279779),
+    ],
+)
+def test_next_to_a_pole_where_the_square_of_w_underflows(alpha, w, value):
+    """The values are of the Bessel function by mpmath, with 60 digits."""
+    law = VarianceGamma.from_classical(mu=[0.0], gamma=[0.7], sigma=[[1.0]], alpha=alpha, beta=1.0)
+    assert law.log_prob([w]) == pytest.approx(value, rel=1e-14)
+    assert law.log_prob([0.0]) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("g", "a", "value"),
+    [(1e160, 1e-100, -889.80312353127862), (1e100, 1e-300, -1267.4270787823021)],
+)
+def test_at_mu_where_the_square_of_g_over_a_overflows(g, a, value):
+    """The values are by mpmath, with 700 digits."""
+    law = VarianceGamma.from_classical(mu=[0.0], gamma=[g], sigma=[[1.0]], alpha=1.3, beta=0.5 * a)
+    assert law.log_prob([0.0]) == pytest.approx(value, rel=1e-14)

@@ -176,6 +176,19 @@ def test_update_rules(X):
     )
 
 
+@pytest.mark.parametrize("rule", [None, IdentityUpdate(), EWMAUpdate(0.5)])
+def test_max_iter_costs_no_memory(rule, X, monkeypatch):
+    """There is room for few iterations at first, and more as they come."""
+    start = NormalInverseGaussian.default_init(X)
+    settings = {"tol": 1e-9, "acceleration": "none", "eta_update": rule}
+    expected = start.fit(X, max_iter=2000, **settings)
+    monkeypatch.setattr("nvmix.backends.cpu.fit._ROOM", 3)
+    found = start.fit(X, max_iter=10**30, **settings)
+    assert found.n_iter == expected.n_iter > 40
+    np.testing.assert_array_equal(found.log_likelihoods, expected.log_likelihoods)
+    np.testing.assert_array_equal(found.param_changes, expected.param_changes)
+
+
 def test_verbosity(X, capsys):
     start = NormalInverseGaussian.default_init(X)
     start.fit(X)

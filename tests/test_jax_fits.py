@@ -6,6 +6,7 @@ from conftest import ROWS, make, needs_jax
 
 from nvmix import (
     BatchEMFitter,
+    EWMAUpdate,
     GeneralizedHyperbolic,
     NormalInverseGamma,
     NormalInverseGaussian,
@@ -98,6 +99,20 @@ def test_the_iteration_limit(X):
     here, there = both(start, X, max_iter=3)
     assert there.status is Status.MAX_ITER
     assert_same(here, there)
+
+
+@pytest.mark.exhaustive
+def test_max_iter_costs_no_memory(X, monkeypatch):
+    """A program has room for few iterations at first, and another one for more."""
+    start = make(NormalInverseGamma)
+    settings = {"eta_update": EWMAUpdate(0.5), "tol": 1e-6} | BOTH
+    expected = BatchEMFitter(max_iter=250, **settings).run(start, X)
+    for name in ("_CAPACITY", "_MOST_CAPACITY"):
+        monkeypatch.setattr(f"nvmix.backends.jax.backend.{name}", 16)
+    found = BatchEMFitter(max_iter=10**30, **settings).run(start, X)
+    assert found.n_iter == expected.n_iter > 32
+    np.testing.assert_allclose(found.log_likelihoods, expected.log_likelihoods, rtol=1e-13)
+    np.testing.assert_allclose(found.param_changes, expected.param_changes, rtol=1e-6)
 
 
 def test_weights(X):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROWS, chunks_of, make, needs_jax
 
-from nvmix import GeneralizedHyperbolic, NormalInverseGaussian, ReadError, VarianceGamma
+from nvmix import GeneralizedHyperbolic, NormalInverseGaussian, ReadError, VarianceGamma, fit
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.em import BatchEMFitter
@@ -535,3 +535,36 @@ class TestErrors:
         with pytest.raises(ValueError, match="X must be given"):
             result.standard_errors()
         assert result.standard_errors(X)["mu"].shape == (3,)
+
+
+NOT_ROWS = [
+    (np.empty((0, 2)), ValueError, r"X must not be empty, got shape \(0, 2\) in .*rows.npy"),
+    (np.empty((4, 0)), ValueError, r"X must not be empty, got shape \(4, 0\)"),
+    (np.array([[1, "a"]] * 5, object), ValueError, r"X must be a .npy file .* objects in dtype"),
+    (np.array([["a"]] * 5), TypeError, "X must hold real numbers, got dtype <U1"),
+    (np.zeros((4, 2), "M8[s]"), TypeError, r"X must hold real numbers, got dtype datetime64\[s\]"),
+    (np.zeros((2, 2, 2)), ValueError, r"X must have shape \(n, d\), got \(2, 2, 2\)"),
+]
+
+
+@pytest.mark.parametrize(("array", "error", "match"), NOT_ROWS)
+def test_a_file_of_an_array_that_has_no_rows(array, error, match, tmp_path):
+    np.save(tmp_path / "rows.npy", array, allow_pickle=True)
+    with pytest.raises(error, match=match):
+        fit(tmp_path / "rows.npy")
+
+
+@pytest.mark.parametrize("content", [b"", b"thesis, chapter 1", b"\x93NUMPY\x01\x00v\x00{'descr'"])
+def test_a_file_of_no_array(content, tmp_path):
+    (tmp_path / "rows.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=r"X must be a .npy file of .*, got '.*rows.npy'"):
+        fit(tmp_path / "rows.npy")
+
+
+@pytest.mark.parametrize("name", ["rows.npz", "rows.npy"])
+def test_a_file_of_several_arrays(name, tmp_path):
+    with (tmp_path / name).open("wb") as file:
+        np.savez(file, returns=np.ones((5, 2)), dates=np.ones(5))
+    for X in (tmp_path / name, np.load(tmp_path / name)):
+        with pytest.raises(TypeError, match=r"got a .npz file with returns, dates: give one"):
+            fit(X)

@@ -28,6 +28,8 @@ REPEAT: Final = -2
 UNCONFIRMED: Final = -3
 # The status of a fit whose E-step is to be done with more care for the digits of its likelihood.
 CARELESS: Final = -4
+# Iterations that loops count, at most.
+MOST_ITERATIONS: Final = 2**31 - 1
 
 
 class Fixed(NamedTuple):

@@ -51,20 +51,22 @@ def _positions(path: str | Path, header: Sequence[str], columns: Sequence[str] |
     if all(_is_number(name) for name in header):
         msg = f"{path}: row 1 must name the columns, got numbers: {','.join(header)}"
         raise ValueError(msg)
+    positions: dict[str, int] = {}
     for j, name in enumerate(header):
         if not name:
             msg = f"{path}: row 1 has no name for column {j + 1}; an index must not be written"
             raise ValueError(msg)
-        if name in header[:j]:
+        if name in positions:
             msg = f"{path}: row 1 names column {name!r} twice"
             raise ValueError(msg)
+        positions[name] = j
     if columns is None:
         return list(range(len(header)))
     for name in columns:
-        if name not in header:
+        if name not in positions:
             msg = f"{path}: no column {name!r}, the header has {', '.join(header)}"
             raise ValueError(msg)
-    return [header.index(name) for name in columns]
+    return [positions[name] for name in columns]
 
 
 def _numbers(

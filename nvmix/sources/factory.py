@@ -69,6 +69,10 @@ def source_of(
     path = X if isinstance(X, str | Path) else None
     if path is not None:
         X = _opened(Path(path))
+    if isinstance(X, np.lib.npyio.NpzFile):
+        msg = f"X must be one array, got a .npz file with {', '.join(X.files)}: give one of them"
+        X.close()
+        raise TypeError(msg)
     package = type(X).__module__.partition(".")[0]
     if package == "pyarrow" and hasattr(X, "num_columns") and not hasattr(X, "to_batches"):
         X = sys.modules["pyarrow"].Table.from_batches([X])
@@ -85,6 +89,7 @@ def source_of(
         if values.ndim != 2:
             msg = f"X must have shape (n, d), got {X.shape}"
             raise ValueError(msg)
+        _check_stored(X)
         name = f"{len(X)} rows in {X.filename}"
         width = _checked_width(values.shape[1], d)
         return ChunkedSource(of_array(values), width, columns, missing, weights, name, stable=True)
@@ -121,8 +126,15 @@ def _opened(path: Path) -> Any:
 
     Files and folders whose names begin with "." or "_" are hidden, and left out.
     """
-    if path.suffix.lower() == ".npy":
-        return np.load(path, mmap_mode="r")
+    if path.suffix.lower() in (".npy", ".npz"):
+        try:
+            return np.load(path, mmap_mode="r")
+        except OSError:
+            raise
+        # What NumPy and zipfile raise on what is no array.
+        except Exception as error:
+            msg = f"X must be a .npy file of real numbers, got {str(path)!r}: {error}"
+            raise ValueError(msg) from error
     files = [path]
     if path.is_dir():
         arrow = (file for file in path.rglob("*") if file.suffix.lower() in _ARROW_FILES)
@@ -146,6 +158,16 @@ def _opened(path: Path) -> Any:
         msg = "pyarrow is not installed: pip install 'nvmix[arrow]'"
         raise ImportError(msg) from error
     return dataset([str(file) for file in files], format=kind)
+
+
+def _check_stored(X: np.memmap[Any, Any]) -> None:
+    """Raise TypeError or ValueError if an array in a file holds no real numbers."""
+    if X.dtype.kind not in "biuf":
+        msg = f"X must hold real numbers, got dtype {X.dtype} in {X.filename}"
+        raise TypeError(msg)
+    if X.size == 0:
+        msg = f"X must not be empty, got shape {X.shape} in {X.filename}"
+        raise ValueError(msg)
 
 
 def _is_table(X: Any) -> bool:

@@ -15,8 +15,11 @@ from nvmix.backends.cpu.kernels.gig.table import NO_TABLE
 from nvmix.backends.types import (
     ACCELERATIONS,
     CRITERIA,
+    E_STEP,
     FINISH,
+    MOST_ITERATIONS,
     PROPOSE,
+    RUNNING,
     Constraints,
     EMOptions,
     FitTrace,
@@ -32,6 +35,8 @@ from nvmix.foundation.typing import FloatArray
 _NO_ROWS: Final = np.empty((0, 1))
 _NO_WEIGHTS: Final = np.empty(0)
 _TO_THE_END: Final = -1
+# Iterations for which there is room at first.
+_ROOM: Final = 256
 # Numbers of a state that are converted to integers.
 _COUNTS: Final = [places.N_ITER, places.N_PASSES, places.SOLUTION]
 # Arrays of a state that grow with the iterations.
@@ -68,7 +73,7 @@ class Fit:
         L = normal.L * np.sqrt(s)
         arrays = normal.mu, normal.gamma * s, L, theta
         candidate, last = (Model(*(np.array(x, np.float64) for x in arrays)) for _ in range(2))
-        numbers = np.zeros(places.N_NUMBERS)
+        numbers, room = np.zeros(places.N_NUMBERS), min(options.max_iter, _ROOM)
         numbers[places.VALUE], numbers[places.GAIN] = -np.inf, np.inf
         numbers[places.CHANGE] = numbers[places.PREDICTED_GAIN] = np.inf
         numbers[places.ORDER] = p
@@ -82,21 +87,40 @@ class Fit:
             frame=Frame(np.array(normal.mu), L, inverse_lower(L)),
             history=new_history(metric),
             numbers=numbers,
-            log_likelihoods=np.full(options.max_iter + 1, np.nan),
-            changes=np.full(options.max_iter, np.nan),
+            log_likelihoods=np.full(room + 1, np.nan),
+            changes=np.full(room, np.nan),
         )
         mu = np.empty(0) if held.mu is None else np.array(held.mu)
         return cls(state, _loop_options(options, Held(mu, held.symmetric)), s)
 
     def run(self, X: FloatArray, weights: FloatArray, table: FloatArray, first: int) -> int:
         """Fit complete rows in memory by one call, from that step on."""
-        arguments = self.state, self.options, first, _TO_THE_END
-        return entry_points.advance_loop(X, weights, table, *arguments)
+        status: int = RUNNING
+        while status == RUNNING:
+            self._make_room()
+            arguments = self.state, self.options, first, _TO_THE_END
+            status = entry_points.advance_loop(X, weights, table, *arguments)
+            first = E_STEP
+        return status
 
     def advance(self, first: int, last: int) -> int:
         """Do the steps of an iteration from the first to the last; RUNNING or a status."""
+        self._make_room()
         arguments = self.state, self.options, first, last
         return entry_points.advance_loop(_NO_ROWS, _NO_WEIGHTS, NO_TABLE, *arguments)
+
+    def _make_room(self) -> None:
+        """Double the room for iterations where it is short, so that max_iter costs no memory."""
+        room, most = len(self.state.changes), self.options.max_iter
+        if self.n_iter + 1 >= room and room < most:
+            self._resize(min(2 * room, most))
+
+    def _resize(self, room: int) -> None:
+        """Give the arrays of iterations that room."""
+        values, changes = np.full(room + 1, np.nan), np.full(room, np.nan)
+        before = self.state.log_likelihoods, self.state.changes
+        values[: len(before[0])], changes[: len(before[1])] = before
+        self.state = self.state._replace(log_likelihoods=values, changes=changes)
 
     @property
     def n_iter(self) -> int:
@@ -196,10 +220,7 @@ class Fit:
         if not np.isfinite(found["numbers"][_COUNTS]).all():
             msg = f"counts must be finite, got {found['numbers']}"
             raise ValueError(msg)
-        most = max(len(self.state.changes), *lengths)
-        self.state = self.state._replace(
-            log_likelihoods=np.full(most + 1, np.nan), changes=np.full(most, np.nan)
-        )
+        self._resize(max(len(self.state.changes), *lengths))
         for name, x in _arrays(self.state):
             x[: len(found[name])] = found[name]
 
@@ -268,7 +289,7 @@ def _loop_options(options: EMOptions, held: Held) -> LoopOptions:
         CRITERIA.index(options.criterion),
         options.rule is None and not options.conditional,
         options.ends_unconfirmed,
-        options.max_iter,
+        min(options.max_iter, MOST_ITERATIONS),
         options.tol,
         options.left,
     )

@@ -1,5 +1,6 @@
 """The JAX backend: jitted functions behind the Backend protocol, in float64."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,8 @@ from nvmix.backends.jax.gig import density, moments, solve
 from nvmix.backends.jax.placed import Placed, place
 from nvmix.backends.jax.precision import doubles, for_the_caller
 from nvmix.backends.types import (
+    MOST_ITERATIONS,
+    RUNNING,
     EMOptions,
     FitTrace,
     Fixed,
@@ -26,8 +29,10 @@ from nvmix.foundation.arrays import traced
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.typing import BoolArray, FloatArray
 
-# Least room for the histories of a fit: smaller max_iter compile nothing new.
+# Least room for the histories of a fit: smaller max_iter compile nothing new. Most at first: a
+# program with more is compiled when it is needed, so that max_iter costs no memory.
 _CAPACITY = 256
+_MOST_CAPACITY = 1 << 14
 
 _moments = jax.jit(moments.gig_moments)
 _covariances = jax.jit(jax.vmap(moments.gig_covariance))
@@ -177,27 +182,43 @@ class JAXBackend:
         normal, theta, held = jax.tree.map(lambda x: jnp.asarray(x, float), floats)
         rows, normal, theta, held = _constant((X.rows, normal, theta, held))
         holds_more = options.constraints.names or options.constraints.least_p > -np.inf
-        if holds_more and traced(rows.values, theta, *normal):
+        is_traced, most = (
+            traced(rows.values, theta, *normal),
+            min(options.max_iter, MOST_ITERATIONS),
+        )
+        if holds_more and is_traced:
             # Outside a trace the fitter has done this.
             normal, theta = _constrained(normal, theta, held)
+        most = min(options.max_iter, MOST_ITERATIONS)
+        capacity = max(_CAPACITY, 1 << (most - 1).bit_length())
         loop_options = loop.LoopOptions(
             held=held,
             by_likelihood=options.criterion == "likelihood",
             ends_unconfirmed=options.ends_unconfirmed,
-            max_iter=options.max_iter,
+            max_iter=most,
             tol=options.tol,
             left=options.left,
             method=_needed(options.method, held.subordinator),
             rule=options.rule,
             acceleration=options.acceleration,
             blocks=X.blocks,
-            capacity=max(_CAPACITY, 1 << (options.max_iter - 1).bit_length()),
+            capacity=capacity if is_traced else min(capacity, _MOST_CAPACITY),
         )
         last = _run(rows, normal, theta, loop_options)
         if traced(last.status):
             return _trace_at_end(rows, last)
+        while last.status == RUNNING:
+            loop_options = replace(loop_options, capacity=2 * loop_options.capacity)
+            last = _run(rows, normal, theta, loop_options, _with_room(last, loop_options.capacity))
         # Outside a trace the fitter judges the end.
         return jax.device_get(loop.trace_of(last))
+
+
+def _with_room(state: loop.State, capacity: int) -> loop.State:
+    """The state of a loop with room for so many iterations."""
+    more, histories = capacity - state.changes.size, (state.log_likelihoods, state.changes)
+    values, changes = (jnp.pad(x, (0, more), constant_values=jnp.nan) for x in histories)
+    return state._replace(log_likelihoods=values, changes=changes)
 
 
 @jax.custom_jvp

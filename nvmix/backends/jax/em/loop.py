@@ -44,7 +44,7 @@ from nvmix.foundation.statistics import SufficientStatistics
 class LoopOptions:
     """`EMOptions` for rows in a number of blocks; the first six members may be traced.
 
-    Histories have room for `capacity` iterations, at least max_iter.
+    Histories have room for `capacity` iterations; a loop that has filled them stops, RUNNING.
     """
 
     held: Held
@@ -368,8 +368,10 @@ def trace_of(state: State) -> FitTrace:
     return FitTrace(normal, theta, *histories, *counts, counters.value, state.status)
 
 
-def run(rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions) -> State:
-    """Fit by EM."""
+def run(
+    rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions, before: Any = None
+) -> State:
+    """Fit by EM from a start, going on from a `State` of the same fit before, if it is given."""
     moments, covariance = moments_and_covariance(*theta)
     start = Model(normal, theta, moments)
     variances = None if options.acceleration == "none" else jnp.diag(covariance)
@@ -391,8 +393,8 @@ def run(rows: Rows, normal: NormalParameters, theta: Any, options: LoopOptions) 
         status=jnp.int32(RUNNING),
     )
     last = jax.lax.while_loop(
-        lambda state: state.status == RUNNING,
+        lambda state: (state.status == RUNNING) & (state.counters.n_iter < options.capacity),
         lambda state: _turn(options, rows, frame, state),
-        state,
+        before or state,
     )
     return _with_limit(options, last)

@@ -38,6 +38,8 @@ from nvmix.foundation.typing import FloatArray
 _HALF_LOG_2PI: Final = 0.9189385332046728
 # Products of four numbers, of which two are below the root of this, do not overflow.
 _SAFE: Final = 1e140
+# Squares keep their digits from here on.
+_LEAST: Final = 1e-290
 # Binary exponent that stands for that of 0.
 _NONE: Final = -5000
 # sin^2 of the angle between w and g from which |g|^2 |w|^2 - (g . w)^2 keeps 13 digits.
@@ -158,7 +160,8 @@ def _law(
     log_ratio = 0.0
     if p >= 0.0:
         ratio = square / a
-        log_ratio = math.log1p(ratio) if ratio < 1.0 else math.log(a + square) - math.log(a)
+        log_a = math.log(a) if a > _LEAST else math.log(theta[1]) - 2 * exponent * math.log(2.0)
+        log_ratio = math.log1p(ratio) if ratio < 1.0 else math.log(a + square) - log_a
     log_rest = -log_integral(p, root)
     for i in range(g.size):
         log_rest += math.log(inverse[i, i]) - _HALF_LOG_2PI
@@ -227,12 +230,12 @@ def _difference_of_peaks(
 
 
 @device
-def _log_rest(law: Law, R: float, AB: float, e: int) -> float:
-    """`log_integral` of the posterior; R and the root of AB are divided by 2^e."""
+def _log_rest(law: Law, R: float, root: float, e: int) -> float:
+    """`log_integral` of the posterior; R and the root of A B are divided by 2^e."""
     if e == 0 and R < LARGE:
-        return log_integral(law.order, math.sqrt(AB))
+        return log_integral(law.order, root)
     if e > 0 and math.ldexp(R, e) < LARGE:
-        return log_integral(law.order, math.ldexp(math.sqrt(AB), e))
+        return log_integral(law.order, math.ldexp(root, e))
     inverse = 1.0 / R
     if e > 0:
         inverse = math.ldexp(inverse, -e)
@@ -265,18 +268,18 @@ def _value(
     e = max(total, 0)
     b = math.ldexp(law.b, -2 * k) if k != 0 else law.b
     B = b + q
-    AB = law.A * B
     if law.order <= 0.0 and B == 0.0:
         return math.inf
+    # A B itself may underflow, which matters at order 0.
+    root = math.sqrt(law.A) * math.sqrt(B)
     if total < 0:
-        dot, AB = math.ldexp(dot, total), math.ldexp(AB, 2 * total)
+        dot, root = math.ldexp(dot, total), math.ldexp(root, total)
         cross, difference = math.ldexp(cross, 2 * total), math.ldexp(difference, 2 * total)
-    if AB == 0.0 and dot == 0.0:
+    if root == 0.0 and dot == 0.0:
         # a = 0 and g = 0: no term has w in it, and scaling would lose the order.
         e = 0
     order = math.ldexp(law.order, -e) if e > 0 else law.order
-    # The square of a scaled order may underflow.
-    R = math.sqrt(order * order + AB) if AB > 0.0 else abs(order)
+    R = math.hypot(order, root)
     E = _difference_of_peaks(law, half_d, dot, cross, difference, R, e)
     if order >= 0.0:
         log_mode = math.log((order + R) / law.A) + (e - 2 * law.exponent) * math.log(2.0)
@@ -287,7 +290,7 @@ def _value(
         log_growth = _log_growth(law, log_growth, half_d, math.ldexp(dot - E, e), q, b)
     if e > 0:
         E = math.ldexp(E, e)
-    rest = _log_rest(law, R, AB, e)
+    rest = _log_rest(law, R, root, e)
     return (law.log_rest + E) + (law.p * log_growth - half_d * log_mode + rest)
 
 
@@ -339,11 +342,11 @@ def plain_intervals(bound: float, table: FloatArray) -> int:
 
 
 @device
-def any_beyond(q: FloatArray, A: float, b: float, bound: float) -> bool:
-    """Whether a row's A B is beyond the bound, or not a number."""
+def any_beyond(q: FloatArray, A: float, b: float, bound: float, least: float) -> bool:
+    """Whether a row's A B is beyond the bound, or not a number, or its q is below the least."""
     beyond = False
     for r in range(q.size):
-        beyond |= not A * (b + q[r]) <= bound
+        beyond |= (not A * (b + q[r]) <= bound) or q[r] < least
     return beyond
 
 
@@ -369,7 +372,9 @@ def log_densities(
     for r in range(n):
         if A * (b + q[r]) <= bound:
             out[r] = log_constant + linear[r] + scaled_moments(order, A, b + q[r], table)[0]
-    if not any_beyond(q[:n], A, b, bound):
+    # Next to a pole the density is that of a w whose square may underflow.
+    least = _LEAST if order <= 0.0 and b == 0.0 else 0.0
+    if not any_beyond(q[:n], A, b, bound, least):
         return
     _fill_beyond(X, mu, inverse, gamma, theta, g, w, q, linear, bound, out)
 
@@ -391,9 +396,9 @@ def _fill_beyond(
     root_b, safe = math.sqrt(b), A < _SAFE and b < _SAFE
     hi, lo, u = np.empty(d), np.empty(d), np.empty(d)
     for r in range(n):
-        if A * (b + q[r]) <= bound:
+        if A * (b + q[r]) <= bound and q[r] >= least:
             continue
-        if not (safe and q[r] < _SAFE):
+        if not (safe and least <= q[r] < _SAFE):
             out[r] = _scaled_row(X[r], mu, inverse, gamma, theta)
             continue
         difference, cross = 0.0, 0.0

@@ -109,7 +109,7 @@ def add_rows(
         for r in range(m):
             total += counted[r]
             exponent += counted[r] * linear[r]
-        keeps_digits = keeps_digits and (plain or not any_beyond(q[:m], a, b, bound))
+        keeps_digits = keeps_digits and (plain or not any_beyond(q[:m], a, b, bound, 0.0))
         sums[0] += total
         sums[1] += log_z + exponent + total * log_constant
         sums[2] += log_y

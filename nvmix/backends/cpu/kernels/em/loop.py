@@ -348,13 +348,21 @@ def _finish(state: FitState, options: LoopOptions) -> int:
 
 
 @device
+def _has_room(state: FitState, options: LoopOptions) -> bool:
+    """Whether the arrays of iterations have room for the next one."""
+    room = state.changes.size
+    return room == options.max_iter or state.numbers[N_ITER] + 1.0 < room
+
+
+@device
 def advance(
     X: FloatArray, weights: FloatArray, table: FloatArray, state: FitState, options: LoopOptions,
     first: int, last: int,
 ) -> int:  # fmt: skip
     """Do the steps of iterations from `first` on, until `last` is done or the fit ends; its status.
 
-    X may have no rows if the steps do not include E_STEP. A last of -1 runs the fit to its end.
+    X may have no rows if the steps do not include E_STEP. A last of -1 runs the fit to its end, or
+    until it is RUNNING before an E-step for which the caller has to make room.
     """
     step = first
     while True:
@@ -371,7 +379,9 @@ def advance(
             status = _finish(state, options)
         if status == REPEAT and first != FINISH:
             step = PROPOSE
-        elif status != RUNNING or step == last:
+        elif (
+            status != RUNNING or step == last or (step == FINISH and not _has_room(state, options))
+        ):
             return status
         else:
             step = (step + 1) % (FINISH + 1)

@@ -54,5 +54,5 @@ class FitState(NamedTuple):
     frame: Frame
     history: History
     numbers: FloatArray
-    log_likelihoods: FloatArray  # (max_iter + 1,) means, of the start and after each iteration
-    changes: FloatArray  # (max_iter,)
+    log_likelihoods: FloatArray  # (room + 1,) means, of the start and after each iteration
+    changes: FloatArray  # (room,), at most max_iter
