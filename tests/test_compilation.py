@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numba
 import pytest
+from numba.core.registry import cpu_target
 
 import nvmix
-from nvmix.backends.cpu import numba_internals
+from nvmix.backends.cpu import numba_internals, shipped
 from nvmix.backends.cpu.compilation import KERNELS, LATE_KERNELS, announce
 from nvmix.backends.cpu.kernels import entry_points
 from nvmix.cli import main
@@ -249,3 +250,35 @@ def test_what_moved_is_told(module, name, parameters, mentions, words):
     (told,) = numba_internals.moved(((module, name, parameters, mentions),))
     assert told.startswith(f"{module}.{name} ")
     assert re.search(words, told)
+
+
+def _doubled(x):
+    return 2.0 * x
+
+
+def test_shipped_kernels_are_those_that_were_shipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped, "has_level", lambda: True)
+    shipped._hashes.cache_clear()
+    context = cpu_target.target_context
+    compiled = numba.njit(_doubled)
+    compiled(1.0)
+    (arguments,) = compiled.overloads
+    files = shipped.ShippedCache(_doubled, "hash")
+    assert files.load_overload(arguments, context) is None
+    files.save_overload(arguments, compiled.overloads[arguments])
+    assert files.load_overload(arguments, context) is None
+    hashes = {path.name: shipped.sha256(path) for path in tmp_path.iterdir()}
+    (tmp_path / shipped.HASHES).write_text(json.dumps(hashes))
+    shipped._hashes.cache_clear()
+    assert files.load_overload(arguments, context).signature.args == arguments
+    assert shipped.ShippedCache(_doubled, "other").load_overload(arguments, context) is None
+    (code,) = tmp_path.glob("*.nbc")
+    code.write_bytes(code.read_bytes() + b"x")
+    assert files.load_overload(arguments, context) is None
+    shipped._hashes.cache_clear()
+
+
+def test_shipped_kernels_are_not_for_a_processor_that_was_asked_for(monkeypatch):
+    monkeypatch.setattr(numba.config, "CPU_NAME", "generic")
+    assert not shipped.has_level.__wrapped__()

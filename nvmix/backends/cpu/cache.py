@@ -14,6 +14,7 @@ from typing import Any
 from numba.core.caching import FunctionCache
 
 from nvmix.backends.cpu.compilation import announce
+from nvmix.backends.cpu.shipped import ShippedCache
 from nvmix.foundation.stopwatch import add_preparation
 
 _CPU = Path(__file__).parent
@@ -42,7 +43,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     """
 
     def __init__(self, function: Callable[..., Any], seconds: float = 0.0) -> None:
-        self._seconds = seconds
+        self._seconds, self._function = seconds, function
         super().__init__(function)
         # The version is compared before the rest of an index is unpickled, which would fail where a
         # class of the kernels has gone since.
@@ -53,6 +54,9 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         """The compiled function, or None: it will be compiled."""
         begin = time.perf_counter()
         found = super().load_overload(signature, target_context)
+        if found is None:
+            shipped = ShippedCache(self._function, kernels_hash())
+            found = shipped.load_overload(signature, target_context)
         add_preparation(begin)
         if found is None:
             announce(self._seconds)
