@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvmix import special
-from nvmix.backends.cpu.jit import compiled_kernels, late_kernels
+from nvmix.backends.cpu.compilation import compile_late_kernels, compiled_kernels
 from nvmix.distributions import GeneralizedHyperbolic, Hyperbolic, NormalInverseGaussian
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.sources.observations import sample
@@ -48,6 +48,5 @@ def warm_up() -> list[str]:
     special.log_kv(1.0, np.arange(1.0, _MANY))
     special.log_kv(np.arange(3.0), 1.0)
     special.log_kv_dv(1.0, 1.0)
-    for kernel in late_kernels():
-        kernel.compile()
+    compile_late_kernels()
     return sorted(compiled_kernels() - before)

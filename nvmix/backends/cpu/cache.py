@@ -15,6 +15,7 @@ from numba.core.caching import FunctionCache
 
 from nvmix.backends.cpu.cache_files import CheckedFiles, warn_of_damage, warn_of_saving
 from nvmix.backends.cpu.compilation import announce
+from nvmix.backends.cpu.shipped import ShippedCache
 from nvmix.foundation.stopwatch import add_preparation
 
 _CPU = Path(__file__).parent
@@ -43,7 +44,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     """
 
     def __init__(self, function: Callable[..., Any], seconds: float = 0.0) -> None:
-        self._seconds = seconds
+        self._seconds, self._function = seconds, function
         super().__init__(function)
         # The version is compared before the rest of an index is unpickled, which would fail where a
         # class of the kernels has gone since.
@@ -60,6 +61,9 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         # Rebuilding what another numba has saved may raise anything.
         except Exception as error:  # noqa: BLE001
             warn_of_damage(self._cache_file._index_path, error)  # noqa: SLF001
+        if found is None:
+            shipped = ShippedCache(self._function, kernels_hash())
+            found = shipped.load_overload(sig, target_context)
         add_preparation(begin)
         if found is None:
             announce(self._seconds)

@@ -1,16 +1,21 @@
-"""What compilation takes: a word to who waits for it, and its time, which no fit counts as its own.
+"""What there is to compile, a word to who waits, and the time, which no fit counts as its own.
 
 numba's events tell when it compiles. They are nested, for a function compiles what it calls.
 """
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from numba.core import event
 
+from nvmix.backends.cpu.late import LateKernel
 from nvmix.foundation.stopwatch import add_preparation
 
+# All kernels that have a cache, and the late ones among them by function.
+KERNELS: Final[list[Any]] = []
+LATE_KERNELS: Final[dict[Callable[..., Any], LateKernel]] = {}
 # Seconds above which who waits is told.
 _LONG: Final = 2.0
 
@@ -43,3 +48,14 @@ def announce(seconds: float) -> None:
     if watched and seconds > _LONG:
         sys.stderr.write(f"nvmix: compiling for this machine, once; about {seconds:.0f} seconds\n")
         sys.stderr.flush()
+
+
+def compiled_kernels() -> set[str]:
+    """Names of the kernels that this process has compiled, rather than loaded from the cache."""
+    return {kernel.__name__ for kernel in KERNELS if sum(kernel.stats.cache_misses.values())}
+
+
+def compile_late_kernels() -> None:
+    """Compile, or load from the cache, the kernels that wait for a call to reach them."""
+    for kernel in LATE_KERNELS.values():
+        kernel.compile()

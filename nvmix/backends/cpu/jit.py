@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar, cast
 import numba
 
 from nvmix.backends.cpu.cache import KernelCache
+from nvmix.backends.cpu.compilation import KERNELS, LATE_KERNELS
 from nvmix.backends.cpu.late import LateKernel
 from nvmix.backends.cpu.numba_internals import DEVICES, LATE, LOOPS, moved
 
@@ -47,9 +48,6 @@ _ENTRY: Final = {"error_model": "numpy", "no_cfunc_wrapper": True, **_PIPELINES[
 _LOOP: Final = {**_ENTRY, "nogil": True}
 # Functions and methods that make objects. Devices without them need not count references to arrays.
 _ALLOCATING: Final = {"empty", "copy", "random", "standard_exponential", "ValueError"}
-# All that have a cache, and the late ones among them by function.
-_KERNELS: Final[list[Any]] = []
-_LATE_KERNELS: Final[dict[Callable[..., Any], LateKernel]] = {}
 # Sums may be reordered into SIMD lanes; inf and nan keep meaning.
 _REDUCING: Final = {"reassoc", "contract", "nsz"}
 # Sums keep their order; a product and a sum may become one fused operation.
@@ -89,11 +87,6 @@ def inlined_device(function: F) -> F:
     return _compiled(function, fastmath=_REDUCING, forceinline=True)
 
 
-def late_kernels() -> list[LateKernel]:
-    """The kernels that are compiled when a call first reaches them."""
-    return list(_LATE_KERNELS.values())
-
-
 def late(signature: str) -> Callable[[F], F]:
     """Compile a kernel by itself, for this numba signature, when a call first reaches it.
 
@@ -105,7 +98,7 @@ def late(signature: str) -> Callable[[F], F]:
             return device(function)
         if not numba.config.DISABLE_JIT:
             compiled = _cached(function, _ENTRY)
-            _LATE_KERNELS[function] = LateKernel(function, compiled, signature)
+            LATE_KERNELS[function] = LateKernel(function, compiled, signature)
         return function
 
     return decorate
@@ -127,8 +120,8 @@ def entry(function: F) -> F:
 
     A late kernel is an entry point as it is.
     """
-    if function in _LATE_KERNELS:
-        return cast("F", _LATE_KERNELS[function].compiled)
+    if function in LATE_KERNELS:
+        return cast("F", LATE_KERNELS[function].compiled)
     return _cached(function, _ENTRY)
 
 
@@ -147,13 +140,8 @@ def _cached(function: F, options: dict[str, Any], seconds: float = 0.0) -> F:
             compiled._cache = KernelCache(plain, seconds)  # noqa: SLF001
         except RuntimeError:
             _warn_of_no_cache()
-        _KERNELS.append(compiled)
+        KERNELS.append(compiled)
     return cast("F", compiled)
-
-
-def compiled_kernels() -> set[str]:
-    """Names of the kernels that this process has compiled, rather than loaded from the cache."""
-    return {kernel.__name__ for kernel in _KERNELS if sum(kernel.stats.cache_misses.values())}
 
 
 @cache

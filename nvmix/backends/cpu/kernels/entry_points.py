@@ -5,10 +5,10 @@ import numpy as np
 from nvmix.backends.cpu.jit import entry, loop
 from nvmix.backends.cpu.kernels.bessel.bessel import bessel_curvature, bessel_pair, log_bessel_peak
 from nvmix.backends.cpu.kernels.em.careful_rows import add_careful_rows
-from nvmix.backends.cpu.kernels.em.density import log_densities, plain_bound, posterior
 from nvmix.backends.cpu.kernels.em.loop import advance
 from nvmix.backends.cpu.kernels.em.m_step import fit_subordinator
 from nvmix.backends.cpu.kernels.em.missing_values import add_patterns
+from nvmix.backends.cpu.kernels.em.plain_density import log_densities, plain_bound, posterior
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
 from nvmix.backends.cpu.kernels.gig.density import gig_log_density
 from nvmix.backends.cpu.kernels.gig.moments import (
@@ -128,7 +128,7 @@ def log_prob_loop(
     X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
     theta: Triple, log_norm: float, table: FloatArray, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Fill out[i] with log f(x_i), the density of `em.density`; inverse is L^-1."""
+    """Fill out[i] with log f(x_i), the density of `em.plain_density`; inverse is L^-1."""
     n, d = X.shape
     x, w = np.empty((d, BLOCK)), np.empty((d, BLOCK))
     g, q, linear = np.empty(d), np.empty(BLOCK), np.empty(BLOCK)

@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.density import log_densities, plain_bound, posterior
 from nvmix.backends.cpu.kernels.em.e_step import Model, add_rows
+from nvmix.backends.cpu.kernels.em.plain_density import log_densities, plain_bound, posterior
 from nvmix.backends.cpu.kernels.em.products import BLOCK, whiten
 from nvmix.foundation.typing import FloatArray
 

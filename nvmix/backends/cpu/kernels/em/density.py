@@ -1,4 +1,4 @@
-"""Log-densities of rows, without differences of large numbers.
+"""Log-densities of rows far away or of narrow laws, without differences of large numbers.
 
 With w = L^-1 (x - mu), g = L^-1 gamma, q = |w|^2, A = a + |g|^2, B = b + q and p' = p - d/2,
 
@@ -14,8 +14,8 @@ g . w + r + R. With the identity of Lagrange, for |g|^2 |w|^2 - (g . w)^2, the n
 
 where w_ is the part of w that is orthogonal to g. Its terms do not cancel but as the distribution
 itself is a near-singular function of its parameters. p' log M - p log m is p log(M / m) less
-d/2 log M, with M / m from R - r = g . w - E. Most rows have small R and r: for these the plain sum
-keeps 13 digits, and costs one look-up.
+d/2 log M, with M / m from R - r = g . w - E. `em.plain_density` has the plain sum, which does
+for most rows.
 """
 
 import math
@@ -25,21 +25,15 @@ import numpy as np
 
 from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.gig.moments import LARGE, log_integral, log_integral_beyond
-from nvmix.backends.cpu.kernels.gig.table import (
-    interval,
-    moments_covered,
-    scaled_moments,
-    tabulated,
-)
 from nvmix.backends.cpu.kernels.intrinsics import fma
 from nvmix.foundation.typing import FloatArray
 
 # log(2 pi) / 2
-_HALF_LOG_2PI: Final = 0.9189385332046728
+HALF_LOG_2PI: Final = 0.9189385332046728
 # Products of four numbers, of which two are below the root of this, do not overflow.
 _SAFE: Final = 1e140
 # Squares keep their digits from here on.
-_LEAST: Final = 1e-290
+LEAST: Final = 1e-290
 # Binary exponent that stands for that of 0.
 _NONE: Final = -5000
 # sin^2 of the angle between w and g from which |g|^2 |w|^2 - (g . w)^2 keeps 13 digits.
@@ -70,38 +64,7 @@ class Law(NamedTuple):
 
 
 @device
-def posterior(
-    theta: tuple[float, float, float], log_norm: float, inverse: FloatArray, gamma: FloatArray,
-    g: FloatArray,
-) -> tuple[float, float, float, float]:  # fmt: skip
-    """(p - d/2, a + |g|^2, b, the terms of log f without x); fill g = L^-1 gamma.
-
-    log_norm is lnZ(p, a, b); inverse is L^-1.
-    """
-    p, a, b = theta
-    log_constant, square = -log_norm, 0.0
-    for i in range(g.size):
-        g[i] = 0.0
-        for j in range(i + 1):
-            g[i] += inverse[i, j] * gamma[j]
-        square += g[i] * g[i]
-        log_constant += math.log(inverse[i, i]) - _HALF_LOG_2PI
-    return p - 0.5 * g.size, a + square, b, log_constant
-
-
-@device
-def plain_bound(theta: tuple[float, float, float], d: int) -> float:
-    """The largest A B at which the plain sum of the density's terms is accurate."""
-    p, a, b = theta
-    r = math.hypot(p, math.sqrt(a) * math.sqrt(b))
-    log_mode = _log_mode(p, a, b, r, 0)
-    if not (r <= LARGE and abs(p * log_mode) <= LARGE):
-        return -1.0
-    return LARGE * LARGE - (p - 0.5 * d) ** 2
-
-
-@device
-def _log_mode(p: float, a: float, b: float, r: float, exponent: int) -> float:
+def log_of_mode(p: float, a: float, b: float, r: float, exponent: int) -> float:
     """log of the mode times 2^exponent."""
     value = math.log(p + r) - math.log(a) if p >= 0.0 else math.log(b) - math.log(r - p)
     return value + exponent * math.log(2.0)
@@ -139,7 +102,8 @@ def _scale(x: FloatArray, exponent: int, out: FloatArray) -> None:
 
 
 @device
-def _dot(x: FloatArray, y: FloatArray) -> float:
+def inner(x: FloatArray, y: FloatArray) -> float:
+    """Inner product."""
     total = 0.0
     for i in range(x.size):
         total += x[i] * y[i]
@@ -156,18 +120,18 @@ def _law(
     r = math.hypot(p, root)
     excess = p * (p / (r + root)) if p != 0.0 else 0.0
     a = math.ldexp(a, -2 * exponent)
-    square = _dot(g, g)
+    square = inner(g, g)
     log_ratio = 0.0
     if p >= 0.0:
         ratio = square / a
-        log_a = math.log(a) if a > _LEAST else math.log(theta[1]) - 2 * exponent * math.log(2.0)
+        log_a = math.log(a) if a > LEAST else math.log(theta[1]) - 2 * exponent * math.log(2.0)
         log_ratio = math.log1p(ratio) if ratio < 1.0 else math.log(a + square) - log_a
     log_rest = -log_integral(p, root)
     for i in range(g.size):
-        log_rest += math.log(inverse[i, i]) - _HALF_LOG_2PI
+        log_rest += math.log(inverse[i, i]) - HALF_LOG_2PI
     return Law(
         p, p - 0.5 * g.size, b, math.sqrt(a), a + square, r, excess,
-        _log_mode(p, theta[1], b, r, 0), log_ratio, log_rest, exponent,
+        log_of_mode(p, theta[1], b, r, 0), log_ratio, log_rest, exponent,
     )  # fmt: skip
 
 
@@ -181,17 +145,17 @@ def _orthogonal(
     Multiples of gamma are subtracted from x until w no longer shrinks. A fused product rounds the
     difference alone, so that each step keeps digits that the last one lost. Overwrites hi and w.
     """
-    square, length = _dot(g, g), _dot(w, w)
+    square, length = inner(g, g), inner(w, w)
     for _ in range(_CORRECTIONS):
-        t = _dot(g, w) / square
+        t = inner(g, w) / square
         for i in range(g.size):
             hi[i] = fma(-t, gamma[i], hi[i]) + lo[i]
             lo[i] = 0.0
         _multiply_lower(inverse, hi, w)
-        last, length = length, _dot(w, w)
+        last, length = length, inner(w, w)
         if not length < 0.25 * last:
             break
-    t = _dot(g, w) / square
+    t = inner(g, w) / square
     total = 0.0
     for i in range(g.size):
         total += (w[i] - t * g[i]) ** 2
@@ -320,8 +284,8 @@ def _scaled_row(
     _scale(g, k_g - e_g, g)
     _scale(w, k - e_w, w)
     law = _law(theta, inverse, g, k_g)
-    dot, q, root_b = _dot(g, w), _dot(w, w), math.sqrt(math.ldexp(b, -2 * k))
-    square, difference = _dot(g, g), 0.0
+    dot, q, root_b = inner(g, w), inner(w, w), math.sqrt(math.ldexp(b, -2 * k))
+    square, difference = inner(g, g), 0.0
     for i in range(d):
         difference += (law.root_a * w[i] - root_b * g[i]) ** 2
     cross = 0.0
@@ -335,62 +299,18 @@ def _scaled_row(
     return _value(law, d, dot, q, cross, difference, k)
 
 
-@device
-def plain_intervals(bound: float, table: FloatArray) -> int:
-    """How many intervals of the table have no A B beyond the bound."""
-    return max(0, min(interval(bound), len(table))) if bound > 0.0 else 0
-
-
-@device
-def any_beyond(q: FloatArray, A: float, b: float, bound: float, least: float) -> bool:
-    """Whether a row's A B is beyond the bound, or not a number, or its q is below the least."""
-    beyond = False
-    for r in range(q.size):
-        beyond |= (not A * (b + q[r]) <= bound) or q[r] < least
-    return beyond
-
-
-@device
-def log_densities(
-    X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
-    theta: tuple[float, float, float], g: FloatArray, w: FloatArray, q: FloatArray,
-    linear: FloatArray, log_constant: float, bound: float, table: FloatArray, out: FloatArray,
-) -> None:  # fmt: skip
-    """Fill out with log f of the rows of one block X; w, q = |w|^2 and linear = g . w are theirs.
-
-    log_constant is the last of `posterior`, bound that of `plain_bound`.
-    """
-    n, d = X.shape
-    p, a, b = theta
-    order, square = p - 0.5 * d, _dot(g, g)
-    A = a + square
-    if moments_covered(order, A, b, q[:n], table, plain_intervals(bound, table)):
-        shift = log_constant - order * math.log(A)
-        for r in range(n):
-            out[r] = linear[r] + tabulated(table, A * (b + q[r]))[0] + shift
-        return
-    for r in range(n):
-        if A * (b + q[r]) <= bound:
-            out[r] = log_constant + linear[r] + scaled_moments(order, A, b + q[r], table)[0]
-    # Next to a pole the density is that of a w whose square may underflow.
-    least = _LEAST if order <= 0.0 and b == 0.0 else 0.0
-    if not any_beyond(q[:n], A, b, bound, least):
-        return
-    _fill_beyond(X, mu, inverse, gamma, theta, g, w, q, linear, bound, out)
-
-
 @late(
     "void(float64[:,::1], float64[::1], float64[:,::1], float64[::1], UniTuple(float64, 3),"
-    "float64[::1], float64[:,::1], float64[::1], float64[::1], float64, float64[::1])"
+    "float64[::1], float64[:,::1], float64[::1], float64[::1], float64, float64, float64[::1])"
 )
-def _fill_beyond(
+def fill_beyond(
     X: FloatArray, mu: FloatArray, inverse: FloatArray, gamma: FloatArray,
     theta: tuple[float, float, float], g: FloatArray, w: FloatArray, q: FloatArray,
-    linear: FloatArray, bound: float, out: FloatArray,
+    linear: FloatArray, bound: float, least: float, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Fill in the log-densities of the rows beyond the bound of the plain sum."""
+    """Fill in the log-densities of rows beyond the bound of the plain sum, or with q below least."""
     n, d = X.shape
-    a, b, square = theta[1], theta[2], _dot(g, g)
+    a, b, square = theta[1], theta[2], inner(g, g)
     A = a + square
     law = _law(theta, inverse, g, 0)
     root_b, safe = math.sqrt(b), A < _SAFE and b < _SAFE

@@ -2,7 +2,7 @@
 
 With w = L^-1 (x - mu), g = L^-1 gamma and q = |w|^2, Y | x ~ GIG(p - d/2, a + |g|^2, b + q). Only
 b + q differs between rows, so that its moments come from a table of one variable. The density is
-that of `em.density`, whose plain sum is taken here.
+that of `em.plain_density`, whose sum is taken here.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.density import (
+from nvmix.backends.cpu.kernels.em.plain_density import (
     any_beyond,
     plain_bound,
     plain_intervals,
