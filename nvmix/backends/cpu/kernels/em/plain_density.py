@@ -7,7 +7,13 @@ costs one look-up. `em.density` has the others.
 import math
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.em.density import HALF_LOG_2PI, LEAST, fill_beyond, inner, log_of_mode
+from nvmix.backends.cpu.kernels.em.density import (
+    HALF_LOG_2PI,
+    LEAST,
+    fill_beyond,
+    inner,
+    log_of_mode,
+)
 from nvmix.backends.cpu.kernels.gig.moments import LARGE
 from nvmix.backends.cpu.kernels.gig.table import (
     interval,
