@@ -219,6 +219,7 @@ class TestEndings:
         )
         assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=0.1)
 
+    @pytest.mark.exhaustive
     def test_boundary(self):
         X = VarianceGamma.from_classical(
             mu=[0.0] * 2, gamma=[0.3] * 2, sigma=np.eye(2), alpha=1.2, beta=1.0
