@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nvmix import special
-from nvmix.backends.cpu.compilation import compile_late_kernels, compiled_kernels
+from nvmix.backends.cpu.compiler.compilation import compile_late_kernels, compiled_kernels
 from nvmix.distributions import GeneralizedHyperbolic, Hyperbolic, NormalInverseGaussian
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.sources.observations import sample
@@ -43,6 +43,10 @@ def warm_up() -> list[str]:
     start.rvs(1, 0)
     y = start.subordinator.rvs(1, 0)
     start.subordinator.log_prob(y)
+    for law in (start.subordinator, start.marginal(0)):
+        law.ppf(law.cdf(1.0))
+        law.entropy()
+    start.subordinator.raw_moment(0.5)
     X[0, 0] = np.nan
     BatchEMFitter(max_iter=1, missing="em").run(start, X)
     special.log_kv(1.0, np.arange(1.0, _MANY))

@@ -13,7 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import nvmix
-from nvmix.backends.cpu import cache, jit
+from nvmix.backends.cpu import jit
+from nvmix.backends.cpu.compiler import cache
 from nvmix.backends.cpu.kernels.bessel.quadrature import means
 
 ROOT = Path(nvmix.__file__).parent

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from numba.core.serialize import dumps
 
-from nvmix.backends.cpu.cache_files import CheckedFiles
+from nvmix.backends.cpu.compiler.cache_files import CheckedFiles
 
 PROGRAM = """
 from nvmix.backends.cpu import jit

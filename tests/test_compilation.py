@@ -15,8 +15,8 @@ import pytest
 from numba.core.registry import cpu_target
 
 import nvmix
-from nvmix.backends.cpu import numba_internals, shipped
-from nvmix.backends.cpu.compilation import KERNELS, LATE_KERNELS, announce
+from nvmix.backends.cpu.compiler import numba_internals, shipped
+from nvmix.backends.cpu.compiler.compilation import KERNELS, LATE_KERNELS, announce
 from nvmix.backends.cpu.kernels import entry_points
 from nvmix.cli import main
 from nvmix.foundation.stopwatch import Stopwatch, add_preparation
@@ -30,7 +30,8 @@ PROGRAM = """
 import sys, warnings
 warnings.simplefilter("ignore")
 {before}
-from nvmix.backends.cpu import compilation, jit
+from nvmix.backends.cpu import jit
+from nvmix.backends.cpu.compiler import compilation
 from nvmix.backends.cpu.kernels.bessel.gamma import digamma
 from nvmix.backends.cpu.kernels.gig.moments import gig_moments
 
@@ -93,7 +94,7 @@ class Listener(event.Listener):
 event.register("numba:compile", Listener())
 import numpy as np
 from nvmix import NormalInverseGaussian
-from nvmix.backends.cpu.compilation import KERNELS
+from nvmix.backends.cpu.compiler.compilation import KERNELS
 X = np.random.default_rng(0).standard_t(4, size=(5000, 3))
 NormalInverseGaussian.default_init(X).fit(X).model.rvs(10, 1)
 code = "".join(text for kernel in KERNELS for text in kernel.inspect_llvm().values())
@@ -112,7 +113,7 @@ def _lines(program, **environment):
 def test_numbas_internals_are_where_the_compilers_expect_them():
     moved = numba_internals.moved(numba_internals.DEVICES)
     assert not moved, (
-        f"numba {numba.__version__} moved what nvmix/backends/cpu/linkage.py relies on; kernels "
+        f"numba {numba.__version__} moved what nvmix/backends/cpu/compiler/linkage.py relies on; kernels "
         "compile by its own pipeline, in twice the time, until linkage.py and numba_internals.py "
         "follow: " + "; ".join(moved)
     )
@@ -121,7 +122,7 @@ def test_numbas_internals_are_where_the_compilers_expect_them():
 def test_numbas_internals_are_where_late_kernels_expect_them():
     moved = numba_internals.moved(numba_internals.LATE)
     assert not moved, (
-        f"numba {numba.__version__} moved what nvmix/backends/cpu/late.py relies on; each loop has "
+        f"numba {numba.__version__} moved what nvmix/backends/cpu/compiler/late.py relies on; each loop has "
         "its own copies of late kernels, until late.py follows: " + "; ".join(moved)
     )
 

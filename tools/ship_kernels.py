@@ -1,6 +1,6 @@
 """Build a wheel with compiled kernels: ``python tools/ship_kernels.py DIRECTORY``.
 
-Kernels are compiled for the processors of `nvmix.backends.cpu.shipped.LEVELS`, by the Python and
+Kernels are compiled for the processors of `nvmix.backends.cpu.compiler.shipped.LEVELS`, by the Python and
 the numba that run this, which are those that the wheel's kernels are for. Others compile their own.
 """
 
@@ -17,7 +17,7 @@ PROGRAM = """
 import json
 
 import nvmix
-from nvmix.backends.cpu import cache, compilation, shipped
+from nvmix.backends.cpu.compiler import cache, compilation, shipped
 
 nvmix.warm_up()
 for kernel in compilation.KERNELS:
@@ -32,7 +32,7 @@ hashes = {path.name: shipped.sha256(path) for path in sorted(shipped.FOLDER.iter
 def main(target: str) -> None:
     """Compile, build the wheel, and leave the tree as it was."""
     sys.path.insert(0, str(ROOT))
-    from nvmix.backends.cpu.shipped import FOLDER, LEVELS
+    from nvmix.backends.cpu.compiler.shipped import FOLDER, LEVELS
 
     with tempfile.TemporaryDirectory() as empty:
         FOLDER.mkdir()

@@ -22,10 +22,10 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.types import GIGParameters, NormalParameters
 from nvmix.foundation.linalg import inverse_lower, row_blocks
-from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.typing import BoolArray, FloatArray, IntArray
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.parts.normal_maps import selected
+from nvmix.sources.patterns import patterns_of, values_of
 
 # Positions in t = (log Y, 1/Y, Y) of the statistics that p, a and b multiply.
 _PAB: Final = (0, 2, 1)

@@ -12,7 +12,6 @@ import numpy as np
 from nvmix.backends import get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
-from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import (
@@ -29,6 +28,7 @@ from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.univariate import Univariate
 from nvmix.sources.observations import MISSING, observations, points
+from nvmix.sources.patterns import patterns_of, values_of
 
 Seed: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 

@@ -11,13 +11,13 @@ import numpy as np
 from nvmix.backends import get_backend, get_functions
 from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.forks import LazyProperty
-from nvmix.foundation.patterns import patterns_of, values_of
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray, IntArray
 from nvmix.mixture.law import MixtureLaw, times
 from nvmix.mixture.parts.normal_maps import given_columns, others_of
 from nvmix.mixture.subordinators import GIG
 from nvmix.sources.observations import observations, points
+from nvmix.sources.patterns import patterns_of, values_of
 
 
 @pytree(("p", "a", "b"))

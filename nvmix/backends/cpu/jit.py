@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar, cast
 
 import numba
 
-from nvmix.backends.cpu.cache import KernelCache
-from nvmix.backends.cpu.compilation import KERNELS, LATE_KERNELS
-from nvmix.backends.cpu.late import LateKernel
-from nvmix.backends.cpu.numba_internals import DEVICES, LATE, LOOPS, moved
+from nvmix.backends.cpu.compiler.cache import KernelCache
+from nvmix.backends.cpu.compiler.compilation import KERNELS, LATE_KERNELS
+from nvmix.backends.cpu.compiler.late import LateKernel
+from nvmix.backends.cpu.compiler.numba_internals import DEVICES, LATE, LOOPS, moved
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -25,7 +25,7 @@ def _pipelines() -> dict[str, dict[str, Any]]:
     if moved(LOOPS):
         return kinds
     # Not imported above: it cannot be where numba's internals moved.
-    linkage = importlib.import_module("nvmix.backends.cpu.linkage")
+    linkage = importlib.import_module("nvmix.backends.cpu.compiler.linkage")
     kinds["loop"] = {"pipeline_class": linkage.PrivateKernels}
     if not moved(DEVICES):
         kinds["device"] = {"pipeline_class": linkage.LinkedDevices}

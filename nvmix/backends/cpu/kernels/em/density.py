@@ -308,7 +308,7 @@ def fill_beyond(
     theta: tuple[float, float, float], g: FloatArray, w: FloatArray, q: FloatArray,
     linear: FloatArray, bound: float, least: float, out: FloatArray,
 ) -> None:  # fmt: skip
-    """Fill in the log-densities of rows beyond the bound of the plain sum, or with q below least."""
+    """Fill in the log-densities of rows beyond the bound of plain sums, or with q below least."""
     n, d = X.shape
     a, b, square = theta[1], theta[2], inner(g, g)
     A = a + square

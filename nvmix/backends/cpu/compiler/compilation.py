@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from numba.core import event
 
-from nvmix.backends.cpu.late import LateKernel
+from nvmix.backends.cpu.compiler.late import LateKernel
 from nvmix.foundation.stopwatch import add_preparation
 
 # All kernels that have a cache, and the late ones among them by function.

@@ -13,18 +13,18 @@ from typing import Any
 
 from numba.core.caching import FunctionCache
 
-from nvmix.backends.cpu.cache_files import CheckedFiles, warn_of_damage, warn_of_saving
-from nvmix.backends.cpu.compilation import announce
-from nvmix.backends.cpu.shipped import ShippedCache
+from nvmix.backends.cpu.compiler.cache_files import CheckedFiles, warn_of_damage, warn_of_saving
+from nvmix.backends.cpu.compiler.compilation import announce
+from nvmix.backends.cpu.compiler.shipped import ShippedCache
 from nvmix.foundation.stopwatch import add_preparation
 
-_CPU = Path(__file__).parent
+_CPU = Path(__file__).parents[1]
 
 
 def hashed_files() -> list[Path]:
     """The kernels, how they are compiled, and the constants that are compiled into them."""
     constants = (_CPU.parent / f"{name}.py" for name in ("status", "tolerances", "types"))
-    compilers = _CPU.glob("*.py")
+    compilers = (*_CPU.glob("*.py"), *(_CPU / "compiler").glob("*.py"))
     return sorted([*(_CPU / "kernels").rglob("*.py"), *compilers, *constants])
 
 
