@@ -113,7 +113,7 @@ def _lines(program, **environment):
 def test_numbas_internals_are_where_the_compilers_expect_them():
     moved = numba_internals.moved(numba_internals.DEVICES)
     assert not moved, (
-        f"numba {numba.__version__} moved what nvmix/backends/cpu/compiler/linkage.py relies on; kernels "
+        f"numba {numba.__version__} moved what compiler/linkage.py relies on; kernels "
         "compile by its own pipeline, in twice the time, until linkage.py and numba_internals.py "
         "follow: " + "; ".join(moved)
     )
@@ -122,7 +122,7 @@ def test_numbas_internals_are_where_the_compilers_expect_them():
 def test_numbas_internals_are_where_late_kernels_expect_them():
     moved = numba_internals.moved(numba_internals.LATE)
     assert not moved, (
-        f"numba {numba.__version__} moved what nvmix/backends/cpu/compiler/late.py relies on; each loop has "
+        f"numba {numba.__version__} moved what compiler/late.py relies on; each loop has "
         "its own copies of late kernels, until late.py follows: " + "; ".join(moved)
     )
 

@@ -1,7 +1,8 @@
 """Build a wheel with compiled kernels: ``python tools/ship_kernels.py DIRECTORY``.
 
-Kernels are compiled for the processors of `nvmix.backends.cpu.compiler.shipped.LEVELS`, by the Python and
-the numba that run this, which are those that the wheel's kernels are for. Others compile their own.
+Kernels are compiled for the processors of `nvmix.backends.cpu.compiler.shipped.LEVELS`, by the
+Python and the numba that run this, which are those that the wheel's kernels are for. Others compile
+their own.
 """
 
 import os
