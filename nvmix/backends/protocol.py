@@ -98,6 +98,16 @@ class Backend(Protocol):
     def log_prob(self, X: Any, normal: NormalParameters, theta: GIGParameters) -> FloatArray:
         """(n,) log-densities of placed rows."""
 
+    def tails(
+        self, x: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool, log: bool
+    ) -> FloatArray:
+        """P(X <= x), or P(X > x), or its log, of a mixture of one column, at x of any shape."""
+
+    def quantiles(
+        self, q: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool
+    ) -> FloatArray:
+        """Points x with P(X <= x) = q, or P(X > x) = q, at q of any shape; nan outside [0, 1]."""
+
     def e_step(
         self, X: Any, normal: NormalParameters, theta: GIGParameters
     ) -> SufficientStatistics:

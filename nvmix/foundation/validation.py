@@ -106,7 +106,12 @@ def instance(name: str, value: object, kind: type) -> None:
 
 
 def generator(seed: Any, name: str = "seed") -> np.random.Generator:
-    """Return the generator of a seed, or the Generator that was given in its place."""
+    """Return the generator of a seed, or the one that was given in its place.
+
+    A RandomState is drawn from by a Generator that shares its bits.
+    """
+    if isinstance(seed, np.random.RandomState):
+        return np.random.Generator(seed._bit_generator)  # noqa: SLF001
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -27,11 +27,14 @@ from nvmix.foundation.validation import (
 )
 from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
+from nvmix.mixture.univariate import Univariate
 from nvmix.sources.observations import MISSING, observations, points
+
+Seed: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureLaw(ABC):
+class MixtureLaw(Univariate, ABC):
     r"""Distribution of X in a normal variance-mean mixture.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
@@ -279,9 +282,11 @@ class MixtureLaw(ABC):
 
     def rvs(
         self,
-        n: int,
-        seed: int | np.random.Generator | None = None,
+        n: int | None = None,
+        seed: Seed = None,
         *,
+        size: int | tuple[int, ...] | None = None,
+        random_state: Seed = None,
         return_mixing: bool = False,
     ) -> Any:
         """Draw observations.
@@ -290,29 +295,46 @@ class MixtureLaw(ABC):
         ----------
         n : int
             How many, at least 0.
-        seed : int, numpy.random.Generator or None
+        seed : int, numpy.random.Generator, numpy.random.RandomState or None
             Source of randomness; the same seed gives the same bits.
+        size : int or tuple of int
+            In the place of n, as in SciPy: how many, or their shape.
+        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+            In the place of seed, as in SciPy.
         return_mixing : bool
             Whether to return the values of Y as well.
 
         Returns
         -------
         (n, d) array, or tuple of (n, d) and (n,) arrays
-            Independent rows; with return_mixing, these and Y of each.
+            Independent rows, in one column too, (*size, d) where size is a tuple; with
+            return_mixing, these and Y of each.
 
         Raises
         ------
         TypeError, ValueError
-            If n or seed is outside its domain, or JAX traces the model.
+            If n, size or seed is outside its domain, both or neither of n and size are given, or
+            JAX traces the model.
         """
         if traced(*self.normal, *self.subordinator.gig):
             msg = "rvs draws by NumPy and does not run under a JAX trace"
             raise TypeError(msg)
-        rng = generator(seed)
+        if (n is None) == (size is None) or (seed is not None and random_state is not None):
+            msg = "rvs takes one of n and size, and one of seed and random_state"
+            raise TypeError(msg)
+        if random_state is not None:
+            rng = generator(random_state, "random_state")
+        else:
+            rng = generator(seed)
+        if isinstance(size, tuple):
+            shape = tuple(integer("size", length, 0) for length in size)
+        else:
+            shape = (integer("n", n, 0) if size is None else integer("size", size, 0),)
+        n = math.prod(shape)
         y = self.subordinator.rvs(n, rng)[:, None]
-        noise = rng.standard_normal((integer("n", n, 0), self.d)) @ self.L_sigma.T
-        X = self.mu + y * self.gamma + np.sqrt(y) * noise
-        return (X, y[:, 0]) if boolean("return_mixing", return_mixing) else X
+        noise = rng.standard_normal((n, self.d)) @ self.L_sigma.T
+        rows = (self.mu + y * self.gamma + np.sqrt(y) * noise).reshape(*shape, self.d)
+        return (rows, y[:, 0].reshape(shape)) if boolean("return_mixing", return_mixing) else rows
 
     def rescaled(self, c: float) -> Self:
         """Replace Y by c Y, gamma by gamma / c and Sigma by Sigma / c.

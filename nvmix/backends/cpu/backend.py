@@ -12,6 +12,7 @@ from nvmix.backends.cpu.kernels.em.missing_values import Patterns
 from nvmix.backends.cpu.partition import groups_of, pieces_of, table_of
 from nvmix.backends.cpu.placed import Placed, canonical, placed
 from nvmix.backends.cpu.quasi_newton import fit_gamma, fit_gig
+from nvmix.backends.cpu.univariate import quantiles, tails
 from nvmix.backends.types import (
     ACCEPT,
     CARELESS,
@@ -187,6 +188,18 @@ class CPUBackend:
 
         map_threads(fill, groups_of(rows.shape))
         return out
+
+    def tails(
+        self, x: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool, log: bool
+    ) -> FloatArray:
+        """Tails of a mixture of one column, or their logs; see `Backend.tails`."""
+        return tails(x, normal, theta, upper, log)
+
+    def quantiles(
+        self, q: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool
+    ) -> FloatArray:
+        """Quantiles of a mixture of one column; see `Backend.quantiles`."""
+        return quantiles(q, normal, theta, upper)
 
     def e_step(
         self, X: Placed, normal: NormalParameters, theta: GIGParameters

@@ -33,6 +33,7 @@ from nvmix.backends.cpu.kernels.gig.table import (
 )
 from nvmix.backends.cpu.kernels.gig.tails import gig_log_tails, gig_quantiles
 from nvmix.backends.cpu.kernels.gig.variates import gig_variates
+from nvmix.backends.cpu.kernels.univariate.loops import quantiles, tails
 from nvmix.foundation.typing import FloatArray
 
 
@@ -112,6 +113,8 @@ gig_log_moment_entry = entry(gig_log_moment)
 e_step_loop = loop(add_careful_rows)
 patterns_loop = loop(add_patterns)
 advance_loop = loop(advance)
+tails_loop = loop(tails)
+quantiles_loop = loop(quantiles)
 
 
 @entry

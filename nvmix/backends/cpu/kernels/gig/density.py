@@ -41,7 +41,7 @@ def excess(a: float, b: float, p: float, y: float) -> float:
 
 
 @device
-def _log_minus_linear(delta: float) -> float:
+def log_minus_linear(delta: float) -> float:
     """log(1 + delta) - delta for small delta, by t = delta / (2 + delta) and 2 artanh t."""
     t, series = delta / (2.0 + delta), 0.0
     for k in range(_TERMS, 0, -1):
@@ -60,7 +60,7 @@ def log_density_of_log(p: float, a: float, b: float, r: float, y: float) -> floa
         return -math.inf
     delta = sign * excess(a, b, p, y) / (v + r + second)
     if abs(delta) < _NEAR:
-        return v * _log_minus_linear(delta) - 0.5 * second * delta * delta
+        return v * log_minus_linear(delta) - 0.5 * second * delta * delta
     log_ratio = 0.0
     if v > 0.0:
         # The quotient y / m = 1 + delta may be subnormal.

@@ -1,0 +1,1 @@
+"""Distribution function and quantiles of mixtures of one column."""

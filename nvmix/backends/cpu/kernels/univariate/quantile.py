@@ -1,0 +1,86 @@
+"""Quantiles of a mixture of one column, by Newton's method within a bracket.
+
+Unknown is T in x = centre + scale sinh T, which gives far quantiles, and those next to mu where the
+density is infinite, their relative accuracy. The log of a tail is nearly linear in T far out.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.univariate.tail import Column, small_tail
+
+_LOG_2: Final = 0.6931471805599453
+# Where b = 0 the scale is this part of that of the law, so that T is log|x - mu|.
+_TINY: Final = 1e-200
+# Bounds of T: x leaves the range of doubles before.
+_FARTHEST: Final = 1400.0
+_MOST: Final = 200
+# A step of T after which the next one would be below rounding, and the least of all steps.
+_LAST: Final = 1e-8
+_ROUNDING: Final = 2e-16
+
+
+class Frame(NamedTuple):
+    """x = centre + scale sinh T; law_scale is the size of X about centre."""
+
+    centre: float
+    scale: float
+    law_scale: float
+
+
+@device
+def frame(c: Column) -> Frame:
+    """Coordinates in which the law is of ordinary size."""
+    m = math.exp(min(max(c.log_mode, -600.0), 600.0))
+    size = c.sigma * math.sqrt(m) + abs(c.gamma) * m / math.sqrt(1.0 + c.r)
+    size = min(max(size, 1e-290), 1e290)
+    if c.b == 0.0:
+        return Frame(c.mu, max(_TINY * size, 1e-300), size)
+    return Frame(c.mu + c.gamma * m, size, size)
+
+
+@device
+def point(f: Frame, T: float) -> float:
+    """x at T."""
+    if abs(T) < 700.0:
+        return f.centre + f.scale * math.sinh(T)
+    return f.centre + math.copysign(math.exp(abs(T) - _LOG_2 + math.log(f.scale)), T)
+
+
+@device
+def quantile(c: Column, f: Frame, log_tail: float, sign: float, guess: float) -> float:
+    """T at which the tail of that sign (see `tail`) has that log; x to 1e-13 of its condition."""
+    low, high = -_FARTHEST, _FARTHEST
+    T, last = guess, math.inf
+    for _ in range(_MOST):
+        x = point(f, T)
+        value, hazard, side = small_tail(c, x)
+        if side != sign:
+            rest = -math.expm1(value)
+            value, hazard = math.log(rest), hazard * math.exp(value) / rest
+        excess = sign * (value - log_tail)
+        if excess == 0.0:
+            return T
+        if excess > 0.0:
+            high = T
+        else:
+            low = T
+        near = f.scale * math.cosh(T) if abs(T) < 700.0 else abs(x - f.centre)
+        slope = hazard * near
+        step = -excess / slope if 0.0 < slope < math.inf else math.nan
+        proposal = T + step
+        is_last = abs(step) <= _LAST and abs(excess) <= _LAST * (1.0 + abs(log_tail))
+        if is_last and low <= proposal <= high:
+            return proposal
+        # Newton's steps have to shrink, or the bracket is halved.
+        if not (low < proposal < high and abs(step) < 0.7 * last):
+            proposal = 0.5 * (low + high)
+            step = 0.5 * (high - low)
+            last = math.inf
+        else:
+            last = abs(step)
+        if abs(step) <= _ROUNDING * (1.0 + abs(T)):
+            return proposal
+        T = proposal
+    return T

@@ -1,0 +1,180 @@
+"""Tables of one law for many points or quantiles: polynomials on cells that are built when needed.
+
+A function of z is tabulated on the cells between 1 + |z| = 2^(k / 2): those near 0 are equal, those
+far out grow with |z|. A cell has the polynomial of degree 15 through the Chebyshev nodes, whose
+last coefficients tell its error. Where that is too large, the cell is halved. Where halving does
+not help, as at a pole of the density, values are computed directly.
+
+Rows are (kind, centre, 1 / half-width, coefficients); kind is the sign of the tail, `SPLIT` with
+the number of its first half in the place of coefficients, `UNBUILT` or `DIRECT`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.polynomial.chebyshev import cheb2poly
+
+from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.intrinsics import from_bits, to_bits
+from nvmix.backends.cpu.kernels.univariate.quantile import Frame, point, quantile
+from nvmix.backends.cpu.kernels.univariate.tail import Column, small_tail, tail
+from nvmix.foundation.typing import FloatArray
+
+_SHIFT: Final = 51
+_FIRST: Final = 1023 << 1
+# Cells of each sign; |z| < 2^64.
+_CELLS: Final = 128
+_ROWS: Final = 4096
+_POWERS: Final = 16
+UNBUILT: Final = 0.0
+SPLIT: Final = 2.0
+DIRECT: Final = 3.0
+# Halvings, after which a cell is left to direct values.
+_MOST_HALVINGS: Final = 30
+# Error of a cell's values, absolute and for each unit of its largest.
+_ERROR: Final = 1e-14
+_ROUNDING: Final = 3e-16
+# Largest log of a tail in a cell: the other tail is 1 less this one.
+_HIGHEST: Final = -0.05
+_LOG_HALF: Final = -0.6931471805599453
+_ANGLES: Final = np.pi * (np.arange(_POWERS) + 0.5) / _POWERS
+_NODES: Final = np.cos(_ANGLES)
+_TO_CHEBYSHEV: Final = np.cos(np.outer(np.arange(_POWERS), _ANGLES)) * 2.0 / _POWERS
+_TO_CHEBYSHEV[0] /= 2.0
+_TO_POWERS: Final = np.array(
+    [np.pad(cheb2poly(unit), (0, _POWERS))[:_POWERS] for unit in np.eye(_POWERS)]
+)
+
+
+class Table(NamedTuple):
+    """Rows, of which the first are the cells, those of z < 0 after the others, and their number."""
+
+    rows: FloatArray
+    count: FloatArray
+
+
+def new_table() -> Table:
+    """A table with nothing built."""
+    return Table(np.zeros((_ROWS, 3 + _POWERS)), np.array([2.0 * _CELLS]))
+
+
+NO_TABLE: Final = Table(np.zeros((0, 3 + _POWERS)), np.zeros(1))
+
+
+@device
+def _cell(rows: FloatArray, z: float) -> int:
+    """Number of the cell of z, or -1."""
+    i = (to_bits(1.0 + abs(z)) >> _SHIFT) - _FIRST
+    if not (0 <= i < _CELLS and len(rows) > 0):
+        return -1
+    return i if z >= 0.0 else i + _CELLS
+
+
+@device
+def find(rows: FloatArray, z: float) -> int:
+    """Number of the row that has the value at z, or -1."""
+    i = _cell(rows, z)
+    while i >= 0 and rows[i, 0] == SPLIT:
+        i = int(rows[i, 3]) + (1 if z >= rows[i, 1] else 0)
+    return -1 if i < 0 or rows[i, 0] == DIRECT or rows[i, 0] == UNBUILT else i
+
+
+@device
+def value_at(rows: FloatArray, i: int, z: float) -> float:
+    """The polynomial of a row."""
+    t = (z - rows[i, 1]) * rows[i, 2]
+    x = t * t
+    even, odd = rows[i, _POWERS + 1], rows[i, _POWERS + 2]
+    for k in range(_POWERS - 1, 4, -2):
+        even = even * x + rows[i, k]
+        odd = odd * x + rows[i, k + 1]
+    return rows[i, 3] + (even * x + (odd * x + rows[i, 4]) * t)
+
+
+def _builder(sample: Callable[..., float]) -> Callable[..., None]:
+    """Make the kernel that builds what z needs; sample(c, frame, low, high, out) fills values.
+
+    sample returns the sign of the cell, or 0 where it is to be halved.
+    """
+
+    @device
+    def fit(c: Column, f: Frame, low: float, high: float, row: FloatArray) -> bool:
+        values = np.empty(_POWERS)
+        sign = sample(c, f, low, high, values)
+        if sign == 0.0:
+            return False
+        middle, largest = values[_POWERS // 2], 0.0
+        last = 0.0
+        row[:] = 0.0
+        for k in range(_POWERS):
+            coefficient = 0.0
+            for i in range(_POWERS):
+                coefficient += _TO_CHEBYSHEV[k, i] * (values[i] - middle)
+            for j in range(k + 1):
+                row[3 + j] += _TO_POWERS[k, j] * coefficient
+            if k >= _POWERS - 3:
+                last += abs(coefficient)
+            largest = max(largest, abs(values[k]))
+        row[3] += middle
+        row[0], row[1], row[2] = sign, 0.5 * (low + high), 2.0 / (high - low)
+        return last <= _ERROR + _ROUNDING * largest
+
+    @device
+    def build(c: Column, f: Frame, z: float, table: Table) -> None:
+        """Build the row that has the value at z, and those above it."""
+        rows, i = table.rows, _cell(table.rows, z)
+        if i < 0:
+            return
+        k = (i % _CELLS) + _FIRST
+        low, high = from_bits(k << _SHIFT) - 1.0, from_bits((k + 1) << _SHIFT) - 1.0
+        if i >= _CELLS:
+            low, high = -high, -low
+        for _ in range(_MOST_HALVINGS):
+            if rows[i, 0] == UNBUILT and not fit(c, f, low, high, rows[i]):
+                first = int(table.count[0])
+                if first + 2 > len(rows):
+                    rows[i, 0] = DIRECT
+                    return
+                table.count[0] += 2.0
+                rows[i, 0], rows[i, 1], rows[i, 3] = SPLIT, 0.5 * (low + high), first
+            if rows[i, 0] != SPLIT:
+                return
+            middle, upper = rows[i, 1], 1 if z >= rows[i, 1] else 0
+            low, high = (middle, high) if upper == 1 else (low, middle)
+            i = int(rows[i, 3]) + upper
+        if rows[i, 0] == UNBUILT:
+            rows[i, 0] = DIRECT
+
+    return build
+
+
+@device
+def _sample_tails(c: Column, f: Frame, low: float, high: float, values: FloatArray) -> float:
+    """Logs of the tail that is small in a cell of z = (x - centre) / law_scale."""
+    sign = small_tail(c, f.centre + 0.5 * (low + high) * f.law_scale)[2]
+    for i in range(_POWERS):
+        z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[i]
+        values[i] = tail(c, f.centre + z * f.law_scale, sign)[0]
+        if not -1e6 < values[i] < _HIGHEST:
+            return 0.0
+    return sign
+
+
+@device
+def _sample_quantiles(c: Column, f: Frame, low: float, high: float, values: FloatArray) -> float:
+    """T of quantiles in a cell of z, at which the lower or the upper tail is e^-|z| / 2."""
+    sign = 1.0 if low + high < 0.0 else -1.0
+    guess = 0.0
+    for i in range(_POWERS):
+        z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[i]
+        values[i] = quantile(c, f, _LOG_HALF - abs(z), sign, guess)
+        if math.isinf(point(f, values[i])):
+            return 0.0
+        guess = values[i] if i == 0 else 2.0 * values[i] - values[i - 1]
+    return sign
+
+
+build_tails: Final[Any] = _builder(_sample_tails)
+build_quantiles: Final[Any] = _builder(_sample_quantiles)

@@ -1,0 +1,285 @@
+"""Tails of a mixture of one column, by the trapezoidal rule in u = log(Y / y), y a centre.
+
+P(X <= x) = E Phi(Z) and P(X > x) = E Phi(-Z), Z = (x - mu - gamma Y) / (sigma sqrt(Y)). Below, Z
+has the sign of the tail. With A = a y / 2, B = b / (2 y), S = sinh(u / 2), C = cosh(u / 2) and
+V = (x - mu + gamma y) / (sigma sqrt(y)), which also gets that sign,
+
+    log of the density of u = log of that at y - 2 (A + B) S^2 - (A - B - p) u - (A - B)(sinh u - u)
+                            = log of that at y + p u - A (e^u - 1) - B (e^-u - 1),
+    Z = Z(y) C - V S.
+
+Nothing cancels: the first sum is used for |u| < 1, the second beyond; x - mu - gamma y and A - B - p
+are summed with their rounding errors; and Phi(Z) is exp(-Z^2 / 2) M(-Z) where Z < 0 (`mills`). The integrand is entire, so that the trapezoidal rule
+converges exponentially. There are two kinds of nodes.
+
+Where Z < 0 at the peak, or the peak is as wide as Y's law, nodes have equal distances h about the
+mode of y^p exp(-(A' y + B' / y) / 2), A' = a + gamma^2 / sigma^2, B' = b + (x - mu)^2 / sigma^2.
+As for Bessel functions, h^-2 = 17 (1 + 0.13 r), r^2 = p^2 + A' B', leaves 1e-16.
+
+Else Phi falls from 1 to 0 in a small part of Y's law, at Z = 0, as it does where X is nearly
+mu + gamma Y. Then u = c arcsinh(e / c sinh t) with equal distances of t: those of u are e h about
+that place, and c h far from it.
+
+Where b = 0 or a = 0, terms far out are those of a geometric series, which has a closed sum.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
+from nvmix.backends.cpu.kernels.gig.density import excess, log_minus_linear
+from nvmix.backends.cpu.kernels.gig.moments import log_integral, log_mode_terms
+from nvmix.backends.cpu.kernels.intrinsics import fma
+from nvmix.backends.cpu.kernels.univariate.mills import scaled_tail
+
+# h^-2 = _BASE (1 + _GROWTH r), as for Bessel functions.
+_BASE: Final = 17.0
+_GROWTH: Final = 0.13
+# Step of t, and ratio of the two steps of u from which nodes are of the second kind.
+_STEP: Final = 0.125
+_RATIO: Final = 2.5
+# Least ratio of their steps: a narrower fall is a jump.
+_NARROWEST: Final = 1e-17
+# Slope of log Y's density at Z = 0, in units of that of Z, from which the peak is where Z < 0.
+_STEEP: Final = 3.0
+# Terms below this share of the sum are left out.
+_NEGLIGIBLE: Final = 1e-18
+# What a term may differ from one of a geometric series: of the exponent, and of Z, squared.
+_LINEAR: Final = 1e-17
+_SATURATED: Final = 8.5
+_FLAT: Final = 3e-6
+# The most nodes on each side.
+_MOST: Final = 200_000
+# log of centres beyond which a unit of Y other than that of the parameters is used.
+_FAR: Final = 250.0
+# |delta| below which the density of log Y is taken about its mode.
+_NEAR: Final = 0.25
+# 1 / sqrt(2 pi)
+_PHI_0: Final = 0.3989422804014327
+_LOG_2: Final = 0.6931471805599453
+_LOG_HALF: Final = -0.6931471805599453
+
+
+class Column(NamedTuple):
+    """A mixture of one column, and what follows from its parameters."""
+
+    mu: float
+    gamma: float
+    sigma: float
+    p: float
+    a: float
+    b: float
+    r: float  # hypot(p, sqrt(a b))
+    log_mode: float  # of y^p exp(-(a y + b / y) / 2)
+    log_integral: float
+
+
+@device
+def column(mu: float, gamma: float, sigma: float, p: float, a: float, b: float) -> Column:
+    """The record of a mixture."""
+    r, _, log_mode = log_mode_terms(p, a, b)
+    rest = log_integral(p, math.sqrt(a) * math.sqrt(b))
+    return Column(mu, gamma, sigma, p, a, b, r, log_mode, rest)
+
+
+@device
+def _log_weight(c: Column, a: float, b: float, y: float, log_unit: float) -> float:
+    """Log of the density of log Y at y e^log_unit; a and b are in that unit."""
+    first, second, sign, p = a * y, b / y, 1.0, c.p
+    if p < 0.0:
+        first, second, sign = second, first, -1.0
+    v = abs(p)
+    # y / m - 1 for the mode m, or m / y - 1 for p < 0. All terms are negative.
+    delta = sign * excess(a, b, p, y) / (v + c.r + second)
+    if abs(delta) < _NEAR:
+        value = log_minus_linear(delta)
+    elif delta > -0.5:
+        value = math.log1p(delta) - delta
+    else:
+        value = sign * (math.log(y) + log_unit - c.log_mode) - delta
+    value = (v * value if v > 0.0 else 0.0) - 0.5 * second * delta * delta
+    return value - c.log_integral
+
+
+@device
+def _step(r: float) -> float:
+    """Distance of nodes that resolves exp(-r (cosh u - 1))."""
+    return 1.0 / math.sqrt(_BASE * (1.0 + _GROWTH * r))
+
+
+@device
+def _sinh_minus(u: float) -> float:
+    """sinh u - u for |u| <= 1."""
+    x = u * u
+    t = 1.0 + x / 272.0
+    t = 1.0 + x / 210.0 * t
+    t = 1.0 + x / 156.0 * t
+    t = 1.0 + x / 110.0 * t
+    t = 1.0 + x / 72.0 * t
+    t = 1.0 + x / 42.0 * t
+    t = 1.0 + x / 20.0 * t
+    return x * u / 6.0 * t
+
+
+@device
+def _term(
+    u: float, E: float, S: float, C: float, p: float, A: float, B: float, slope: float,
+    Z_y: float, V: float, base: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """(e^base times the integrand, the same with the density of Z for Phi(Z), Z); E = e^(u/2)."""
+    if abs(u) < 1.0:
+        exponent = base - 2.0 * (A + B) * S * S - slope * u - (A - B) * _sinh_minus(u)
+    else:
+        square = E * E
+        exponent = base + p * u - A * (square - 1.0) - B * (1.0 / square - 1.0)
+    Z = Z_y * C - V * S
+    density = _exp(exponent - 0.5 * Z * Z)
+    if Z < 0.0:
+        return density * scaled_tail(-Z), density, Z
+    return _exp(exponent) - density * scaled_tail(Z), density, Z
+
+
+@device
+def _exp(x: float) -> float:
+    """e^x, 0 below -700 and inf above 700."""
+    if not x > -700.0:
+        return 0.0 if x <= -700.0 else np.nan
+    return simd_exp(x) if x < 700.0 else np.inf
+
+
+@device
+def _rest(term: float, Z: float, rate: float, step: float) -> float:
+    """Sum of the terms beyond one, which fall like e^(-rate u), where Phi(Z) is 1, or near 1/2."""
+    q = math.exp(-rate * step)
+    # 1 / (1 - q) - 1 without cancellation.
+    total = -q / math.expm1(-rate * step)
+    if abs(Z) < _FLAT:
+        # Phi(Z) = 1/2 + phi(0) Z, and Z falls like e^(-u/2).
+        less = -math.exp(-(rate + 0.5) * step) / math.expm1(-(rate + 0.5) * step)
+        share = 2.0 * _PHI_0 * Z
+        return term / (1.0 + share) * (total + share * less)
+    return term * total
+
+
+@device
+def tail(c: Column, x: float, sign: float) -> tuple[float, float]:
+    """Log of a tail at x, P(X <= x) for sign 1 and P(X > x) for -1, and f / tail.
+
+    The log has an error of 1e-15 (1 + |value|) where the tail is up to about 1/2.
+    """
+    if math.isinf(x):
+        return (0.0, 0.0) if x * sign > 0.0 else (-math.inf, math.inf)
+    p, a, b = c.p, c.a, c.b
+    gamma = sign * c.gamma
+    high = sign * (x - c.mu)
+    back = sign * high - x
+    low = sign * ((x - (sign * high - back)) - (c.mu + back))
+    if not math.isfinite(high) or not math.isfinite(high / c.sigma):
+        return (0.0, 0.0) if high > 0.0 else (-math.inf, math.inf)
+    if not math.isfinite(low):
+        low = 0.0
+    w, g = high / c.sigma, gamma / c.sigma
+    root_A, root_B = math.hypot(math.sqrt(a), g), math.hypot(math.sqrt(b), w)
+    root = root_A * root_B
+    R = math.hypot(p, root)
+    if not R < math.inf:
+        return (0.0, 0.0) if w > 0.0 else (-math.inf, math.inf)
+    if p >= 0.0:
+        log_y = math.log(p + R) - 2.0 * math.log(root_A)
+    else:
+        log_y = 2.0 * math.log(root_B) - math.log(R - p)
+    log_unit = 0.0
+    if abs(log_y) > _FAR:
+        # Exact, as the unit of Y is a power of 4.
+        k = int(math.floor(log_y / (2.0 * _LOG_2)))
+        log_unit = 2.0 * k * _LOG_2
+        a, b = math.ldexp(a, 2 * k), math.ldexp(b, -2 * k)
+        gamma, g, root_A = math.ldexp(gamma, k), math.ldexp(g, k), math.ldexp(root_A, k)
+        high, low, w = math.ldexp(high, -k), math.ldexp(low, -k), math.ldexp(w, -k)
+        root_B = math.ldexp(root_B, -k)
+    y = (p + R) / root_A / root_A if p >= 0.0 else root_B / (R - p) * root_B
+    h, e = _step(R), 0.0
+    if w * g > 0.0:
+        # At y_0 Z is 0.
+        y_0 = w / g
+        linear, quotient = a * y_0, b / y_0
+        rise = p - 0.5 * (linear - quotient)
+        if w < 0.0:
+            rise = -rise
+        wide = _step(max(c.r, linear + quotient))
+        if rise <= _STEEP * math.sqrt(w * g) and wide > _RATIO * h:
+            y, e, h = y_0, max(h / wide, _NARROWEST), wide
+    A, B = 0.5 * a * y, 0.5 * b / y
+    slope = 0.5 * excess(a, b, p, y)
+    scale = c.sigma * math.sqrt(y)
+    Z_y = (fma(-gamma, y, high) + low) / scale
+    V = (high + gamma * y) / scale
+    base = 0.5 * Z_y * Z_y if Z_y < 0.0 and e == 0.0 else 0.0
+    total, density, _ = _term(0.0, 1.0, 0.0, 1.0, p, A, B, slope, Z_y, V, base)
+    steps = _STEP if e > 0.0 else 1.0
+    weight = 1.0
+    if e > 0.0:
+        weight = e
+        total *= e
+        density *= e
+    left = right = True
+    last_left = last_right = total
+    growth, e1 = math.expm1(0.5 * h), 0.0
+    wide = h / _STEP
+    j = 0
+    while (left or right) and j < _MOST:
+        j += 1
+        if e > 0.0:
+            t = j * _STEP
+            v = e * math.sinh(t)
+            u = wide * math.asinh(v)
+            weight = e * math.cosh(t) / math.sqrt(1.0 + v * v)
+            e1 = math.expm1(0.5 * u)
+            settled = v > 1e8
+        else:
+            u = j * h
+            e1 += growth * (1.0 + e1)
+            settled = True
+        E = 1.0 + e1
+        S, C = 0.5 * (e1 + e1 / E), 0.5 * (E + 1.0 / E)
+        if right:
+            term, at, Z = _term(u, E, S, C, p, A, B, slope, Z_y, V, base)
+            total += weight * term
+            density += weight * at / E
+            right = term > _NEGLIGIBLE * total or term > last_right
+            last_right = term
+            if right and a == 0.0 and settled and p < 0.0 and B / (E * E) < _LINEAR:
+                if Z > _SATURATED or (g == 0.0 and abs(Z) < _FLAT):
+                    total += weight * _rest(term, Z, -p, h)
+                    right = False
+        if left:
+            term, at, Z = _term(-u, 1.0 / E, -S, C, p, A, B, slope, Z_y, V, base)
+            total += weight * term
+            density += weight * at * E
+            left = term > _NEGLIGIBLE * total or term > last_left
+            last_left = term
+            if left and b == 0.0 and settled and p > 0.0 and A / (E * E) < _LINEAR:
+                if Z > _SATURATED or (w == 0.0 and abs(Z) < _FLAT):
+                    total += weight * _rest(term, Z, p, h)
+                    left = False
+    log_tail = _log_weight(c, a, b, y, log_unit) - base + math.log(h * total)
+    if e == _NARROWEST:
+        # X is mu + gamma Y to rounding.
+        return log_tail, math.exp(_log_weight(c, a, b, y, log_unit) - log_tail) / abs(x - c.mu)
+    hazard = density * _PHI_0 / (scale * total) * math.exp(-0.5 * log_unit)
+    return log_tail, hazard
+
+
+@device
+def small_tail(c: Column, x: float) -> tuple[float, float, float]:
+    """(log, f / tail, sign) of the tail at x that is about 1/2 or less."""
+    sign = 1.0 if x < c.mu + c.gamma * math.exp(c.log_mode) else -1.0
+    value, hazard = tail(c, x, sign)
+    if value > _LOG_HALF + 0.1:
+        other, other_hazard = tail(c, x, -sign)
+        if other < value:
+            return other, other_hazard, -sign
+    return value, hazard, sign
