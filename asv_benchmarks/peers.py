@@ -172,7 +172,7 @@ def scipy_parameters(model: nvmix.NormalMixture) -> dict[str, float]:
 
 
 def density_rows(scale: int) -> Iterator[Row]:
-    """Log-densities of univariate laws."""
+    """Log-densities and distribution functions of univariate laws."""
     X = simulated(100_000 // scale, 1)
     for family, law in LAWS.items():
         model = getattr(nvmix, family).from_classical(**normal_block(1), **law)
@@ -186,6 +186,14 @@ def density_rows(scale: int) -> Iterator[Row]:
             f"{peer.dist.name}.logpdf",
             partial(model.log_prob, X),
             partial(peer.logpdf, X[:, 0]),
+        )
+        # scipy integrates the density, for milliseconds a point.
+        some = X[:100, 0]
+        yield against_scipy(
+            f"{family} distribution function, {len(some)} points",
+            f"{peer.dist.name}.cdf",
+            partial(model.cdf, some),
+            partial(peer.cdf, some),
         )
 
 

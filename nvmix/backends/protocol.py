@@ -99,12 +99,18 @@ class Backend(Protocol):
         """(n,) log-densities of placed rows."""
 
     def tails(
-        self, x: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool, log: bool
+        self,
+        x: FloatArray,
+        normal: NormalParameters,
+        theta: GIGParameters,
+        *,
+        upper: bool,
+        log: bool,
     ) -> FloatArray:
         """P(X <= x), or P(X > x), or its log, of a mixture of one column, at x of any shape."""
 
     def quantiles(
-        self, q: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool
+        self, q: FloatArray, normal: NormalParameters, theta: GIGParameters, *, upper: bool
     ) -> FloatArray:
         """Points x with P(X <= x) = q, or P(X > x) = q, at q of any shape; nan outside [0, 1]."""
 

@@ -25,6 +25,13 @@ def traced(*values: Any) -> bool:
     return core is not None and any(isinstance(value, core.Tracer) for value in values)
 
 
+def batched(value: Any) -> bool:
+    """Whether `jax.vmap` maps over a value, of which derivatives may be taken."""
+    while value is not None and type(value).__name__ != "BatchTracer":
+        value = getattr(value, "primal", None)
+    return value is not None
+
+
 def with_auto_axes(sharding: Any) -> Any:
     """The same sharding on a mesh of Auto axes, along which XLA shards intermediate results."""
     mesh = getattr(sharding, "mesh", None)

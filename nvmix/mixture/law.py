@@ -191,7 +191,8 @@ class MixtureLaw(Univariate, ABC):
         Parameters
         ----------
         x : (d,) or (n, d) array_like
-            A point or n points. A model of one column takes (n,) as n points.
+            A point or n points. A model of one column takes (n,) as n points, and each row of
+            (n, 1) as a point where `jax.vmap` maps over rows.
         missing : {"raise", "em"}
             Whether nan is an error, or stands for a missing value, over which the density is
             integrated: the log-density of the values that the row has, 0 if it has none.

@@ -163,13 +163,13 @@ class Univariate:
         t = np.arange(-_REACH, _REACH + 0.5 * _STEP, _STEP)
         total = 0.0
         for upper in (False, True):
-            mass = backend.tails(mu, normal, theta, upper, False)[0]
+            mass = backend.tails(mu, normal, theta, upper=upper, log=False)[0]
             if not mass > 0.0:
                 continue
             with np.errstate(over="ignore"):
                 share = 1.0 / (1.0 + np.exp(-math.pi * np.sinh(t)))
                 weight = math.pi * np.cosh(t) * share / (1.0 + np.exp(math.pi * np.sinh(t)))
-            x = backend.quantiles(mass * share, normal, theta, upper)
+            x = backend.quantiles(mass * share, normal, theta, upper=upper)
             log_density = backend.log_prob(backend.place(x[:, None]), normal, theta)
             with np.errstate(invalid="ignore"):
                 terms = weight * log_density
@@ -196,7 +196,7 @@ class Univariate:
         if on_jax(x, *normal, *theta):
             return get_functions().tails(x, normal, theta, upper=upper, log=log)
         values = _values("x", x)
-        result = get_backend().tails(values, normal, theta, upper, log)
+        result = get_backend().tails(values, normal, theta, upper=upper, log=log)
         return result if result.ndim else float(result)
 
     def _quantile(self, q: Any, *, upper: bool) -> Any:
@@ -205,7 +205,7 @@ class Univariate:
         if on_jax(q, *normal, *theta):
             return get_functions().quantiles(q, normal, theta, upper=upper)
         values = _values("q", q)
-        result = get_backend().quantiles(values, normal, theta, upper)
+        result = get_backend().quantiles(values, normal, theta, upper=upper)
         return result if result.ndim else float(result)
 
 

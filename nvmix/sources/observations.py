@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nvmix.foundation.arrays import on_jax, traced
+from nvmix.foundation.arrays import batched, on_jax, traced
 from nvmix.foundation.linalg import Standardized, bounded, standardized
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
@@ -122,7 +122,10 @@ def observations(
 def points(
     x: Any, d: int, columns: Columns = None, missing: str = "raise"
 ) -> tuple[FloatArray, bool]:
-    """Return (n, d) points, and whether x was a single point: (d,), or a scalar for d = 1."""
+    """Return (n, d) points, and whether x was a single point: (d,), or a scalar for d = 1.
+
+    A row (1,) of one column is a point where `jax.vmap` maps over rows, else an array of one point.
+    """
     values = x
     if one_of("missing", missing, MISSING) == "em" and not on_jax(x):
         values = real_or_nan("x", frame_values(x))
@@ -130,7 +133,8 @@ def points(
     elif not on_jax(x):
         values = real_or_nan("x", x)
         _largest_finite("x", values)
-    single = values.ndim == 1 if d > 1 else values.ndim == 0
+    a_row = values.ndim == 1 and (d > 1 or (values.size == 1 and batched(values)))
+    single = a_row or (d == 1 and values.ndim == 0)
     if d == 1 and values.ndim < 2:
         values = values.reshape(-1, 1)
     elif single:

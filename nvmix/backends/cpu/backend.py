@@ -190,16 +190,22 @@ class CPUBackend:
         return out
 
     def tails(
-        self, x: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool, log: bool
+        self,
+        x: FloatArray,
+        normal: NormalParameters,
+        theta: GIGParameters,
+        *,
+        upper: bool,
+        log: bool,
     ) -> FloatArray:
         """Tails of a mixture of one column, or their logs; see `Backend.tails`."""
-        return tails(x, normal, theta, upper, log)
+        return tails(x, normal, theta, upper=upper, log=log)
 
     def quantiles(
-        self, q: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool
+        self, q: FloatArray, normal: NormalParameters, theta: GIGParameters, *, upper: bool
     ) -> FloatArray:
         """Quantiles of a mixture of one column; see `Backend.quantiles`."""
-        return quantiles(q, normal, theta, upper)
+        return quantiles(q, normal, theta, upper=upper)
 
     def e_step(
         self, X: Placed, normal: NormalParameters, theta: GIGParameters

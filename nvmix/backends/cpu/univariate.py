@@ -39,14 +39,12 @@ def _filled(
         table = new_table()
         some = np.ascontiguousarray(flat[:: max(1, flat.size // _SAMPLE)])
         fill(some, table, True, out[: some.size])
-    map_threads(
-        lambda part: fill(flat[part], table, False, out[part]), groups_of((flat.size, 1))
-    )
+    map_threads(lambda part: fill(flat[part], table, False, out[part]), groups_of((flat.size, 1)))
     return out.reshape(points.shape)
 
 
 def tails(
-    x: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool, log: bool
+    x: FloatArray, normal: NormalParameters, theta: GIGParameters, *, upper: bool, log: bool
 ) -> FloatArray:
     """P(X <= x), or P(X > x), or its log."""
     law = _law(normal, theta)
@@ -59,7 +57,7 @@ def tails(
 
 
 def quantiles(
-    q: FloatArray, normal: NormalParameters, theta: GIGParameters, upper: bool
+    q: FloatArray, normal: NormalParameters, theta: GIGParameters, *, upper: bool
 ) -> FloatArray:
     """Points x with P(X <= x) = q, or P(X > x) = q."""
     law = _law(normal, theta)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nvmix.backends import get_backend
+from nvmix.backends.jax import functions
 from nvmix.backends.jax.bessel import bessel
 from nvmix.backends.jax.em import e_step, loop, m_step
 from nvmix.backends.jax.gig import density, moments, solve
@@ -138,6 +139,26 @@ class JAXBackend:
         """(n,) log-densities."""
         values = _log_prob(X.rows.values, normal, np.array(theta))
         return np.asarray(values)[: X.n]
+
+    @doubles
+    def tails(
+        self,
+        x: FloatArray,
+        normal: NormalParameters,
+        theta: GIGParameters,
+        *,
+        upper: bool,
+        log: bool,
+    ) -> FloatArray:
+        """Tails of a mixture of one column, or their logs."""
+        return np.asarray(functions.tails(x, normal, theta, upper=upper, log=log))
+
+    @doubles
+    def quantiles(
+        self, q: FloatArray, normal: NormalParameters, theta: GIGParameters, *, upper: bool
+    ) -> FloatArray:
+        """Quantiles of a mixture of one column."""
+        return np.asarray(functions.quantiles(q, normal, theta, upper=upper))
 
     @doubles
     def e_step(

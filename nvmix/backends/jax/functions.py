@@ -11,6 +11,8 @@ from nvmix.backends.jax.em import e_step as rows_e_step
 from nvmix.backends.jax.em import m_step
 from nvmix.backends.jax.gig import density, moments, solve
 from nvmix.backends.jax.precision import of_the_caller
+from nvmix.backends.jax.univariate.quantile import quantile
+from nvmix.backends.jax.univariate.tail import log_tail
 from nvmix.backends.types import Fixed, GIGStatus, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
@@ -49,3 +51,23 @@ def normal_parameters(eta: SufficientStatistics) -> NormalParameters:
     """mu, gamma and L of the M-step, nan where there are none."""
     normal, exists = m_step.normal_parameters(eta)
     return NormalParameters(*(jnp.where(exists, x, jnp.nan) for x in normal))
+
+
+@of_the_caller
+@partial(jax.jit, static_argnames=("upper", "log"))
+def tails(x: Any, normal: NormalParameters, theta: Any, *, upper: bool, log: bool) -> Any:
+    """P(X <= x), or P(X > x), or its log, of a mixture of one column; x of any shape."""
+    value = log_tail(x.ravel(), _law(normal, theta), upper).reshape(x.shape)
+    return value if log else jnp.exp(value)
+
+
+@of_the_caller
+@partial(jax.jit, static_argnames=("upper",))
+def quantiles(q: Any, normal: NormalParameters, theta: Any, *, upper: bool) -> Any:
+    """Quantiles of a mixture of one column; q of any shape."""
+    return quantile(q.ravel(), _law(normal, theta), upper).reshape(q.shape)
+
+
+def _law(normal: NormalParameters, theta: Any) -> tuple[Any, ...]:
+    """(mu, gamma, sigma, p, a, b) as scalars."""
+    return (*(x.reshape(()) for x in normal), *theta)

@@ -22,11 +22,11 @@ def gig_log_density(y: Any, theta: Any) -> Any:
     p, a, b = theta
     log_norm_y = log_norm(p, a, b)
     plain = (p - 1.0) * jnp.log(y) - 0.5 * (a * y + b / y) - log_norm_y
-    return with_value(plain, _value(*jax.lax.stop_gradient((y, p, a, b, log_norm_y))))
+    return with_value(plain, log_density_value(*jax.lax.stop_gradient((y, p, a, b, log_norm_y))))
 
 
-def _value(y: Any, p: Any, a: Any, b: Any, log_norm_y: Any) -> Any:
-    """`gig_log_density` without derivatives."""
+def log_density_value(y: Any, p: Any, a: Any, b: Any, log_norm_y: Any) -> Any:
+    """`gig_log_density` without derivatives; theta may have the shape of y."""
     v, positive, log_y = jnp.abs(p), p >= 0.0, jnp.log(y)
     r = jnp.hypot(p, jnp.sqrt(a) * jnp.sqrt(b))
     linear, quotient = a * y, b / y

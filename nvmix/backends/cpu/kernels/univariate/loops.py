@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
 from nvmix.backends.cpu.kernels.univariate.quantile import Frame, frame, point, quantile
 from nvmix.backends.cpu.kernels.univariate.table import (
     Table,
@@ -23,9 +24,10 @@ _LOG_HALF: Final = -0.6931471805599453
 @device
 def _value_of(log_tail: float, is_this: bool, is_log: bool) -> float:
     """A tail or its log, from the log of this tail or of the other one."""
-    if is_this:
-        return log_tail if is_log else math.exp(log_tail)
-    return math.log1p(-math.exp(log_tail)) if is_log else -math.expm1(log_tail)
+    value = simd_exp(log_tail) if log_tail > -700.0 else math.exp(log_tail)
+    if not is_log:
+        return value if is_this else 1.0 - value
+    return log_tail if is_this else math.log1p(-value)
 
 
 @device

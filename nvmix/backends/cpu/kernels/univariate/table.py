@@ -52,7 +52,7 @@ class Table(NamedTuple):
     """Rows, of which the first are the cells, those of z < 0 after the others, and their number."""
 
     rows: FloatArray
-    count: FloatArray
+    n_rows: FloatArray
 
 
 def new_table() -> Table:
@@ -90,10 +90,11 @@ def value_at(rows: FloatArray, i: int, z: float) -> float:
     for k in range(_POWERS - 1, 4, -2):
         even = even * x + rows[i, k]
         odd = odd * x + rows[i, k + 1]
-    return rows[i, 3] + (even * x + (odd * x + rows[i, 4]) * t)
+    value: float = rows[i, 3] + (even * x + (odd * x + rows[i, 4]) * t)
+    return value
 
 
-def _builder(sample: Callable[..., float]) -> Callable[..., None]:
+def _builder(sample: Callable[..., float]) -> Callable[..., None]:  # noqa: C901
     """Make the kernel that builds what z needs; sample(c, frame, low, high, out) fills values.
 
     sample returns the sign of the cell, or 0 where it is to be halved.
@@ -133,11 +134,11 @@ def _builder(sample: Callable[..., float]) -> Callable[..., None]:
             low, high = -high, -low
         for _ in range(_MOST_HALVINGS):
             if rows[i, 0] == UNBUILT and not fit(c, f, low, high, rows[i]):
-                first = int(table.count[0])
+                first = int(table.n_rows[0])
                 if first + 2 > len(rows):
                     rows[i, 0] = DIRECT
                     return
-                table.count[0] += 2.0
+                table.n_rows[0] += 2.0
                 rows[i, 0], rows[i, 1], rows[i, 3] = SPLIT, 0.5 * (low + high), first
             if rows[i, 0] != SPLIT:
                 return

@@ -2,22 +2,22 @@
 
 P(X <= x) = E Phi(Z) and P(X > x) = E Phi(-Z), Z = (x - mu - gamma Y) / (sigma sqrt(Y)). Below, Z
 has the sign of the tail. With A = a y / 2, B = b / (2 y), S = sinh(u / 2), C = cosh(u / 2) and
-V = (x - mu + gamma y) / (sigma sqrt(y)), which also gets that sign,
+V = (x - mu + gamma y) / (sigma sqrt(y)), which also gets that sign, the density of u has the log
 
-    log of the density of u = log of that at y - 2 (A + B) S^2 - (A - B - p) u - (A - B)(sinh u - u)
-                            = log of that at y + p u - A (e^u - 1) - B (e^-u - 1),
-    Z = Z(y) C - V S.
+    log of that at u = 0 - 2 (A + B) S^2 - (A - B - p) u - (A - B)(sinh u - u)
+    = log of that at u = 0 + p u - A (e^u - 1) - B (e^-u - 1),
 
-Nothing cancels: the first sum is used for |u| < 1, the second beyond; x - mu - gamma y and A - B - p
-are summed with their rounding errors; and Phi(Z) is exp(-Z^2 / 2) M(-Z) where Z < 0 (`mills`). The integrand is entire, so that the trapezoidal rule
-converges exponentially. There are two kinds of nodes.
+and Z = Z(y) C - V S = W e^(-u/2) - G e^(u/2), W - G = Z(y), W + G = V. Nothing cancels: the first
+forms are for |u| < 1, the second for others; x - mu - gamma y and A - B - p are summed with their
+rounding errors; Phi(Z) is exp(-Z^2 / 2) M(-Z) where Z < 0 (`mills`). The integrand is entire, so
+that the trapezoidal rule converges exponentially. There are two kinds of nodes.
 
 Where Z < 0 at the peak, or the peak is as wide as Y's law, nodes have equal distances h about the
 mode of y^p exp(-(A' y + B' / y) / 2), A' = a + gamma^2 / sigma^2, B' = b + (x - mu)^2 / sigma^2.
-As for Bessel functions, h^-2 = 17 (1 + 0.13 r), r^2 = p^2 + A' B', leaves 1e-16.
+As for Bessel functions, h^-2 = 17 (1 + 0.13 R), R^2 = p^2 + A' B', leaves 1e-16.
 
 Else Phi falls from 1 to 0 in a small part of Y's law, at Z = 0, as it does where X is nearly
-mu + gamma Y. Then u = c arcsinh(e / c sinh t) with equal distances of t: those of u are e h about
+mu + gamma Y. Then u = c arcsinh(e sinh t) with equal distances of t: those of u are c e h about
 that place, and c h far from it.
 
 Where b = 0 or a = 0, terms far out are those of a geometric series, which has a closed sum.
@@ -53,6 +53,10 @@ _SATURATED: Final = 8.5
 _FLAT: Final = 3e-6
 # The most nodes on each side.
 _MOST: Final = 200_000
+# R beyond which the integrand is normal to rounding, and nodes cannot be told apart.
+_NARROW: Final = 1e15
+# e sinh t from which u is linear in t.
+_STRAIGHT: Final = 1e8
 # log of centres beyond which a unit of Y other than that of the parameters is used.
 _FAR: Final = 250.0
 # |delta| below which the density of log Y is taken about its mode.
@@ -125,24 +129,6 @@ def _sinh_minus(u: float) -> float:
 
 
 @device
-def _term(
-    u: float, E: float, S: float, C: float, p: float, A: float, B: float, slope: float,
-    Z_y: float, V: float, base: float,
-) -> tuple[float, float, float]:  # fmt: skip
-    """(e^base times the integrand, the same with the density of Z for Phi(Z), Z); E = e^(u/2)."""
-    if abs(u) < 1.0:
-        exponent = base - 2.0 * (A + B) * S * S - slope * u - (A - B) * _sinh_minus(u)
-    else:
-        square = E * E
-        exponent = base + p * u - A * (square - 1.0) - B * (1.0 / square - 1.0)
-    Z = Z_y * C - V * S
-    density = _exp(exponent - 0.5 * Z * Z)
-    if Z < 0.0:
-        return density * scaled_tail(-Z), density, Z
-    return _exp(exponent) - density * scaled_tail(Z), density, Z
-
-
-@device
 def _exp(x: float) -> float:
     """e^x, 0 below -700 and inf above 700."""
     if not x > -700.0:
@@ -164,113 +150,183 @@ def _rest(term: float, Z: float, rate: float, step: float) -> float:
     return term * total
 
 
-@device
-def tail(c: Column, x: float, sign: float) -> tuple[float, float]:
-    """Log of a tail at x, P(X <= x) for sign 1 and P(X > x) for -1, and f / tail.
+class _Point(NamedTuple):
+    """A point x, with the sign of the tail, in a unit of Y that is a power of 4."""
 
-    The log has an error of 1e-15 (1 + |value|) where the tail is up to about 1/2.
-    """
-    if math.isinf(x):
-        return (0.0, 0.0) if x * sign > 0.0 else (-math.inf, math.inf)
-    p, a, b = c.p, c.a, c.b
-    gamma = sign * c.gamma
-    high = sign * (x - c.mu)
-    back = sign * high - x
-    low = sign * ((x - (sign * high - back)) - (c.mu + back))
-    if not math.isfinite(high) or not math.isfinite(high / c.sigma):
-        return (0.0, 0.0) if high > 0.0 else (-math.inf, math.inf)
-    if not math.isfinite(low):
-        low = 0.0
+    a: float
+    b: float
+    gamma: float
+    high: float  # x - mu and what its rounding leaves
+    low: float
+    w: float  # (x - mu) / sigma
+    g: float  # gamma / sigma
+    R: float
+    y: float  # mode of the kind of nodes without a fall
+    log_unit: float
+
+
+class _Integrand(NamedTuple):
+    """The integrand about y; e^base times it is summed."""
+
+    p: float
+    A: float
+    B: float
+    slope: float  # A - B - p
+    Z_y: float  # W - G
+    W: float  # (x - mu) / (sigma sqrt(y))
+    G: float  # gamma sqrt(y) / sigma
+    base: float
+
+
+@device
+def _term(u: float, E: float, S: float, C: float, f: _Integrand) -> tuple[float, float, float]:
+    """(e^base times the integrand, the same with the density of Z for Phi(Z), Z); E = e^(u/2)."""
+    if abs(u) < 1.0:
+        exponent = -2.0 * (f.A + f.B) * S * S - f.slope * u - (f.A - f.B) * _sinh_minus(u)
+        Z = f.Z_y * C - (f.W + f.G) * S
+    else:
+        square = E * E
+        exponent = f.p * u - f.A * (square - 1.0) - f.B * (1.0 / square - 1.0)
+        Z = f.W / E - f.G * E
+    exponent += f.base
+    density = _exp(exponent - 0.5 * Z * Z)
+    if Z < 0.0:
+        return density * scaled_tail(-Z), density, Z
+    return _exp(exponent) - density * scaled_tail(Z), density, Z
+
+
+@device
+def _point(c: Column, high: float, low: float, sign: float) -> _Point:
+    """The record of a point; R may be infinite."""
+    p, a, b, gamma = c.p, c.a, c.b, sign * c.gamma
     w, g = high / c.sigma, gamma / c.sigma
     root_A, root_B = math.hypot(math.sqrt(a), g), math.hypot(math.sqrt(b), w)
-    root = root_A * root_B
-    R = math.hypot(p, root)
-    if not R < math.inf:
-        return (0.0, 0.0) if w > 0.0 else (-math.inf, math.inf)
+    R = math.hypot(p, root_A * root_B)
+    if math.isinf(R):
+        return _Point(a, b, gamma, high, low, w, g, R, 1.0, 0.0)
     if p >= 0.0:
         log_y = math.log(p + R) - 2.0 * math.log(root_A)
     else:
         log_y = 2.0 * math.log(root_B) - math.log(R - p)
     log_unit = 0.0
     if abs(log_y) > _FAR:
-        # Exact, as the unit of Y is a power of 4.
-        k = int(math.floor(log_y / (2.0 * _LOG_2)))
+        k = math.floor(log_y / (2.0 * _LOG_2))
         log_unit = 2.0 * k * _LOG_2
         a, b = math.ldexp(a, 2 * k), math.ldexp(b, -2 * k)
         gamma, g, root_A = math.ldexp(gamma, k), math.ldexp(g, k), math.ldexp(root_A, k)
         high, low, w = math.ldexp(high, -k), math.ldexp(low, -k), math.ldexp(w, -k)
         root_B = math.ldexp(root_B, -k)
     y = (p + R) / root_A / root_A if p >= 0.0 else root_B / (R - p) * root_B
-    h, e = _step(R), 0.0
-    if w * g > 0.0:
-        # At y_0 Z is 0.
-        y_0 = w / g
-        linear, quotient = a * y_0, b / y_0
-        rise = p - 0.5 * (linear - quotient)
-        if w < 0.0:
-            rise = -rise
+    return _Point(a, b, gamma, high, low, w, g, R, y, log_unit)
+
+
+@device
+def _nodes(c: Column, x: _Point) -> tuple[float, float, float]:
+    """(y, h, e): the centre, and c h and e of the second kind of nodes; e = 0 for the first."""
+    h = _step(x.R)
+    if x.w * x.g > 0.0:
+        # Z is 0 at y.
+        y = x.w / x.g
+        linear, quotient = x.a * y, x.b / y
+        rise = math.copysign(1.0, x.w) * (c.p - 0.5 * (linear - quotient))
         wide = _step(max(c.r, linear + quotient))
-        if rise <= _STEEP * math.sqrt(w * g) and wide > _RATIO * h:
-            y, e, h = y_0, max(h / wide, _NARROWEST), wide
-    A, B = 0.5 * a * y, 0.5 * b / y
-    slope = 0.5 * excess(a, b, p, y)
-    scale = c.sigma * math.sqrt(y)
-    Z_y = (fma(-gamma, y, high) + low) / scale
-    V = (high + gamma * y) / scale
-    base = 0.5 * Z_y * Z_y if Z_y < 0.0 and e == 0.0 else 0.0
-    total, density, _ = _term(0.0, 1.0, 0.0, 1.0, p, A, B, slope, Z_y, V, base)
-    steps = _STEP if e > 0.0 else 1.0
-    weight = 1.0
-    if e > 0.0:
-        weight = e
-        total *= e
-        density *= e
+        if rise <= _STEEP * math.sqrt(x.w * x.g) and wide > _RATIO * h:
+            return y, wide, max(h / wide, _NARROWEST)
+    return x.y, h, 0.0
+
+
+@device
+def _is_geometric(at_limit: bool, exponent: float, Z: float, limit: bool) -> bool:
+    """Whether terms further out are those of a geometric series."""
+    return at_limit and exponent < _LINEAR and (Z > _SATURATED or (limit and abs(Z) < _FLAT))
+
+
+@device
+def _sums(c: Column, x: _Point, f: _Integrand, h: float, e: float) -> tuple[float, float]:
+    """Sums of the terms of `_term` over the nodes, times du / (c dt) for the second kind."""
+    weight = e if e > 0.0 else 1.0
+    term, at, _ = _term(0.0, 1.0, 0.0, 1.0, f)
+    total, density = weight * term, weight * at
     left = right = True
-    last_left = last_right = total
-    growth, e1 = math.expm1(0.5 * h), 0.0
-    wide = h / _STEP
-    j = 0
-    while (left or right) and j < _MOST:
-        j += 1
+    last_left = last_right = term
+    ends_left, ends_right = c.b == 0.0 and c.p > 0.0, c.a == 0.0 and c.p < 0.0
+    growth, e1, settled = math.expm1(0.5 * h), 0.0, True
+    for j in range(1, _MOST):
         if e > 0.0:
             t = j * _STEP
             v = e * math.sinh(t)
-            u = wide * math.asinh(v)
+            u = h / _STEP * math.asinh(v)
             weight = e * math.cosh(t) / math.sqrt(1.0 + v * v)
-            e1 = math.expm1(0.5 * u)
-            settled = v > 1e8
+            e1, settled = math.expm1(0.5 * u), v > _STRAIGHT
         else:
             u = j * h
             e1 += growth * (1.0 + e1)
-            settled = True
         E = 1.0 + e1
         S, C = 0.5 * (e1 + e1 / E), 0.5 * (E + 1.0 / E)
         if right:
-            term, at, Z = _term(u, E, S, C, p, A, B, slope, Z_y, V, base)
+            term, at, Z = _term(u, E, S, C, f)
             total += weight * term
             density += weight * at / E
             right = term > _NEGLIGIBLE * total or term > last_right
             last_right = term
-            if right and a == 0.0 and settled and p < 0.0 and B / (E * E) < _LINEAR:
-                if Z > _SATURATED or (g == 0.0 and abs(Z) < _FLAT):
-                    total += weight * _rest(term, Z, -p, h)
-                    right = False
+            if settled and right and _is_geometric(ends_right, f.B / (E * E), Z, x.g == 0.0):
+                total += weight * _rest(term, Z, -c.p, h)
+                right = False
         if left:
-            term, at, Z = _term(-u, 1.0 / E, -S, C, p, A, B, slope, Z_y, V, base)
+            term, at, Z = _term(-u, 1.0 / E, -S, C, f)
             total += weight * term
             density += weight * at * E
             left = term > _NEGLIGIBLE * total or term > last_left
             last_left = term
-            if left and b == 0.0 and settled and p > 0.0 and A / (E * E) < _LINEAR:
-                if Z > _SATURATED or (w == 0.0 and abs(Z) < _FLAT):
-                    total += weight * _rest(term, Z, p, h)
-                    left = False
-    log_tail = _log_weight(c, a, b, y, log_unit) - base + math.log(h * total)
+            if settled and left and _is_geometric(ends_left, f.A / (E * E), Z, x.w == 0.0):
+                total += weight * _rest(term, Z, c.p, h)
+                left = False
+        if not (left or right):
+            break
+    return total, density
+
+
+@device
+def _tail_at(c: Column, x: _Point) -> tuple[float, float]:
+    """`tail` at a point."""
+    y, h, e = _nodes(c, x)
+    scale = c.sigma * math.sqrt(y)
+    Z_y = (fma(-x.gamma, y, x.high) + x.low) / scale
+    W, G = x.high / scale, x.gamma / scale * y
+    base = 0.5 * Z_y * Z_y if Z_y < 0.0 and e == 0.0 else 0.0
+    log_weight = _log_weight(c, x.a, x.b, y, x.log_unit) - base
+    if e == 0.0 and x.R > _NARROW:
+        # The integrand is normal to rounding.
+        total, density, h = 1.0, math.exp(base - 0.5 * Z_y * Z_y), math.sqrt(2.0 * math.pi / x.R)
+        if Z_y < 0.0:
+            total = scaled_tail(-Z_y)
+    else:
+        A, B, slope = 0.5 * x.a * y, 0.5 * x.b / y, 0.5 * excess(x.a, x.b, c.p, y)
+        total, density = _sums(c, x, _Integrand(c.p, A, B, slope, Z_y, W, G, base), h, e)
+    log_tail = log_weight + math.log(h * total)
     if e == _NARROWEST:
         # X is mu + gamma Y to rounding.
-        return log_tail, math.exp(_log_weight(c, a, b, y, log_unit) - log_tail) / abs(x - c.mu)
-    hazard = density * _PHI_0 / (scale * total) * math.exp(-0.5 * log_unit)
-    return log_tail, hazard
+        return log_tail, math.exp(log_weight - log_tail - 0.5 * x.log_unit) / abs(x.high)
+    return log_tail, density * _PHI_0 / (scale * total) * math.exp(-0.5 * x.log_unit)
+
+
+@device
+def tail(c: Column, x: float, sign: float) -> tuple[float, float]:
+    """Log of a tail at x, P(X <= x) for sign 1 and P(X > x) for -1, and f / tail.
+
+    The log has an error of 1e-15 (1 + |value|) where the tail is up to about 1/2.
+    """
+    high = x - c.mu
+    back = high - x
+    low = (x - (high - back)) - (c.mu + back)
+    if not math.isfinite(low):
+        low = 0.0
+    high, low = sign * high, sign * low
+    if math.isfinite(high / c.sigma):
+        point = _point(c, high, low, sign)
+        if math.inf > point.R:
+            return _tail_at(c, point)
+    return (0.0, 0.0) if high > 0.0 else (-math.inf, math.inf)
 
 
 @device

@@ -1,0 +1,1 @@
+"""Tails and quantiles of mixtures of one column on JAX arrays."""
