@@ -112,7 +112,7 @@ def test_what_a_normal_model_cannot(X, normal):
         (lambda: normal.e_step(X), TypeError, "no E-step: its fit is in closed form"),
         (lambda: normal.m_step(normal.expectation_params()), TypeError, "no M-step"),
         (lambda: nvmix.fit(X, "normal").standard_errors(), ValueError, "law of Y, got Mul"),
-        (lambda: normal.cdf(1.0), ValueError, "of one column, got 2 columns"),
+        (lambda: normal.cdf(1.0), ValueError, "of one column, got d = 2"),
         (
             lambda: MultivariateNormal.from_classical(mu=0.0, sigma=1.0, gamma=0.5),
             ValueError, r"gamma must be 0 in MultivariateNormal, got \[0.5\]",
@@ -259,6 +259,7 @@ def test_ends_of_the_normal():
     np.testing.assert_array_equal(model.sf(x), [[1.0, 0.5], [0.0, np.nan]])
     q = [0.0, 0.5, 1.0, 1.5, np.nan]
     np.testing.assert_array_equal(model.ppf(q), [-np.inf, 1.0, np.inf, np.nan, np.nan])
+    assert model.entropy() == pytest.approx(stats.norm(1.0, 2.0).entropy(), rel=1e-14)
     assert model.logsf(101.0) == pytest.approx(stats.norm.logsf(50.0), rel=1e-14)
     assert isinstance(model.cdf(0.0), float)
 

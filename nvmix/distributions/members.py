@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -262,37 +261,24 @@ class MultivariateNormal(_Symmetric):
         msg = "MultivariateNormal has no M-step: its fit is in closed form, by fit(X)"
         raise TypeError(msg)
 
-    def _standard(self, function: Callable[[Any], Any], x: Any, sign: float) -> Any:
-        """A function of sign (x - mu) / sigma, for a model of one column."""
-        mu, _, s = self._one_column("the distribution function")
-        return function(sign * (real_or_nan("x", x) - mu) / s)
+    def _tail(self, x: Any, *, upper: bool, log: bool) -> Any:
+        """A tail, or its log, at validated points."""
+        mu, s = self._location_and_scale()
+        z = (real_or_nan("x", x) - mu) / s
+        return (log_ndtr if log else ndtr)(-z if upper else z)
 
-    def _quantile(self, q: Any, sign: float) -> Any:
-        """mu + sign sigma Phi^-1(q), for a model of one column."""
-        mu, _, s = self._one_column("a quantile")
+    def _quantile(self, q: Any, *, upper: bool) -> Any:
+        """Quantiles at validated probabilities."""
+        mu, s = self._location_and_scale()
         q = real_or_nan("q", q)
-        return (mu + sign * s * ndtri(np.where((q >= 0.0) & (q <= 1.0), q, np.nan)))[()]
+        z = ndtri(np.where((q >= 0.0) & (q <= 1.0), q, np.nan))
+        return (mu - s * z if upper else mu + s * z)[()]
 
-    def cdf(self, x: Any) -> Any:
-        """Distribution function P(X <= x), for a model of one column; x may have any shape."""
-        return self._standard(ndtr, x, 1.0)
+    def entropy(self) -> float:
+        """Differential entropy of X in nats, for a model of one column."""
+        return 0.5 * math.log(2.0 * math.pi * math.e) + math.log(self._location_and_scale()[1])
 
-    def sf(self, x: Any) -> Any:
-        """Survival function P(X > x), for a model of one column; x may have any shape."""
-        return self._standard(ndtr, x, -1.0)
-
-    def logcdf(self, x: Any) -> Any:
-        """Logarithm of `cdf`, finite also where that underflows."""
-        return self._standard(log_ndtr, x, 1.0)
-
-    def logsf(self, x: Any) -> Any:
-        """Logarithm of `sf`, finite also where that underflows."""
-        return self._standard(log_ndtr, x, -1.0)
-
-    def ppf(self, q: Any) -> Any:
-        """Quantiles, for a model of one column; nan where q is not in [0, 1]."""
-        return self._quantile(q, 1.0)
-
-    def isf(self, q: Any) -> Any:
-        """Quantiles at 1 - q, for a model of one column; nan where q is not in [0, 1]."""
-        return self._quantile(q, -1.0)
+    def _location_and_scale(self) -> tuple[float, float]:
+        """mu and the root of Sigma; ValueError unless there is one column."""
+        normal, _ = self._column()
+        return float(normal.mu[0]), float(normal.L[0, 0])

@@ -211,7 +211,8 @@ def _value(model: Any, weights: Any, level: Any, measure: str) -> Any:
 
 def value_of(chosen: Portfolios, parts: Parts) -> FloatArray:
     """Risks (k,) from their parts."""
-    return chosen.location + chosen.scale * (product(chosen.delta, parts.mixing) + parts.normal)
+    standard: FloatArray = product(chosen.delta, parts.mixing) + parts.normal
+    return chosen.location + chosen.scale * standard
 
 
 def risk_gradient(chosen: Portfolios, parts: Parts) -> FloatArray:

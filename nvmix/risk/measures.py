@@ -44,7 +44,7 @@ def value_at_risk(loss: StandardLoss, level: float) -> Parts:
     if math.isinf(x):
         return Parts(0.0, x)
     mixing = loss.mixing_at(x)
-    return Parts(mixing, x - loss.delta * mixing)
+    return Parts(mixing, x - loss.delta * mixing if loss.delta else x)
 
 
 def expected_shortfall(loss: StandardLoss, level: float) -> Parts:
@@ -62,11 +62,14 @@ def expectile(loss: StandardLoss, level: float) -> Parts:
     if level < 0.5:
         mixing, normal = expectile(loss.mirrored, 1.0 - level)
         return Parts(mixing, -normal)
-    mean = loss.mean_mixing
-    if math.isinf(mean) and loss.delta != 0.0:
+    mean, size = loss.mean_mixing, math.sqrt(loss.mixing_at(0.0))
+    if math.isinf(size):
+        # So are the means of losses and of gains.
+        return Parts(math.nan, math.nan)
+    if level == 0.5 or (math.isinf(mean) and loss.delta != 0.0):
         return Parts(mean, 0.0)
     weight = (2.0 * level - 1.0) / (1.0 - level)
-    e, size = loss.delta * mean if loss.delta else 0.0, math.sqrt(loss.mixing_at(0.0))
+    e = loss.delta * mean if loss.delta else 0.0
     for _ in range(_MOST_STEPS):
         tail = loss.upper(e)
         total = 1.0 + weight * tail.probability
