@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAMILIES, make, normal_block
+from conftest import FAMILIES, make, needs_jax, normal_block
 from scipy import stats
 from scipy.special import ndtr
 
@@ -360,6 +360,29 @@ def test_standard_errors_of_the_normal_block_are_exact():
             ends.append(risk.value_at_risk(moved, w, 0.95))
         gradient.append((ends[0] - ends[1]) / (2.0 * h * value))
     assert found == pytest.approx(math.sqrt(gradient @ covariance @ gradient), rel=1e-6)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_units_do_not_matter(model, measure):
+    w = PORTFOLIOS[0]
+    expected = MEASURES[measure](model, w, 0.98)
+    for other in (model.rescaled(1e9), model.rescaled(1e-9)):
+        assert MEASURES[measure](other, w, 0.98) == pytest.approx(expected, rel=1e-11)
+    for c in (1e-200, 1e200):
+        assert MEASURES[measure](model, c * w, 0.98) == pytest.approx(c * expected, rel=1e-13)
+
+
+@needs_jax
+def test_models_on_jax_are_taken_from_there():
+    import jax
+
+    model = MODELS["NormalInverseGaussian"]
+    with jax.enable_x64(True):
+        there = jax.tree.map(jax.numpy.asarray, model)
+        found = risk.expected_shortfall(there, jax.numpy.asarray(PORTFOLIOS))
+    np.testing.assert_allclose(found, risk.expected_shortfall(model, PORTFOLIOS), rtol=1e-14)
+    with pytest.raises(TypeError, match="JAX trace"):
+        jax.jit(risk.value_at_risk)(model, PORTFOLIOS[0])
 
 
 @pytest.mark.parametrize(

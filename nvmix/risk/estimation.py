@@ -63,9 +63,9 @@ def standard_error(
     >>> X, _ = load_crude_oil()
     >>> result = nvmix.fit(X, criterion="likelihood")
     >>> round(risk.expected_shortfall(result.model, [0.5, 0.5]), 1)
-    32.9
+    31.2
     >>> round(risk.standard_error(result, [0.5, 0.5]), 1)
-    2.7
+    3.2
     """
     instance("result", result, EMResult)
     chosen = portfolios(result.model, weights)

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.optimize import LinearConstraint, minimize
 
 from nvmix.foundation.typing import FloatArray
-from nvmix.foundation.validation import real, real_or_nan
+from nvmix.foundation.validation import instance, real, real_or_nan
+from nvmix.mixture.em_maps import Mixture
 from nvmix.risk.homogeneous import parts_at, risk_gradient, value_of
 from nvmix.risk.portfolios import portfolios
 
@@ -61,9 +62,10 @@ def minimum_risk_weights(
     ...     mu=[0.1, 0.2], gamma=[0.0, -0.1], sigma=[[1.0, 0.5], [0.5, 2.0]],
     ...     mu_ig=1.0, lam=1.5)
     >>> risk.minimum_risk_weights(model).round(3)
-    array([0.832, 0.168])
+    array([0.773, 0.227])
     """
-    equal = portfolios(model, np.full(getattr(model, "d", 1), 1.0 / getattr(model, "d", 1)))
+    instance("model", model, Mixture)
+    equal = portfolios(model, np.full(model.d, 1.0 / model.d))
     model = equal.model
     low, high = (_bound(bound, model.d) for bound in bounds)
     if not (low <= high).all() or low.sum() > 1.0 or high.sum() < 1.0:

@@ -84,7 +84,7 @@ def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
     >>> from nvmix import MultivariateNormal, risk
     >>> model = MultivariateNormal.from_classical(mu=[0.1], sigma=[[4.0]])
     >>> round(risk.omega_ratio(model, [1.0]), 6), risk.omega_ratio(model, [1.0], 0.1)
-    (1.133489, 1.0)
+    (1.133532, 1.0)
     """
     chosen = portfolios(model, weights)
     x = _standardized(chosen, "threshold", threshold, sign=-1.0)

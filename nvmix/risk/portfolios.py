@@ -35,10 +35,11 @@ class Portfolios(NamedTuple):
 def portfolios(model: Any, weights: Any) -> Portfolios:
     """The portfolios of validated arguments."""
     instance("model", model, Mixture)
-    if traced(*model.normal, *model.subordinator.gig) or on_jax(weights):
-        msg = "risks are computed by NumPy: weights and model must not be on JAX or traced"
+    if traced(*model.normal, *model.subordinator.gig, weights):
+        msg = "risks are computed by NumPy and do not run under a JAX trace"
         raise TypeError(msg)
     model = model.on_host()
+    weights = np.asarray(weights) if on_jax(weights) else weights
     w, _ = weights_of("weights", weights, model.columns, model.d)
     zero = ~w.any(axis=1)
     if zero.any():
