@@ -84,7 +84,7 @@ def test_tails_keep_the_promise(repeat):
 @needs_jax
 def test_tails_keep_the_promise_on_jax():
     for normal, theta, rows in laws():
-        if rows["law"][0] not in {"skewed_gh", "scaled"}:
+        if rows["law"][0] != "scaled":
             kept = np.abs(rows["x"]) < 1e60
             padded = np.resize(rows[kept], 24)
             worst = _on_jax(normal, theta, padded)
@@ -125,8 +125,10 @@ def test_quantiles_of_the_table():
             point = np.array([[x]])
             placed = get_backend("cpu").place(point)
             log_density = get_backend("cpu").log_prob(placed, normal, theta)[0]
-            condition = math.exp(min(log_tail - log_density, 700.0)) * 4e-16 * (2.0 - log_tail)
-            assert abs(found - x) <= 1e-12 * abs(x) + condition, (theta, normal, row)
+            condition = math.exp(min(log_tail - log_density, 700.0)) * 8e-16 * (2.0 - log_tail)
+            # At a pole of the density x is known to far below the size of the law.
+            least = 1e-100 * float(normal.L[0, 0]) if log_density == math.inf else 0.0
+            assert abs(found - x) <= 1e-12 * abs(x) + condition + least, (theta, normal, row)
 
 
 def test_cdf_of_r_generalized_hyperbolic():
@@ -189,7 +191,8 @@ def test_tails_of_scipys_nig():
         (10.0, 5.0, -1.5, 2.308435233930669e-29),
     ):
         assert nig(alpha, beta).sf(point) == pytest.approx(tail, rel=1e-13)
-    assert nig(0.1, 0.09).cdf(1500.0) == pytest.approx(0.9999999999418577, abs=1e-15)
+    # R gives 0.9999999999418577, mpmath's integral of the density this.
+    assert nig(0.1, 0.09).sf(1500.0) == pytest.approx(6.354357899116773e-11, rel=1e-13)
 
 
 @pytest.mark.parametrize(

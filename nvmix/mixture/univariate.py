@@ -60,8 +60,8 @@ class Univariate:
         >>> from nvmix import NormalInverseGamma
         >>> student = NormalInverseGamma.from_classical(
         ...     mu=0.0, gamma=0.0, sigma=1.0, alpha=2.0, beta=2.0)
-        >>> student.cdf([-2.0, 0.0]).round(12)  # Student's t with 4 degrees of freedom
-        array([0.058058261759, 0.5           ])
+        >>> student.cdf([-2.0, 0.0])  # Student's t with 4 degrees of freedom
+        array([0.05805826, 0.5       ])
         """
         return self._tail(x, upper=False, log=False)
 
@@ -102,7 +102,7 @@ class Univariate:
         >>> model = NormalInverseGaussian.from_classical(
         ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
         >>> round(model.ppf(0.01), 6)  # the value at risk of 1 percent
-        -2.714853
+        -2.250598
         >>> round(model.cdf(model.ppf(0.01)), 12)
         0.01
         """

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erfc, log_ndtr
+from jax.scipy.special import erfc
 
 from nvmix.backends.jax.em import e_step
 from nvmix.backends.jax.gig.density import log_density_value
@@ -28,6 +28,9 @@ _STEEP: Final = 3.0
 _COUNT: Final = 32
 _NEGLIGIBLE: Final = 1e-18
 _MOST: Final = 300
+# Terms of the series of log Phi, and the largest |u| whose e^u is computed.
+_TERMS: Final = 12
+_FARTHEST: Final = 690.0
 _NODES: Final = np.arange(1.0, _COUNT + 1.0)
 
 
@@ -73,13 +76,15 @@ def _tail(x: Any, law: Any, sign: float) -> _Sums:  # noqa: PLR0915
     base = jnp.where((Z_y < 0.0) & ~is_wide, -_log_phi(Z_y), 0.0)
 
     def terms(u: Any, weight: Any) -> tuple[Any, ...]:
-        half = 0.5 * u
+        # 0 times an overflowed power would be nan.
+        bounded = jnp.clip(u, -_FARTHEST, _FARTHEST).astype(u.dtype)
+        half = 0.5 * bounded
         S, C = jnp.sinh(half), jnp.cosh(half)
         near = jnp.abs(u) < 1.0
         t = jnp.where(near, u, 0.0)
         inner = -2.0 * (A + B)[:, None] * S * S - (A - B)[:, None] * _sinh_minus(t)
         inner = inner - (A - B - p)[:, None] * t
-        up, down = jnp.expm1(u), jnp.expm1(-u)
+        up, down = jnp.expm1(bounded), jnp.expm1(-bounded)
         exponent = jnp.where(near, inner, p * u - A[:, None] * up - B[:, None] * down)
         far = W[:, None] * jnp.exp(-half) - G[:, None] * jnp.exp(half)
         Z = jnp.where(near, Z_y[:, None] * C - (W + G)[:, None] * S, far)
@@ -129,9 +134,17 @@ def _tail(x: Any, law: Any, sign: float) -> _Sums:  # noqa: PLR0915
 
 
 def _log_phi(Z: Any) -> Any:
-    """Log of the normal distribution function."""
-    positive = jnp.log1p(-0.5 * erfc(jnp.maximum(Z, 0.0) / jnp.sqrt(2.0).astype(Z.dtype)))
-    return jnp.where(Z > 0.0, positive, log_ndtr(jnp.minimum(Z, 0.0)))
+    """Log of the normal distribution function, by its asymptotic series far below 0."""
+    bound = -14.0 if Z.dtype == jnp.float64 else -6.0
+    root = jnp.sqrt(jnp.asarray(2.0, Z.dtype))
+    positive = jnp.log1p(-0.5 * erfc(jnp.maximum(Z, 0.0) / root))
+    negative = jnp.log(0.5 * erfc(-jnp.clip(Z, bound, 0.0) / root))
+    z = jnp.minimum(Z, bound)
+    q, series = 1.0 / (z * z), 1.0
+    for k in range(2 * _TERMS - 1, 0, -2):
+        series = 1.0 - k * q * series
+    far = -0.5 * z * z - jnp.log(-z) - 0.5 * jnp.log(2.0 * jnp.pi) + jnp.log(series)
+    return jnp.where(Z > 0.0, positive, jnp.where(jnp.less(Z, bound), far, negative))
 
 
 def _sinh_minus(u: Any) -> Any:

@@ -11,6 +11,8 @@ from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.univariate.tail import Column, small_tail
 
 _LOG_2: Final = 0.6931471805599453
+# r below which a law is broad and centred at mu, about which its density varies over sigma sqrt(b).
+_BROAD: Final = 4.0
 # Where b = 0 the scale is this part of that of the law, so that T is log|x - mu|.
 _TINY: Final = 1e-200
 # Bounds of T: x leaves the range of doubles before.
@@ -35,8 +37,8 @@ def frame(c: Column) -> Frame:
     m = math.exp(min(max(c.log_mode, -600.0), 600.0))
     size = c.sigma * math.sqrt(m) + abs(c.gamma) * m / math.sqrt(1.0 + c.r)
     size = min(max(size, 1e-290), 1e290)
-    if c.b == 0.0:
-        return Frame(c.mu, max(_TINY * size, 1e-300), size)
+    if c.b == 0.0 or c.r < _BROAD:
+        return Frame(c.mu, max(c.sigma * math.sqrt(c.b), _TINY * size, 1e-300), size)
     return Frame(c.mu + c.gamma * m, size, size)
 
 
