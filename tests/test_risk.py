@@ -179,6 +179,19 @@ def test_gradients_are_those_of_differences(model, measure):
         assert found[i] == pytest.approx((up - down) / (2.0 * h), rel=1e-7, abs=1e-8)
 
 
+def test_second_derivatives_are_those_of_differences(model):
+    w, h = np.array([0.5, 0.3, 0.2]), 1e-5
+    if math.isinf(model.subordinator.mean()):
+        return
+    found = risk.hessian(model, w, 0.97)
+    for i, step in enumerate(h * np.eye(3)):
+        up, down = (risk.gradient(model, w + side, 0.97) for side in (step, -step))
+        expected = (up - down) / (2.0 * h)
+        np.testing.assert_allclose(found[i], expected, rtol=1e-6, atol=1e-7 * abs(found).max())
+    assert abs(found @ w).max() <= 1e-13 * abs(found).max()
+    np.testing.assert_array_equal(risk.hessian(model, [w, -w], 0.97)[0], found)
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 def test_many_portfolios_have_the_risks_of_each(model, measure):
     W = np.random.default_rng(0).standard_normal((300, 3))
@@ -251,6 +264,17 @@ def test_infinite_means_are_infinite():
         risk.omega_ratio(cauchy, [1.0])
     with pytest.raises(ValueError, match="not defined"):
         risk.expectile(cauchy, [1.0])
+
+
+def test_losses_of_hardly_bounded_size():
+    model = NormalInverseGamma.from_classical(
+        mu=[0.0, 0.0], gamma=[1e-14, 0.0], sigma=np.eye(2), alpha=0.0142, beta=1.0
+    )
+    for w, least in (([1.0, 1.0], 1e14), ([-1.0, 1.0], 1e200)):
+        x = risk.value_at_risk(model, w, 1.0 - 1e-6)
+        assert least < x < math.inf
+        assert risk.tail_probability(model, w, x) == pytest.approx(1e-6, rel=1e-9)
+        assert np.isfinite(risk.gradient(model, w, 1.0 - 1e-6, "var")).all()
 
 
 def test_closed_forms_of_the_normal_distribution():

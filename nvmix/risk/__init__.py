@@ -5,6 +5,7 @@ positive**, and so are the risks of a portfolio that may lose money.
 
 - `value_at_risk`, `expected_shortfall` and `expectile` of one portfolio, or of thousands at once;
 - `contributions` of the assets to them, which sum to the total, and `gradient` in the weights;
+- `hessian` of the expected shortfall;
 - `tail_probability`, `entropic` and `omega_ratio`;
 - `minimum_risk_weights`, and `standard_error` of a risk that was estimated.
 
@@ -12,6 +13,7 @@ All are exact up to rounding: a portfolio of a normal variance-mean mixture is s
 column.
 """
 
+from nvmix.risk.curvature import hessian
 from nvmix.risk.estimation import standard_error
 from nvmix.risk.homogeneous import (
     contributions,
@@ -29,6 +31,7 @@ __all__ = [
     "expected_shortfall",
     "expectile",
     "gradient",
+    "hessian",
     "minimum_risk_weights",
     "omega_ratio",
     "standard_error",

@@ -69,6 +69,9 @@ class StandardLoss(Protocol):
     def upper(self, x: float) -> Tail:
         """What U > x contributes to means."""
 
+    def around(self, x: float) -> tuple[float, float]:
+        """E[Y | U = x] and Var[Y | U = x], times the density of U at x."""
+
 
 @dataclass(frozen=True)
 class NormalLoss:
@@ -97,7 +100,11 @@ class NormalLoss:
     def upper(self, x: float) -> Tail:
         """What U > x contributes to means."""
         probability = self.tail(x)
-        return Tail(probability, probability, math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi))
+        return Tail(probability, probability, self.around(x)[0])
+
+    def around(self, x: float) -> tuple[float, float]:
+        """The density of U at x, and 0."""
+        return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi), 0.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,12 @@ class MixedLoss:
             normal = float(self._mixing_at(np.array([x]))[0] * self._density(np.array([x]))[0])
         return Tail(self.tail(x), mixing, normal)
 
+    def around(self, x: float) -> tuple[float, float]:
+        """E[Y | U = x] and Var[Y | U = x], times the density of U at x."""
+        at, unit = np.array([x]), np.array([max(1.0, abs(x))])
+        variance = unit * unit * get_backend().gig_covariances(*self._given(at, unit))[:, 2, 2]
+        return self.upper(x).normal, float((variance * self._density(at))[0])
+
     def _tail(self, x: float, theta: GIGParameters) -> float:
         """P(U > x) under a law of Y."""
         tails = get_backend().tails(np.array([x]), self._normal, theta, upper=True, log=False)
@@ -155,10 +168,18 @@ class MixedLoss:
         return np.exp(backend.log_prob(placed, self._normal, theta or self.theta))
 
     def _mixing_at(self, x: FloatArray) -> FloatArray:
-        """E[Y | U = x] at x (n,): the mean of GIG(p - 1/2, a + delta^2, b + x^2)."""
+        """E[Y | U = x] at x (n,)."""
+        unit = np.maximum(1.0, np.abs(x))
+        return unit * get_backend().gig_moments(*self._given(x, unit))[3]
+
+    def _given(self, x: FloatArray, unit: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Parameters (n,) of the law of Y / unit given U = x.
+
+        Y is GIG(p - 1/2, a + delta^2, b + x^2). Units of |x| keep squares in the range of doubles.
+        """
         p, a, b = self.theta
-        order, rate = np.full(x.size, p - 0.5), np.full(x.size, a + self.delta**2)
-        return get_backend().gig_moments(order, rate, b + x * x)[3]
+        rate = a * unit + np.square(self.delta * np.sqrt(unit))
+        return np.full(x.size, p - 0.5), rate, b / unit + x * (x / unit)
 
     def _mixing_beyond(self, x: float) -> float:
         """E[Y; U > x] where E[Y] is infinite and delta < 0: the integral of E[Y | U] f."""
