@@ -14,8 +14,8 @@ def hessian(model: Any, weights: Any, level: float = 0.99) -> Any:
     r"""Second derivatives of the expected shortfall by the weights, exact.
 
     They are the covariance of X given that the loss is the value at risk q, times the density of
-    the loss at q over 1 - level (C. Gourieroux, J. P. Laurent and O. Scaillet, Journal of Empirical
-    Finance 7, 2000). With :math:`\beta = \Sigma w / w^\top\Sigma w` that covariance is
+    the loss at q over 1 - level, as follows from differentiating `gradient`. With
+    :math:`\beta = \Sigma w / w^\top\Sigma w` that covariance is
     :math:`E[Y \mid q] (\Sigma - \Sigma w \beta^\top) + Var[Y \mid q] c c^\top`, where
     :math:`c = \gamma - \beta w^\top\gamma`.
 

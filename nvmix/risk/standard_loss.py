@@ -170,7 +170,8 @@ class MixedLoss:
     def _mixing_at(self, x: FloatArray) -> FloatArray:
         """E[Y | U = x] at x (n,)."""
         unit = np.maximum(1.0, np.abs(x))
-        return unit * get_backend().gig_moments(*self._given(x, unit))[3]
+        with np.errstate(over="ignore"):
+            return unit * get_backend().gig_moments(*self._given(x, unit))[3]
 
     def _given(self, x: FloatArray, unit: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Parameters (n,) of the law of Y / unit given U = x.
