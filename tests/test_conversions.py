@@ -127,7 +127,7 @@ def test_ghyp_where_the_mean_of_y_is_infinite():
         (stats.multivariate_t([1.0, 2.0], [[2.0, 0.3], [0.3, 1.0]], df=2.5), StudentT),
         (stats.multivariate_normal([1.0, 2.0], [[2.0, 0.3], [0.3, 1.0]]), MultivariateNormal),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", "frozen"),
 )
 def test_scipy_and_back(frozen, family):
     model = nvmix.from_scipy(frozen)

@@ -270,6 +270,7 @@ def test_ends_of_the_normal():
     np.testing.assert_array_equal(model.sf(x), [[1.0, 0.5], [0.0, np.nan]])
     q = [0.0, 0.5, 1.0, 1.5, np.nan]
     np.testing.assert_array_equal(model.ppf(q), [-np.inf, 1.0, np.inf, np.nan, np.nan])
+    assert model.entropy() == pytest.approx(stats.norm(1.0, 2.0).entropy(), rel=1e-14)
     assert model.logsf(101.0) == pytest.approx(stats.norm.logsf(50.0), rel=1e-14)
     assert isinstance(model.cdf(0.0), float)
 

@@ -82,7 +82,7 @@ class Transforms(MixtureLaw):
         >>> portfolio.sigma().round(12)
         array([[0.92]])
         """
-        A, columns = weights_of(A, self.columns, self.d)
+        A, columns = weights_of("A", A, self.columns, self.d)
         k, d = A.shape
         b = array("b", b)
         if b.ndim > 1 or b.size not in {1, k}:

@@ -96,27 +96,27 @@ def _as_names(labels: Iterable[Any], columns: Columns) -> list[Any]:
     return list(labels) if columns is None else [str(label) for label in labels]
 
 
-def weights_of(A: Any, columns: Columns, d: int) -> tuple[FloatArray, Columns]:
+def weights_of(name: str, A: Any, columns: Columns, d: int) -> tuple[FloatArray, Columns]:
     """Matrix (k, d) of weights, and names of its rows, if any; see `Transforms.linear`."""
     names: Columns = None
     if is_by_column(A):
         label = getattr(A, "name", None)
         names = None if label is None else (str(label),)
         row: list[Any] = [0.0] * d
-        for i, weight in by_position("A", A, columns, d).items():
+        for i, weight in by_position(name, A, columns, d).items():
             row[i] = weight
         A = namespace(*row).asarray(row)
     elif hasattr(A, "columns"):
-        found = _of_labels("A", _as_names(A.columns, columns), columns, d)
+        found = _of_labels(name, _as_names(A.columns, columns), columns, d)
         names = tuple(map(str, A.index)) if hasattr(A, "index") else None
         full = np.zeros((len(A), d))
         full[:, found] = frame_values(A)
         A = full
-    A = array("A", A)
+    A = array(name, A)
     if A.ndim == 1:
         A = A[None, :]
     if A.ndim != 2 or A.shape[1] != d or len(A) == 0:
-        msg = f"A must have shape (k, {d}) or ({d},), got {np.shape(A)}"
+        msg = f"{name} must have shape (k, {d}) or ({d},), got {np.shape(A)}"
         raise ValueError(msg)
     return A, names
 
