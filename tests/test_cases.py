@@ -24,7 +24,7 @@ from nvmix import (
 
 CASES = Path(__file__).parent / "cases"
 SPECIAL_CASES = NormalInverseGaussian, NormalInverseGamma, Hyperbolic
-BACKENDS = ["cpu", pytest.param("jax", marks=needs_jax)]
+BACKENDS = ["cpu", pytest.param("jax", marks=[needs_jax, pytest.mark.exhaustive])]
 
 
 def rows(name):
@@ -78,6 +78,12 @@ class TestMaxima:
         result = fit(rows("bimodal12"), family, backend, symmetric=True)
         assert result.status is Status.CONVERGED
         assert result.log_likelihood == pytest.approx(value, abs=1e-3)
+
+
+@needs_jax
+def test_few_rows_on_jax():
+    """The other tests of this file on JAX are among the exhaustive ones: each compiles its fit."""
+    TestMaxima().test_few_rows("jax")
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

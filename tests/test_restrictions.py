@@ -260,7 +260,7 @@ class TestMany:
         assert fit_many(X, missing="em")[1].converged
         assert fit_many([]) == []
         with pytest.raises(ValueError, match="family must be one of 'nig'"):
-            fit_many(X, "normal")
+            fit_many(X, "laplace")
         with pytest.raises(ValueError, match=r"shape \(k, n, d\).*got \(200, 2\)"):
             fit_many(X[0])
         with pytest.raises(TypeError, match="got dict"):

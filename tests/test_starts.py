@@ -179,6 +179,7 @@ class TestSpecialCases:
         assert result.n_passes <= 2 * result.n_iter + 1
 
     @needs_jax
+    @pytest.mark.exhaustive
     def test_on_jax(self):
         X = clusters(1, 40, 1)
         both = {"e_step_backend": "jax", "m_step_backend": "jax"}

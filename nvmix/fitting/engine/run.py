@@ -12,7 +12,7 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status, settled
-from nvmix.backends.types import EMOptions, FitTrace, GIGParameters, NormalParameters
+from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.constraints import constrained
@@ -161,7 +161,12 @@ class FitRun:
             return one._em(e_step, model, options)  # noqa: SLF001
 
         def fit(model: Mixture, options: EMOptions) -> EMResult:
-            return FitRun._fitted(replace(one, options=options), model, e_step)
+            run, source = replace(one, options=options), e_step.source
+            ended = run._fitted(model, e_step)  # noqa: SLF001
+            is_special = options.constraints.fixed != Fixed()
+            if is_special and isinstance(source, ArraySource):
+                return run._from_other_starts(ended, model, source, e_step)  # noqa: SLF001
+            return ended
 
         cases = SpecialCases(result, start, self.options, e_step.source, em, fit)
         best = cases.likelier()

@@ -24,6 +24,8 @@ _GIG, _GAMMA, _INVERSE_GAMMA, _INVERSE_GAUSSIAN = range(4)
 
 _INTERIOR: Final = int(GIGStatus.INTERIOR)
 _DEGENERATE: Final = int(GIGStatus.DEGENERATE)
+# Share of E[X^2 / Y] below which a variance is the rounding of the terms that it is summed from.
+_ROUNDING: Final = 1e-15
 _INFEASIBLE: Final = int(GIGStatus.INFEASIBLE)
 
 
@@ -203,6 +205,8 @@ def normal_parameters(
             if not held.symmetric:
                 cross = gamma[i] * (x[j] - mu[j]) + (x[i] - mu[i]) * gamma[j]
                 sigma[i, j] += y * gamma[i] * gamma[j] - cross
+        if not sigma[i, i] > _ROUNDING * means[3 + (2 + i) * d + i]:
+            return False
     if not cholesky(sigma, out.L):
         return False
     if held.symmetric:
