@@ -237,3 +237,24 @@ def test_scipy_genhyperbolic():
         )
         x = np.linspace(-6.0, 6.0, 101)
         np.testing.assert_allclose(model.log_prob(x), ref.logpdf(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("VaR", "nvmix.risk.value_at_risk"),
+        ("quantile", "ppf"),
+        ("get_params", "mu, gamma"),
+        ("es", "expected"),
+    ],
+)
+def test_names_of_other_packages_lead_to_ours(model, name, ours):
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}': use .*{ours}"):
+        getattr(model, name)
+    assert not hasattr(model, "nothing_of_the_kind")
+
+
+def test_names_of_other_packages_of_a_result(model):
+    result = model.fit(model.rvs(200, 0), tol=1.0)
+    with pytest.raises(AttributeError, match="no attribute 'llf': use log_likelihood"):
+        _ = result.llf

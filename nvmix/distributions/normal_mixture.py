@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from nvmix.distributions.convertible import Convertible
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
+from nvmix.fitting.outcome.other_names import OF_MODELS, no_attribute
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
 from nvmix.fitting.starts.start import StartingRows
@@ -40,6 +41,12 @@ class NormalMixture(Convertible):
     ----------
     A. J. McNeil, R. Frey and P. Embrechts, Quantitative Risk Management, 2015, section 6.2.
     """
+
+    if not TYPE_CHECKING:  # of unknown names a type checker has its own errors
+
+        def __getattr__(self, name: str) -> Any:
+            """AttributeError, with the name here of what other packages call so."""
+            raise no_attribute(self, name, OF_MODELS)
 
     @classmethod
     def from_classical(cls, *, mu: Any, gamma: Any, sigma: Any, **law: float) -> Self:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nvmix.backends.status import Status
+from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.pytrees import pytree
@@ -207,6 +208,12 @@ class EMResult:
         values = np.asarray(values, np.float64)
         gauge, held = self.regularization, (*self.held, *self.at_bound)
         return standard_errors(self.model, values, omega, regularization=gauge, held=held)
+
+    if not TYPE_CHECKING:  # of unknown names a type checker has its own errors
+
+        def __getattr__(self, name: str) -> Any:
+            """AttributeError, with the name here of what other packages call so."""
+            raise no_attribute(self, name, OF_RESULTS)
 
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling: all attributes, without the data."""
