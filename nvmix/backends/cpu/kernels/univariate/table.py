@@ -17,8 +17,8 @@ import numpy as np
 from numpy.polynomial.chebyshev import cheb2poly
 
 from nvmix.backends.cpu.jit import device
-from nvmix.backends.cpu.kernels.intrinsics import from_bits, to_bits
-from nvmix.backends.cpu.kernels.univariate.quantile import Frame, point, quantile
+from nvmix.backends.cpu.kernels.intrinsics import from_bits, horner4, to_bits
+from nvmix.backends.cpu.kernels.univariate.quantile import Frame, quantile
 from nvmix.backends.cpu.kernels.univariate.tail import Column, small_tail, tail
 from nvmix.foundation.typing import FloatArray
 
@@ -28,12 +28,13 @@ _FIRST: Final = 1023 << 1
 _CELLS: Final = 128
 _ROWS: Final = 4096
 _POWERS: Final = 16
+_QUARTER: Final = _POWERS // 4
 UNBUILT: Final = 0.0
 SPLIT: Final = 2.0
 DIRECT: Final = 3.0
 # Halvings, after which a cell is left to direct values.
 _MOST_HALVINGS: Final = 30
-# Error of a cell's values, absolute and for each unit of its largest.
+# Error of a log, absolute and for each unit of its size; the first is also that of x - mu, relative.
 _ERROR: Final = 1e-14
 _ROUNDING: Final = 3e-16
 # Largest log of a tail in a cell: the other tail is 1 less this one.
@@ -76,38 +77,35 @@ def _cell(rows: FloatArray, z: float) -> int:
 def find(rows: FloatArray, z: float) -> int:
     """Number of the row that has the value at z, or -1."""
     i = _cell(rows, z)
-    while i >= 0 and rows[i, 0] == SPLIT:
+    if i < 0:
+        return -1
+    while rows[i, 0] == SPLIT:
         i = int(rows[i, 3]) + (1 if z >= rows[i, 1] else 0)
-    return -1 if i < 0 or rows[i, 0] == DIRECT or rows[i, 0] == UNBUILT else i
+    return i if abs(rows[i, 0]) == 1.0 else -1
 
 
 @device
 def value_at(rows: FloatArray, i: int, z: float) -> float:
-    """The polynomial of a row."""
+    """The polynomial of a row: four in t^4, side by side, are those of t^4k, t^(4k + 1) and on."""
     t = (z - rows[i, 1]) * rows[i, 2]
-    x = t * t
-    even, odd = rows[i, _POWERS + 1], rows[i, _POWERS + 2]
-    for k in range(_POWERS - 1, 4, -2):
-        even = even * x + rows[i, k]
-        odd = odd * x + rows[i, k + 1]
-    value: float = rows[i, 3] + (even * x + (odd * x + rows[i, 4]) * t)
-    return value
+    square = t * t
+    first, second, third, fourth = horner4(rows, i, 3, _QUARTER, square * square)
+    return first + (second * t + square * (third + fourth * t))
 
 
-def _builder(sample: Callable[..., float]) -> Callable[..., None]:  # noqa: C901
+def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:  # noqa: C901
     """Make the kernel that builds what z needs; sample(c, frame, low, high, out) fills values.
 
-    sample returns the sign of the cell, or 0 where it is to be halved.
+    sample returns the sign of the cell, or 0 where it is to be halved, and the error allowed.
     """
 
     @device
     def fit(c: Column, f: Frame, low: float, high: float, row: FloatArray) -> bool:
         values = np.empty(_POWERS)
-        sign = sample(c, f, low, high, values)
+        sign, allowed = sample(c, f, low, high, values)
         if sign == 0.0:
             return False
-        middle, largest = values[_POWERS // 2], 0.0
-        last = 0.0
+        middle, last = values[_POWERS // 2], 0.0
         row[:] = 0.0
         for k in range(_POWERS):
             coefficient = 0.0
@@ -117,10 +115,9 @@ def _builder(sample: Callable[..., float]) -> Callable[..., None]:  # noqa: C901
                 row[3 + j] += _TO_POWERS[k, j] * coefficient
             if k >= _POWERS - 3:
                 last += abs(coefficient)
-            largest = max(largest, abs(values[k]))
         row[3] += middle
         row[0], row[1], row[2] = sign, 0.5 * (low + high), 2.0 / (high - low)
-        return last <= _ERROR + _ROUNDING * largest
+        return last <= allowed
 
     @device
     def build(c: Column, f: Frame, z: float, table: Table) -> None:
@@ -152,29 +149,62 @@ def _builder(sample: Callable[..., float]) -> Callable[..., None]:  # noqa: C901
 
 
 @device
-def _sample_tails(c: Column, f: Frame, low: float, high: float, values: FloatArray) -> float:
-    """Logs of the tail that is small in a cell of z = (x - centre) / law_scale."""
-    sign = small_tail(c, f.centre + 0.5 * (low + high) * f.law_scale)[2]
+def _sample_tails(
+    c: Column, f: Frame, low: float, high: float, values: FloatArray
+) -> tuple[float, float]:
+    """Logs of the tail that is small in a cell of z = (x - mu - offset) / law_scale."""
+    sign = small_tail(c, f.offset + 0.5 * (low + high) * f.law_scale, 0.0)[2]
+    largest = 0.0
     for i in range(_POWERS):
         z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[i]
-        values[i] = tail(c, f.centre + z * f.law_scale, sign)[0]
+        values[i], _ = tail(c, f.offset + z * f.law_scale, 0.0, sign)
         if not -1e6 < values[i] < _HIGHEST:
-            return 0.0
-    return sign
+            return 0.0, 0.0
+        largest = max(largest, -values[i])
+    return sign, _ERROR + _ROUNDING * largest
+
+
+class _Node(NamedTuple):
+    """A node, with the value and the slope there."""
+
+    z: float
+    value: float
+    slope: float
 
 
 @device
-def _sample_quantiles(c: Column, f: Frame, low: float, high: float, values: FloatArray) -> float:
-    """T of quantiles in a cell of z, at which the lower or the upper tail is e^-|z| / 2."""
+def _extended(z: float, first: _Node, second: _Node) -> float:
+    """The cubic polynomial with the values and slopes at two nodes."""
+    h = second.z - first.z
+    t, rise = (z - second.z) / h, second.value - first.value
+    cubic = h * (first.slope + second.slope) - 2.0 * rise
+    square = h * second.slope - rise + cubic
+    return second.value + t * (h * second.slope + t * (square + t * cubic))
+
+
+@device
+def _sample_quantiles(
+    c: Column, f: Frame, low: float, high: float, values: FloatArray
+) -> tuple[float, float]:
+    """x - mu of quantiles in a cell of z, at which the lower or the upper tail is e^-|z| / 2."""
     sign = 1.0 if low + high < 0.0 else -1.0
-    guess = 0.0
+    allowed, largest, guess = math.inf, 0.0, f.offset
+    first = second = _Node(0.0, 0.0, 0.0)
     for i in range(_POWERS):
         z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[i]
-        values[i] = quantile(c, f, _LOG_HALF - abs(z), sign, guess)
-        if math.isinf(point(f, values[i])):
-            return 0.0
-        guess = values[i] if i == 0 else 2.0 * values[i] - values[i - 1]
-    return sign
+        if i > 1:
+            guess = _extended(z, first, second)
+        elif i == 1:
+            guess = second.value + (z - second.z) * second.slope
+        # The slope is tail / density, as log tail is z up to its sign and a constant.
+        values[i], slope = quantile(c, f, _LOG_HALF - abs(z), sign, guess)
+        if not abs(values[i]) < math.inf:
+            return 0.0, 0.0
+        first, second = second, _Node(z, values[i], slope)
+        largest = max(largest, abs(values[i]))
+        error = _ERROR * abs(values[i]) + (_ERROR + _ROUNDING * abs(z)) * slope
+        allowed = min(allowed, error)
+    return sign, allowed + _ROUNDING * largest
 
 
 build_tails: Final[Any] = _builder(_sample_tails)
