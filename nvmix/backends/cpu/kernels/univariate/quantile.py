@@ -8,6 +8,8 @@ out.
 import math
 from typing import Final, NamedTuple
 
+from numba import types
+
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.univariate.tail import Column, small_tail
 
@@ -30,6 +32,10 @@ class Frame(NamedTuple):
     offset: float
     scale: float
     law_scale: float
+
+
+# The type that numba gives the record.
+FRAME: Final = types.NamedUniTuple(types.float64, len(Frame._fields), Frame)
 
 
 @device

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numba import types
 from numpy.polynomial.chebyshev import cheb2poly
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.intrinsics import from_bits, horner4, to_bits
-from nvmix.backends.cpu.kernels.univariate.quantile import Frame, quantile
-from nvmix.backends.cpu.kernels.univariate.tail import Column, small_tail, tail
+from nvmix.backends.cpu.kernels.univariate.quantile import FRAME, Frame, quantile
+from nvmix.backends.cpu.kernels.univariate.tail import COLUMN, Column, small_tail, tail
 from nvmix.foundation.typing import FloatArray
 
 _SHIFT: Final = 51
@@ -34,7 +35,8 @@ SPLIT: Final = 2.0
 DIRECT: Final = 3.0
 # Halvings, after which a cell is left to direct values.
 _MOST_HALVINGS: Final = 30
-# Error of a log, absolute and for each unit of its size; the first is also that of x - mu, relative.
+# Error of a log, absolute and for each unit of its size. The first is also the relative error of
+# x - mu.
 _ERROR: Final = 1e-14
 _ROUNDING: Final = 3e-16
 # Largest log of a tail in a cell: the other tail is 1 less this one.
@@ -64,6 +66,10 @@ def new_table() -> Table:
 NO_TABLE: Final = Table(np.zeros((0, 3 + _POWERS)), np.zeros(1))
 
 
+_TABLE: Final = types.NamedTuple([types.float64[:, ::1], types.float64[::1]], Table)
+_BUILDER: Final = types.void(COLUMN, FRAME, types.float64, _TABLE)
+
+
 @device
 def _cell(rows: FloatArray, z: float) -> int:
     """Number of the cell of z, or -1."""
@@ -90,10 +96,29 @@ def value_at(rows: FloatArray, i: int, z: float) -> float:
     t = (z - rows[i, 1]) * rows[i, 2]
     square = t * t
     first, second, third, fourth = horner4(rows, i, 3, _QUARTER, square * square)
-    return first + (second * t + square * (third + fourth * t))
+    value: float = first + (second * t + square * (third + fourth * t))
+    return value
 
 
-def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:  # noqa: C901
+@device
+def _interpolate(values: FloatArray, low: float, high: float, row: FloatArray) -> float:
+    """Fill a row but for its kind from values at the nodes; the sum of the last coefficients."""
+    middle, last = values[_POWERS // 2], 0.0
+    row[:] = 0.0
+    for k in range(_POWERS):
+        coefficient = 0.0
+        for i in range(_POWERS):
+            coefficient += _TO_CHEBYSHEV[k, i] * (values[i] - middle)
+        for j in range(k + 1):
+            row[3 + j] += _TO_POWERS[k, j] * coefficient
+        if k >= _POWERS - 3:
+            last += abs(coefficient)
+    row[3] += middle
+    row[1], row[2] = 0.5 * (low + high), 2.0 / (high - low)
+    return last
+
+
+def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:
     """Make the kernel that builds what z needs; sample(c, frame, low, high, out) fills values.
 
     sample returns the sign of the cell, or 0 where it is to be halved, and the error allowed.
@@ -103,21 +128,10 @@ def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:
     def fit(c: Column, f: Frame, low: float, high: float, row: FloatArray) -> bool:
         values = np.empty(_POWERS)
         sign, allowed = sample(c, f, low, high, values)
-        if sign == 0.0:
+        if sign == 0.0 or _interpolate(values, low, high, row) > allowed:
             return False
-        middle, last = values[_POWERS // 2], 0.0
-        row[:] = 0.0
-        for k in range(_POWERS):
-            coefficient = 0.0
-            for i in range(_POWERS):
-                coefficient += _TO_CHEBYSHEV[k, i] * (values[i] - middle)
-            for j in range(k + 1):
-                row[3 + j] += _TO_POWERS[k, j] * coefficient
-            if k >= _POWERS - 3:
-                last += abs(coefficient)
-        row[3] += middle
-        row[0], row[1], row[2] = sign, 0.5 * (low + high), 2.0 / (high - low)
-        return last <= allowed
+        row[0] = sign
+        return True
 
     @device
     def build(c: Column, f: Frame, z: float, table: Table) -> None:
@@ -207,5 +221,17 @@ def _sample_quantiles(
     return sign, allowed + _ROUNDING * largest
 
 
-build_tails: Final[Any] = _builder(_sample_tails)
-build_quantiles: Final[Any] = _builder(_sample_quantiles)
+_build_tails: Final[Any] = _builder(_sample_tails)
+_build_quantiles: Final[Any] = _builder(_sample_quantiles)
+
+
+@late(_BUILDER)
+def build_tails(c: Column, f: Frame, z: float, table: Table) -> None:
+    """Build what the logs of tails at z need."""
+    _build_tails(c, f, z, table)
+
+
+@late(_BUILDER)
+def build_quantiles(c: Column, f: Frame, z: float, table: Table) -> None:
+    """Build what quantiles at z need."""
+    _build_quantiles(c, f, z, table)

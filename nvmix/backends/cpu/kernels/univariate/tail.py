@@ -82,11 +82,12 @@ class Column(NamedTuple):
     log_integral: float
 
 
-_COLUMN: Final = types.NamedUniTuple(types.float64, len(Column._fields), Column)
+# The types that numba gives the record, and two doubles.
+COLUMN: Final = types.NamedUniTuple(types.float64, len(Column._fields), Column)
 _TWO: Final = types.UniTuple(types.float64, 2)
 
 
-@device
+@late(COLUMN(*[types.float64] * 6))
 def column(mu: float, gamma: float, sigma: float, p: float, a: float, b: float) -> Column:
     """The record of a mixture."""
     r, _, log_mode = log_mode_terms(p, a, b)
@@ -324,7 +325,7 @@ def deviation(c: Column, x: float) -> tuple[float, float]:
     return high, low if math.isfinite(low) else 0.0
 
 
-@late(_TWO(_COLUMN, *[types.float64] * 3))
+@late(_TWO(COLUMN, *[types.float64] * 3))
 def tail(c: Column, high: float, low: float, sign: float) -> tuple[float, float]:
     """Log of a tail at mu + high + low, and f / tail: P(X <= x) for sign 1, P(X > x) for -1.
 
