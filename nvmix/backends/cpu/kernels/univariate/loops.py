@@ -44,7 +44,9 @@ def tails(
     rows, unit = table.rows, 1.0 / f.law_scale
     if building:
         for i in range(x.size):
-            build_tails(c, f, (x[i] - c.mu - f.offset) * unit, table)
+            z = (x[i] - c.mu - f.offset) * unit
+            if find(rows, z) < 0:
+                build_tails(c, f, z, table)
         return
     for i in range(x.size):
         z = (x[i] - c.mu - f.offset) * unit
@@ -90,7 +92,9 @@ def quantiles(
     rows = table.rows
     if building:
         for i in range(q.size):
-            build_quantiles(c, f, _side(q[i], upper), table)
+            z = _side(q[i], upper)
+            if find(rows, z) < 0:
+                build_quantiles(c, f, z, table)
         return
     for i in range(q.size):
         z = _side(q[i], upper)

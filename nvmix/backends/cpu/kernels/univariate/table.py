@@ -35,9 +35,10 @@ SPLIT: Final = 2.0
 DIRECT: Final = 3.0
 # Halvings, after which a cell is left to direct values.
 _MOST_HALVINGS: Final = 30
-# Error of a log, absolute and for each unit of its size. The first is also the relative error of
-# x - mu.
+# Error of a log, absolute and for each unit of its size, and that by which a quantile may miss its
+# log tail.
 _ERROR: Final = 1e-14
+_MISSED: Final = 4e-15
 _ROUNDING: Final = 3e-16
 # Largest log of a tail in a cell: the other tail is 1 less this one.
 _HIGHEST: Final = -0.05
@@ -121,16 +122,17 @@ def _interpolate(values: FloatArray, low: float, high: float, row: FloatArray) -
 def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:
     """Make the kernel that builds what z needs; sample(c, frame, low, high, out) fills values.
 
-    sample returns the sign of the cell, or 0 where it is to be halved, and the error allowed.
+    sample returns the kind of the row, `UNBUILT` where the cell is to be halved, and the error
+    allowed.
     """
 
     @device
     def fit(c: Column, f: Frame, low: float, high: float, row: FloatArray) -> bool:
         values = np.empty(_POWERS)
-        sign, allowed = sample(c, f, low, high, values)
-        if sign == 0.0 or _interpolate(values, low, high, row) > allowed:
+        kind, allowed = sample(c, f, low, high, values)
+        if kind == UNBUILT or (kind != DIRECT and _interpolate(values, low, high, row) > allowed):
             return False
-        row[0] = sign
+        row[0] = kind
         return True
 
     @device
@@ -173,7 +175,7 @@ def _sample_tails(
         z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[i]
         values[i], _ = tail(c, f.offset + z * f.law_scale, 0.0, sign)
         if not -1e6 < values[i] < _HIGHEST:
-            return 0.0, 0.0
+            return UNBUILT, 0.0
         largest = max(largest, -values[i])
     return sign, _ERROR + _ROUNDING * largest
 
@@ -213,10 +215,10 @@ def _sample_quantiles(
         # The slope is tail / density, as log tail is z up to its sign and a constant.
         values[i], slope = quantile(c, f, _LOG_HALF - abs(z), sign, guess)
         if not abs(values[i]) < math.inf:
-            return 0.0, 0.0
+            return DIRECT, 0.0
         first, second = second, _Node(z, values[i], slope)
         largest = max(largest, abs(values[i]))
-        error = _ERROR * abs(values[i]) + (_ERROR + _ROUNDING * abs(z)) * slope
+        error = _ERROR * abs(values[i]) + (_MISSED + _ROUNDING * abs(z)) * slope
         allowed = min(allowed, error)
     return sign, allowed + _ROUNDING * largest
 
