@@ -20,6 +20,8 @@ _BROAD: Final = 4.0
 _TINY: Final = 1e-200
 # Bounds of T: x leaves the range of doubles before.
 _FARTHEST: Final = 1400.0
+# |x - mu| from which a bracket has arrived at the largest double, but for the rounding of T.
+_LARGEST: Final = 1.79769313486e308
 _MOST: Final = 200
 # A step of T after which the next one would be below rounding, and the least of all steps.
 _LAST: Final = 1e-8
@@ -101,4 +103,5 @@ def quantile(
         T = proposal
         if abs(step) <= _ROUNDING * (1.0 + abs(T)):
             break
-    return _deviation(f, T), 1.0 / hazard
+    x = _deviation(f, T)
+    return x if abs(x) < _LARGEST else math.copysign(math.inf, x), 1.0 / hazard

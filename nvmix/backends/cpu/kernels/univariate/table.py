@@ -5,6 +5,11 @@ far out grow with |z|. A cell has the polynomial of degree 15 through the Chebys
 last coefficients tell its error. Where that is too large, the cell is halved. Where halving does
 not help, as at a pole of the density, values are computed directly.
 
+Tails are functions of z = (x - mu - offset) / law_scale, and their logs are tabulated. Quantiles
+are x - mu as functions of the log of the tail. From node to node Newton's method starts at the
+cubic polynomial with the two last values and slopes, tail / density, and ends after two tails.
+Nothing but the last sum has mu, which may be far from 0 at no loss.
+
 Rows are (kind, centre, 1 / half-width, coefficients); kind is the sign of the tail, `SPLIT` with
 the number of its first half in the place of coefficients, `UNBUILT` or `DIRECT`.
 """
