@@ -7,7 +7,8 @@ not help, as at a pole of the density, values are computed directly.
 
 Tails are functions of z = (x - mu - offset) / law_scale, and their logs are tabulated. Quantiles
 are x - mu as functions of the log of the tail. From node to node Newton's method starts at the
-cubic polynomial with the two last values and slopes, tail / density, and ends after two tails.
+cubic polynomial with the two last values and slopes, tail / density, or at that of the cell which
+was halved, and ends after one tail or two.
 Nothing but the last sum has mu, which may be far from 0 at no loss.
 
 Rows are (kind, centre, 1 / half-width, coefficients); kind is the sign of the tail, `SPLIT` with
@@ -45,6 +46,8 @@ _MOST_HALVINGS: Final = 30
 _ERROR: Final = 1e-14
 _MISSED: Final = 4e-15
 _ROUNDING: Final = 3e-16
+# Relative error of a guess up to which others like it are tried.
+_CLOSE: Final = 0.01
 # Largest log of a tail in a cell: the other tail is 1 less this one.
 _HIGHEST: Final = -0.05
 _LOG_HALF: Final = -0.6931471805599453
@@ -124,20 +127,37 @@ def _interpolate(values: FloatArray, low: float, high: float, row: FloatArray) -
     return last
 
 
-def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:
-    """Make the kernel that builds what z needs; sample(c, frame, low, high, out) fills values.
+@device
+def _halve(table: Table, i: int, middle: float) -> None:
+    """Split a row, or leave its cell to direct values where the table is full."""
+    rows, first = table.rows, int(table.n_rows[0])
+    if first + 2 > len(rows):
+        rows[i, 0] = DIRECT
+        return
+    table.n_rows[0] += 2.0
+    # The polynomial was not good enough, but is a first guess of better ones.
+    for j in range(1, 3 + _POWERS):
+        rows[first, j] = rows[first + 1, j] = rows[i, j]
+    rows[i, 0], rows[i, 1], rows[i, 3] = SPLIT, middle, first
 
-    sample returns the kind of the row, `UNBUILT` where the cell is to be halved, and the error
-    allowed.
+
+def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:
+    """Make the kernel that builds what z needs.
+
+    sample(c, frame, low, high, rows, i, out) fills values at the nodes of a cell, whose row may
+    have the polynomial of the cell that was halved. It returns the kind of the row, `UNBUILT` where
+    the cell is to be halved, and the error allowed.
     """
 
     @device
-    def fit(c: Column, f: Frame, low: float, high: float, row: FloatArray) -> bool:
+    def fit(c: Column, f: Frame, low: float, high: float, rows: FloatArray, i: int) -> bool:
         values = np.empty(_POWERS)
-        kind, allowed = sample(c, f, low, high, values)
-        if kind == UNBUILT or (kind != DIRECT and _interpolate(values, low, high, row) > allowed):
+        kind, allowed = sample(c, f, low, high, rows, i, values)
+        if kind == UNBUILT:
             return False
-        row[0] = kind
+        if kind != DIRECT and _interpolate(values, low, high, rows[i]) > allowed:
+            return False
+        rows[i, 0] = kind
         return True
 
     @device
@@ -151,13 +171,8 @@ def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:
         if i >= _CELLS:
             low, high = -high, -low
         for _ in range(_MOST_HALVINGS):
-            if rows[i, 0] == UNBUILT and not fit(c, f, low, high, rows[i]):
-                first = int(table.n_rows[0])
-                if first + 2 > len(rows):
-                    rows[i, 0] = DIRECT
-                    return
-                table.n_rows[0] += 2.0
-                rows[i, 0], rows[i, 1], rows[i, 3] = SPLIT, 0.5 * (low + high), first
+            if rows[i, 0] == UNBUILT and not fit(c, f, low, high, rows, i):
+                _halve(table, i, 0.5 * (low + high))
             if rows[i, 0] != SPLIT:
                 return
             middle, upper = rows[i, 1], 1 if z >= rows[i, 1] else 0
@@ -171,17 +186,17 @@ def _builder(sample: Callable[..., tuple[float, float]]) -> Callable[..., None]:
 
 @device
 def _sample_tails(
-    c: Column, f: Frame, low: float, high: float, values: FloatArray
+    c: Column, f: Frame, low: float, high: float, _rows: FloatArray, _i: int, values: FloatArray
 ) -> tuple[float, float]:
     """Logs of the tail that is small in a cell of z = (x - mu - offset) / law_scale."""
     sign = small_tail(c, f.offset + 0.5 * (low + high) * f.law_scale, 0.0)[2]
     largest = 0.0
-    for i in range(_POWERS):
-        z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[i]
-        values[i], _ = tail(c, f.offset + z * f.law_scale, 0.0, sign)
-        if not -1e6 < values[i] < _HIGHEST:
+    for k in range(_POWERS):
+        z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[k]
+        values[k], _ = tail(c, f.offset + z * f.law_scale, 0.0, sign)
+        if not -1e6 < values[k] < _HIGHEST:
             return UNBUILT, 0.0
-        largest = max(largest, -values[i])
+        largest = max(largest, -values[k])
     return sign, _ERROR + _ROUNDING * largest
 
 
@@ -205,25 +220,30 @@ def _extended(z: float, first: _Node, second: _Node) -> float:
 
 @device
 def _sample_quantiles(
-    c: Column, f: Frame, low: float, high: float, values: FloatArray
+    c: Column, f: Frame, low: float, high: float, rows: FloatArray, i: int, values: FloatArray
 ) -> tuple[float, float]:
     """x - mu of quantiles in a cell of z, at which the lower or the upper tail is e^-|z| / 2."""
     sign = 1.0 if low + high < 0.0 else -1.0
     allowed, largest, guess = math.inf, 0.0, f.offset
     first = second = _Node(0.0, 0.0, 0.0)
-    for i in range(_POWERS):
-        z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[i]
-        if i > 1:
+    # The polynomial of the cell that was halved is a better guess, but not next to a pole.
+    is_close = rows[i, 2] > 0.0
+    for k in range(_POWERS):
+        z = 0.5 * (low + high) + 0.5 * (high - low) * _NODES[k]
+        if is_close:
+            guess = value_at(rows, i, z)
+        elif k > 1:
             guess = _extended(z, first, second)
-        elif i == 1:
+        elif k == 1:
             guess = second.value + (z - second.z) * second.slope
         # The slope is tail / density, as log tail is z up to its sign and a constant.
-        values[i], slope = quantile(c, f, _LOG_HALF - abs(z), sign, guess)
-        if not abs(values[i]) < math.inf:
+        values[k], slope = quantile(c, f, _LOG_HALF - abs(z), sign, guess)
+        if not abs(values[k]) < math.inf:
             return DIRECT, 0.0
-        first, second = second, _Node(z, values[i], slope)
-        largest = max(largest, abs(values[i]))
-        error = _ERROR * abs(values[i]) + (_MISSED + _ROUNDING * abs(z)) * slope
+        is_close = is_close and abs(values[k] - guess) < _CLOSE * abs(values[k])
+        first, second = second, _Node(z, values[k], slope)
+        largest = max(largest, abs(values[k]))
+        error = _ERROR * abs(values[k]) + (_MISSED + _ROUNDING * abs(z)) * slope
         allowed = min(allowed, error)
     return sign, allowed + _ROUNDING * largest
 
