@@ -131,6 +131,47 @@ def test_quantiles_of_the_table():
             assert abs(found - x) <= 1e-12 * abs(x) + condition + least, (theta, normal, row)
 
 
+def test_quantiles_of_many_are_those_of_one():
+    """By the table and directly, to 1e-12 of x or what 8e-16 (2 + |log q|) of q moves it."""
+    backend = get_backend("cpu")
+    random = np.random.default_rng(0)
+    for normal, theta, _ in laws():
+        at_mu = backend.tails(normal.mu, normal, theta, upper=False, log=False)[0]
+        q = np.concatenate([random.random(1200), 10.0 ** -random.uniform(0.0, 20.0, 200)])
+        # The density is not smooth at mu.
+        q = np.concatenate([q, np.clip(at_mu * (1.0 + 10.0 ** -np.arange(1.0, 12.0)), 0.0, 1.0)])
+        some = np.append(np.arange(0, q.size, 20), np.arange(q.size - 11, q.size))
+        some = some[(q[some] > 0.0) & (q[some] < 1.0)]
+        found, q = backend.quantiles(q, normal, theta, upper=False)[some], q[some]
+        few = np.array([backend.quantiles(t, normal, theta, upper=False) for t in q])
+        log_density = backend.log_prob(backend.place(few[:, None]), normal, theta)
+        log_q = np.log(np.minimum(q, 1.0 - q))
+        condition = np.exp(np.minimum(log_q - log_density, 700.0)) * 8e-16 * (2.0 - log_q)
+        # Both may be off.
+        worst = np.abs(found - few) - 2.0 * (1e-12 * np.abs(few) + condition)
+        assert (worst <= 0.0).all(), (theta, normal, q[worst.argmax()])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.__name__)
+def test_a_location_far_from_zero(family):
+    """Tables are of x - mu, so that they have the same bits at any mu that leaves x - mu exact."""
+    model, mu = univariate(family), 2.0**20
+    near, far = (type(model)([t], model.gamma, model.L_sigma, model.subordinator) for t in (0, mu))
+    x = np.arange(-2048.0, 2048.0) / 64.0
+    np.testing.assert_array_equal(far.logcdf(mu + x), near.logcdf(x))
+    q = np.linspace(0.0005, 0.9995, 2000)
+    np.testing.assert_array_equal(far.ppf(q), mu + near.ppf(q))
+
+
+def test_quantiles_beyond_all_doubles():
+    model = NormalInverseGamma.from_classical(mu=0.0, gamma=0.0, sigma=1.0, alpha=0.05, beta=0.05)
+    q = 10.0 ** -np.linspace(1.0, 60.0, 1200)
+    x = model.ppf(q)
+    assert (x[-500:] == -np.inf).all()
+    few = np.array([model.ppf(t) for t in q[:500:50]])
+    np.testing.assert_allclose(x[:500:50], few, rtol=2e-12)
+
+
 def test_cdf_of_r_generalized_hyperbolic():
     """R GeneralizedHyperbolic, as in scipy/stats/tests/test_distributions.py."""
     model = univariate_gh(2.0, 2.0, 1.0, 1.5, 0.5)

@@ -87,7 +87,7 @@ def inlined_device(function: F) -> F:
     return _compiled(function, fastmath=_REDUCING, forceinline=True)
 
 
-def late(signature: str) -> Callable[[F], F]:
+def late(signature: Any) -> Callable[[F], F]:
     """Compile a kernel by itself, for this numba signature, when a call first reaches it.
 
     Where numba's internals moved it is a device.

@@ -26,7 +26,7 @@ _FAILED: Final = "a kernel could not be compiled; the cause is printed above"
 class LateKernel:
     """A kernel of one signature in a library of its own, which other kernels call by its slot."""
 
-    def __init__(self, function: Callable[..., Any], compiled: Any, signature: str) -> None:
+    def __init__(self, function: Callable[..., Any], compiled: Any, signature: Any) -> None:
         self.compiled = compiled
         self._arguments, result = sigutils.normalize_signature(signature)
         # The address of the machine code, and that of a function that finds it.

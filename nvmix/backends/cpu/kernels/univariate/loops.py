@@ -7,7 +7,7 @@ import numpy as np
 
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
-from nvmix.backends.cpu.kernels.univariate.quantile import Frame, frame, point, quantile
+from nvmix.backends.cpu.kernels.univariate.quantile import Frame, frame, quantile
 from nvmix.backends.cpu.kernels.univariate.table import (
     Table,
     build_quantiles,
@@ -15,7 +15,7 @@ from nvmix.backends.cpu.kernels.univariate.table import (
     find,
     value_at,
 )
-from nvmix.backends.cpu.kernels.univariate.tail import Column, column, small_tail
+from nvmix.backends.cpu.kernels.univariate.tail import Column, column, deviation, small_tail
 from nvmix.foundation.typing import FloatArray
 
 _LOG_HALF: Final = -0.6931471805599453
@@ -41,28 +41,44 @@ def tails(
     """
     c = column(*law)
     f = frame(c)
-    rows = table.rows
+    rows, unit = table.rows, 1.0 / f.law_scale
+    if building:
+        for i in range(x.size):
+            z = (x[i] - c.mu - f.offset) * unit
+            if find(rows, z) < 0:
+                build_tails(c, f, z, table)
+        return
     for i in range(x.size):
-        z = (x[i] - f.centre) / f.law_scale
-        if building:
-            build_tails(c, f, z, table)
-            continue
-        if math.isnan(x[i]):
-            out[i] = np.nan
-            continue
+        z = (x[i] - c.mu - f.offset) * unit
         row = find(rows, z)
         if row >= 0:
             log_tail, sign = value_at(rows, row, z), rows[row, 0]
+        elif math.isnan(x[i]):
+            log_tail, sign = np.nan, 1.0
         else:
-            log_tail, _, sign = small_tail(c, x[i])
+            high, low = deviation(c, x[i])
+            log_tail, _, sign = small_tail(c, high, low)
         out[i] = _value_of(log_tail, (sign > 0.0) != upper, is_log)
 
 
 @device
-def _direct_quantile(c: Column, f: Frame, z: float) -> float:
-    """Quantile at which the lower (z < 0) or the upper tail is e^-|z| / 2."""
-    sign = 1.0 if z < 0.0 else -1.0
-    return point(f, quantile(c, f, _LOG_HALF - abs(z), sign, 0.0))
+def _side(q: float, upper: bool) -> float:
+    """z, at which the lower (z < 0) or the upper tail is e^-|z| / 2; nan outside 0 < q < 1."""
+    rest = 1.0 - q
+    z = math.log(2.0 * min(q, rest)) if 0.0 < q < 1.0 else np.nan
+    return z if (q <= 0.5) != upper else -z
+
+
+@device
+def _direct_quantile(c: Column, f: Frame, q: float, upper: bool) -> float:
+    """A quantile without the table."""
+    if not 0.0 < q < 1.0:
+        at_low = (q == 0.0) != upper
+        return (-math.inf if at_low else math.inf) if q in (0.0, 1.0) else np.nan
+    sign = 1.0 if (q <= 0.5) != upper else -1.0
+    # 1 - q is exact.
+    log_tail = math.log(q if q <= 0.5 else 1.0 - q)
+    return c.mu + quantile(c, f, log_tail, sign, f.offset)[0]
 
 
 @device
@@ -74,18 +90,16 @@ def quantiles(
     c = column(*law)
     f = frame(c)
     rows = table.rows
+    if building:
+        for i in range(q.size):
+            z = _side(q[i], upper)
+            if find(rows, z) < 0:
+                build_quantiles(c, f, z, table)
+        return
     for i in range(q.size):
-        if not 0.0 < q[i] < 1.0:
-            if not building:
-                at_low = (q[i] == 0.0) != upper
-                inside = q[i] == 0.0 or q[i] == 1.0
-                out[i] = (-math.inf if at_low else math.inf) if inside else np.nan
-            continue
-        lower_half = q[i] <= 0.5
-        z = (math.log(q[i]) if lower_half else math.log1p(-q[i])) - _LOG_HALF
-        z = z if lower_half != upper else -z
-        if building:
-            build_quantiles(c, f, z, table)
-            continue
+        z = _side(q[i], upper)
         row = find(rows, z)
-        out[i] = point(f, value_at(rows, row, z)) if row >= 0 else _direct_quantile(c, f, z)
+        if row >= 0:
+            out[i] = c.mu + value_at(rows, row, z)
+        else:
+            out[i] = _direct_quantile(c, f, q[i], upper)

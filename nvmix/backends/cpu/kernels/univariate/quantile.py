@@ -1,11 +1,14 @@
 """Quantiles of a mixture of one column, by Newton's method within a bracket.
 
-Unknown is T in x = centre + scale sinh T, which gives far quantiles, and those next to mu where the
-density is infinite, their relative accuracy. The log of a tail is nearly linear in T far out.
+Unknown is T in x - mu = offset + scale sinh T, which gives far quantiles, and those next to mu
+where the density is infinite, their relative accuracy. The log of a tail is nearly linear in T far
+out.
 """
 
 import math
 from typing import Final, NamedTuple
+
+from numba import types
 
 from nvmix.backends.cpu.jit import device
 from nvmix.backends.cpu.kernels.univariate.tail import Column, small_tail
@@ -17,6 +20,8 @@ _BROAD: Final = 4.0
 _TINY: Final = 1e-200
 # Bounds of T: x leaves the range of doubles before.
 _FARTHEST: Final = 1400.0
+# |x - mu| from which a bracket has arrived at the largest double, but for the rounding of T.
+_LARGEST: Final = 1.79769313486e308
 _MOST: Final = 200
 # A step of T after which the next one would be below rounding, and the least of all steps.
 _LAST: Final = 1e-8
@@ -24,11 +29,15 @@ _ROUNDING: Final = 2e-16
 
 
 class Frame(NamedTuple):
-    """x = centre + scale sinh T; law_scale is the size of X about centre."""
+    """x - mu = offset + scale sinh T; law_scale is the size of X about mu + offset."""
 
-    centre: float
+    offset: float
     scale: float
     law_scale: float
+
+
+# The type that numba gives the record.
+FRAME: Final = types.NamedUniTuple(types.float64, len(Frame._fields), Frame)
 
 
 @device
@@ -38,43 +47,52 @@ def frame(c: Column) -> Frame:
     size = c.sigma * math.sqrt(m) + abs(c.gamma) * m / math.sqrt(1.0 + c.r)
     size = min(max(size, 1e-290), 1e290)
     if c.b == 0.0 or c.r < _BROAD:
-        return Frame(c.mu, max(c.sigma * math.sqrt(c.b), _TINY * size, 1e-300), size)
-    return Frame(c.mu + c.gamma * m, size, size)
+        return Frame(0.0, max(c.sigma * math.sqrt(c.b), _TINY * size, 1e-300), size)
+    return Frame(c.gamma * m, size, size)
 
 
 @device
-def point(f: Frame, T: float) -> float:
-    """x at T."""
+def _deviation(f: Frame, T: float) -> float:
+    """x - mu at T."""
     if abs(T) < 700.0:
-        return f.centre + f.scale * math.sinh(T)
-    return f.centre + math.copysign(math.exp(abs(T) - _LOG_2 + math.log(f.scale)), T)
+        return f.offset + f.scale * math.sinh(T)
+    return f.offset + math.copysign(math.exp(abs(T) - _LOG_2 + math.log(f.scale)), T)
 
 
 @device
-def quantile(c: Column, f: Frame, log_tail: float, sign: float, guess: float) -> float:
-    """T at which the tail of that sign (see `tail`) has that log; x to 1e-13 of its condition."""
+def quantile(
+    c: Column, f: Frame, log_tail: float, sign: float, guess: float
+) -> tuple[float, float]:
+    """(x - mu, tail / density) where the tail of that sign (see `tail`) has that log.
+
+    guess is that of x - mu. x is right to 1e-13 of its condition.
+    """
     low, high = -_FARTHEST, _FARTHEST
-    T, last = guess, math.inf
+    T, last = math.asinh((guess - f.offset) / f.scale), math.inf
+    if not low < T < high:
+        T = 0.0
+    hazard = 0.0
     for _ in range(_MOST):
-        x = point(f, T)
-        value, hazard, side = small_tail(c, x)
+        x = _deviation(f, T)
+        value, hazard, side = small_tail(c, x, 0.0)
         if side != sign:
             rest = -math.expm1(value)
             value, hazard = math.log(rest), hazard * math.exp(value) / rest
         excess = sign * (value - log_tail)
         if excess == 0.0:
-            return T
+            return x, 1.0 / hazard
         if excess > 0.0:
             high = T
         else:
             low = T
-        near = f.scale * math.cosh(T) if abs(T) < 700.0 else abs(x - f.centre)
+        near = f.scale * math.cosh(T) if abs(T) < 700.0 else abs(x - f.offset)
         slope = hazard * near
         step = -excess / slope if 0.0 < slope < math.inf else math.nan
         proposal = T + step
         is_last = abs(step) <= _LAST and abs(excess) <= _LAST * (1.0 + abs(log_tail))
         if is_last and low <= proposal <= high:
-            return proposal
+            # Not the x of the proposal, which has the rounding of T.
+            return x + step * near, 1.0 / hazard
         # Newton's steps have to shrink, or the bracket is halved.
         if not (low < proposal < high and abs(step) < 0.7 * last):
             proposal = 0.5 * (low + high)
@@ -82,7 +100,8 @@ def quantile(c: Column, f: Frame, log_tail: float, sign: float, guess: float) ->
             last = math.inf
         else:
             last = abs(step)
-        if abs(step) <= _ROUNDING * (1.0 + abs(T)):
-            return proposal
         T = proposal
-    return T
+        if abs(step) <= _ROUNDING * (1.0 + abs(T)):
+            break
+    x = _deviation(f, T)
+    return x if abs(x) < _LARGEST else math.copysign(math.inf, x), 1.0 / hazard

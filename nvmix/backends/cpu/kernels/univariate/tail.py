@@ -27,8 +27,9 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
+from numba import types
 
-from nvmix.backends.cpu.jit import device
+from nvmix.backends.cpu.jit import device, late
 from nvmix.backends.cpu.kernels.bessel.exp import simd_exp
 from nvmix.backends.cpu.kernels.gig.density import excess, log_minus_linear
 from nvmix.backends.cpu.kernels.gig.moments import log_integral, log_mode_terms
@@ -81,7 +82,12 @@ class Column(NamedTuple):
     log_integral: float
 
 
-@device
+# The types that numba gives the record, and two doubles.
+COLUMN: Final = types.NamedUniTuple(types.float64, len(Column._fields), Column)
+_TWO: Final = types.UniTuple(types.float64, 2)
+
+
+@late(COLUMN(*[types.float64] * 6))
 def column(mu: float, gamma: float, sigma: float, p: float, a: float, b: float) -> Column:
     """The record of a mixture."""
     r, _, log_mode = log_mode_terms(p, a, b)
@@ -311,16 +317,20 @@ def _tail_at(c: Column, x: _Point) -> tuple[float, float]:
 
 
 @device
-def tail(c: Column, x: float, sign: float) -> tuple[float, float]:
-    """Log of a tail at x, P(X <= x) for sign 1 and P(X > x) for -1, and f / tail.
-
-    The log has an error of 1e-15 (1 + |value|) where the tail is up to about 1/2.
-    """
+def deviation(c: Column, x: float) -> tuple[float, float]:
+    """x - mu, and what its rounding leaves."""
     high = x - c.mu
     back = high - x
     low = (x - (high - back)) - (c.mu + back)
-    if not math.isfinite(low):
-        low = 0.0
+    return high, low if math.isfinite(low) else 0.0
+
+
+@late(_TWO(COLUMN, *[types.float64] * 3))
+def tail(c: Column, high: float, low: float, sign: float) -> tuple[float, float]:
+    """Log of a tail at mu + high + low, and f / tail: P(X <= x) for sign 1, P(X > x) for -1.
+
+    The log has an error of 1e-15 (1 + |value|) where the tail is up to about 1/2.
+    """
     high, low = sign * high, sign * low
     if math.isfinite(high / c.sigma):
         point = _point(c, high, low, sign)
@@ -330,12 +340,12 @@ def tail(c: Column, x: float, sign: float) -> tuple[float, float]:
 
 
 @device
-def small_tail(c: Column, x: float) -> tuple[float, float, float]:
-    """(log, f / tail, sign) of the tail at x that is about 1/2 or less."""
-    sign = 1.0 if x < c.mu + c.gamma * math.exp(c.log_mode) else -1.0
-    value, hazard = tail(c, x, sign)
+def small_tail(c: Column, high: float, low: float) -> tuple[float, float, float]:
+    """(log, f / tail, sign) of the tail at mu + high + low that is about 1/2 or less."""
+    sign = 1.0 if high < c.gamma * math.exp(c.log_mode) else -1.0
+    value, hazard = tail(c, high, low, sign)
     if value > _LOG_HALF + 0.1:
-        other, other_hazard = tail(c, x, -sign)
+        other, other_hazard = tail(c, high, low, -sign)
         if other < value:
             return other, other_hazard, -sign
     return value, hazard, sign
