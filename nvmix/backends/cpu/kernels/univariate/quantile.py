@@ -62,7 +62,8 @@ def quantile(c: Column, f: Frame, log_tail: float, sign: float, guess: float) ->
             rest = -math.expm1(value)
             value, hazard = math.log(rest), hazard * math.exp(value) / rest
         excess = sign * (value - log_tail)
-        if excess == 0.0:
+        # Next to a pole of the density tails are equal, but for rounding, over a wide range of T.
+        if abs(excess) <= _ROUNDING * (1.0 + abs(log_tail)):
             return T
         if excess > 0.0:
             high = T
@@ -83,6 +84,7 @@ def quantile(c: Column, f: Frame, log_tail: float, sign: float, guess: float) ->
         else:
             last = abs(step)
         if abs(step) <= _ROUNDING * (1.0 + abs(T)):
-            return proposal
+            # The tail may have its value beyond all doubles.
+            return low if math.isinf(point(f, low)) else high if math.isinf(point(f, high)) else proposal
         T = proposal
     return T
