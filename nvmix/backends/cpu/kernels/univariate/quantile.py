@@ -76,15 +76,19 @@ def quantile(c: Column, f: Frame, log_tail: float, sign: float, guess: float) ->
         is_last = abs(step) <= _LAST and abs(excess) <= _LAST * (1.0 + abs(log_tail))
         if is_last and low <= proposal <= high:
             return proposal
-        # Newton's steps have to shrink, or the bracket is halved.
-        if not (low < proposal < high and abs(step) < 0.7 * last):
+        # Newton's steps have to shrink, or the bracket is halved. A step that is too short to move
+        # T is one next to mu, where the tail of a very skewed law all but jumps.
+        least = _ROUNDING * (1.0 + abs(T))
+        if not (low < proposal < high and least < abs(step) < 0.7 * last):
             proposal = 0.5 * (low + high)
             step = 0.5 * (high - low)
             last = math.inf
         else:
             last = abs(step)
-        if abs(step) <= _ROUNDING * (1.0 + abs(T)):
-            # The tail may have its value beyond all doubles.
-            return low if math.isinf(point(f, low)) else high if math.isinf(point(f, high)) else proposal
+        if abs(step) <= least:
+            # Where one end is infinite, x is beyond all doubles.
+            if math.isinf(point(f, low)):
+                return low
+            return high if math.isinf(point(f, high)) else proposal
         T = proposal
     return T

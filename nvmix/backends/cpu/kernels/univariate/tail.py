@@ -53,8 +53,9 @@ _SATURATED: Final = 8.5
 _FLAT: Final = 3e-6
 # The most nodes on each side.
 _MOST: Final = 200_000
-# R beyond which the integrand is normal to rounding, and nodes cannot be told apart.
-_NARROW: Final = 1e15
+# R beyond which, and Z below which the integrand is normal to the rounding of its log.
+_NARROW: Final = 1e28
+_FAR_BELOW: Final = -1e6
 # e sinh t from which u is linear in t.
 _STRAIGHT: Final = 1e8
 # Binary exponent of the root of Y's unit where (x - mu) / sigma would overflow.
@@ -215,7 +216,7 @@ def _point(c: Column, high: float, low: float, sign: float) -> _Point:
     root_A, root_B = math.hypot(math.sqrt(a), g), math.hypot(math.sqrt(b), w)
     R = math.hypot(p, root_A * root_B)
     log_unit = 2.0 * unit * _LOG_2
-    if not R < math.inf:
+    if not math.inf > R:
         return _Point(a, b, gamma, high, low, w, g, R, 1.0, log_unit)
     if p >= 0.0:
         log_y = math.log(p + R) - 2.0 * math.log(root_A)
@@ -310,7 +311,7 @@ def _beyond(high: float) -> tuple[float, float]:
 def _tail_at(c: Column, x: _Point) -> tuple[float, float]:
     """`tail` at a point."""
     y, h, e = _nodes(c, x)
-    if e == 0.0 and not x.R < math.inf:
+    if e == 0.0 and not math.inf > x.R:
         return _beyond(x.high)
     scale = c.sigma * math.sqrt(y)
     Z_y = (fma(-x.gamma, y, x.high) + x.low) / scale
@@ -319,7 +320,7 @@ def _tail_at(c: Column, x: _Point) -> tuple[float, float]:
     log_weight = _log_weight(c, x.a, x.b, y, x.log_unit) - base
     if log_weight == -math.inf:
         return -math.inf, math.inf
-    if e == 0.0 and x.R > _NARROW:
+    if e == 0.0 and (x.R > _NARROW or Z_y < _FAR_BELOW):
         # The integrand is normal to rounding. y is off by its rounding, which log_weight makes up.
         total, density, h = 1.0, math.exp(base - 0.5 * Z_y * Z_y), math.sqrt(2.0 * math.pi / x.R)
         if Z_y < 0.0:
