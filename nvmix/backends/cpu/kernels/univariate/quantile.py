@@ -14,7 +14,7 @@ _LOG_2: Final = 0.6931471805599453
 # r below which a law is broad and centred at mu, about which its density varies over sigma sqrt(b).
 _BROAD: Final = 4.0
 # Where b = 0 the scale is this part of that of the law, so that T is log|x - mu|.
-_TINY: Final = 1e-200
+_TINY: Final = 1e-280
 # Bounds of T: x leaves the range of doubles before.
 _FARTHEST: Final = 1400.0
 _MOST: Final = 200
