@@ -15,6 +15,8 @@ _LOG_2: Final = 0.6931471805599453
 _BROAD: Final = 4.0
 # Where b = 0 the scale is this part of that of the law, so that T is log|x - mu|.
 _TINY: Final = 1e-280
+# Log of tails that are some way from mu.
+_LOW_TAIL: Final = -1.0
 # Bounds of T: x leaves the range of doubles before.
 _FARTHEST: Final = 1400.0
 _MOST: Final = 200
@@ -55,6 +57,9 @@ def quantile(c: Column, f: Frame, log_tail: float, sign: float, guess: float) ->
     """T at which the tail of that sign (see `tail`) has that log; x to 1e-13 of its condition."""
     low, high = -_FARTHEST, _FARTHEST
     T, last = guess, math.inf
+    if guess == 0.0 and log_tail < _LOW_TAIL and f.scale < f.law_scale:
+        # T = 0 is far from there, and may be a pole.
+        T = -sign * math.asinh(f.law_scale / f.scale)
     for _ in range(_MOST):
         x = point(f, T)
         value, hazard, side = small_tail(c, x)
