@@ -40,6 +40,7 @@ def warm_up() -> list[str]:
         # Fits of many rows call the steps one by one.
         start.m_step(start.e_step(X))
     start.log_prob(X)
+    start.posterior(X).mean()
     start.rvs(1, 0)
     y = start.subordinator.rvs(1, 0)
     start.subordinator.log_prob(y)

@@ -159,7 +159,7 @@ def _parameters(model: Mixture) -> str:
     rows = [[name, *(f"{x:.6g}" for x in row)] for name, row in zip(names, values, strict=True)]
     of_y = ", ".join(f"{key} = {x:.6g}" for key, x in model.subordinator.parameters.items())
     table = text_table([type(model).__name__, *columns], rows)
-    return f"{table}\n{type(model.subordinator).__name__}: {of_y}"
+    return f"{table}\n{type(model.subordinator).__name__}: {of_y}" if of_y else table
 
 
 def _record(result: EMResult) -> dict[str, object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from nvmix.distributions.families import (
     GeneralizedHyperbolic,
     Hyperbolic,
@@ -78,7 +80,9 @@ def from_scipy(frozen: Any) -> NormalMixture:
     p, a, b = law[-1]
     if (p, a, b) == POINT_MASS:
         return MultivariateNormal.of_law(*law)
-    return StudentT.of_law(*law) if a == 0.0 else _narrowed(GeneralizedHyperbolic.of_law(*law))
+    if a == 0.0 and not np.any(law[1]):
+        return StudentT.of_law(*law)
+    return _narrowed(GeneralizedHyperbolic.of_law(*law))
 
 
 def _narrowed(model: NormalMixture) -> NormalMixture:

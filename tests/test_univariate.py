@@ -172,6 +172,61 @@ def test_quantiles_beyond_all_doubles():
     np.testing.assert_allclose(x[:500:50], few, rtol=2e-12)
 
 
+# gamma, sigma, (p, a, b), x, sign and log of the tail, by Gauss-Legendre sums with 19 digits.
+EXTREMES = [
+    # Phi falls within y's rounding.
+    (1e-14, 2.0, (-0.03, 0.0, 2.0), 1e50, -1, -4.4043765246709978),
+    (1e-14, 4.0, (-0.03, 0.0, 2.0), 1e66, -1, -5.5096173693081397),
+    (1e-14, 2.0, (-0.03, 0.0, 2.0), 1e186, -1, -13.798923704086704),
+    (1.16e16, 1.0, (0.0111, 0.00756, 0.0), 1e14, -1, -2.27585553644717),
+    # It falls in 1/40 of a narrow law.
+    (-26000.0, 0.0045, (1.0, 2e10, 2.6e5), -93.75, -1, -0.36234902939344329),
+    # Terms down to y = 1e-600.
+    (0.78, 0.1, (0.032, 0.45, 0.0), 6e-192, -1, -0.52663404085999588),
+    # Far points, about which Phi makes the peak narrow.
+    (0.0026, 1.0, (-0.5, 7.4e-12, 3.3e-4), 2.3e18, -1, -3273076078.290892),
+    (-8.7e12, 1.0, (1.0, 1.3e-6, 4e-7), -5e187, 1, -3.7356321839080462e168),
+    # x / sigma or x gamma / sigma^2 is beyond the range of doubles.
+    (0.0, 0.02, (-0.05, 0.0, 0.007), 3.6e306, -1, -71.985119982074423),
+    (1.8e9, 0.5, (-0.11, 0.0, 0.05), 3e298, -1, -73.607109030765652),
+]
+
+
+def skewed(gamma, sigma):
+    """Parameters of the normal part about mu = 0."""
+    return NormalParameters(np.zeros(1), np.array([gamma]), np.array([[sigma]]))
+
+
+@pytest.mark.parametrize(("gamma", "sigma", "theta", "x", "sign", "expected"), EXTREMES)
+def test_tails_of_extreme_laws(gamma, sigma, theta, x, sign, expected):
+    normal = skewed(gamma, sigma)
+    found = get_backend("cpu").tails(np.array([x]), normal, theta, upper=sign == -1, log=True)
+    assert found[0] == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "sigma", "theta"),
+    [
+        (0.3, 2.0, (-0.03, 0.0, 2.0)),
+        (1.16e16, 1.0, (0.0111, 0.00756, 0.0)),
+        (-2.4e10, 0.0055, (19.0, 4e-4, 1.8e3)),
+    ],
+)
+def test_quantiles_of_extreme_laws(gamma, sigma, theta):
+    """Also where Newton's steps on the log of a tail go far beyond mu."""
+    normal, q = skewed(gamma, sigma), np.array([1e-8, 1e-6, 0.1, 0.9])
+    for upper in (False, True):
+        x = get_backend("cpu").quantiles(q, normal, theta, upper=upper)
+        found = get_backend("cpu").tails(x, normal, theta, upper=upper, log=False)
+        np.testing.assert_allclose(found, q, rtol=1e-10)
+
+
+def test_quantiles_beyond_the_range_of_doubles():
+    theta = (-0.03, 0.0, 2.0)
+    x = get_backend("cpu").quantiles(np.array([1e-30]), skewed(0.0, 1.0), theta, upper=True)
+    assert x[0] == math.inf
+
+
 def test_cdf_of_r_generalized_hyperbolic():
     """R GeneralizedHyperbolic, as in scipy/stats/tests/test_distributions.py."""
     model = univariate_gh(2.0, 2.0, 1.0, 1.5, 0.5)

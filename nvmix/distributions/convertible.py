@@ -214,6 +214,9 @@ class Convertible(Mixture):
         p, a, b = self.subordinator.gig
         beta = gamma / s / s
         alpha, delta = math.hypot(math.sqrt(a) / s, beta), s * math.sqrt(b)
+        if a > 0.0 and not alpha > abs(beta):
+            msg = f"alpha must exceed |beta| in doubles to be converted, got both {alpha}"
+            raise ValueError(msg)
         return {"lambda_": p, "alpha": alpha, "beta": beta, "delta": delta, "mu": mu}
 
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr, ndtri
+import scipy.special
 
 from nvmix.backends.types import Fixed, NormalParameters
 from nvmix.distributions.normal_mixture import NormalMixture
@@ -264,18 +264,30 @@ class MultivariateNormal(_Symmetric):
     def _tail(self, x: Any, *, upper: bool, log: bool) -> Any:
         """A tail, or its log, at validated points."""
         (mu, _, L), _ = self._column()
-        z = (real_or_nan("x", x) - mu[0]) / L[0, 0]
-        result = (log_ndtr if log else ndtr)(-z if upper else z)
-        return result if result.ndim else float(result)
+        special, x = _special_functions("x", x, mu, L)
+        z = (x - mu[0]) / L[0, 0]
+        return _number((special.log_ndtr if log else special.ndtr)(-z if upper else z))
 
     def _quantile(self, q: Any, *, upper: bool) -> Any:
         """Quantiles; nan where q is not in [0, 1]."""
         (mu, _, L), _ = self._column()
-        q = real_or_nan("q", q)
-        z = ndtri(np.where((q >= 0.0) & (q <= 1.0), q, np.nan))
-        result = mu[0] + L[0, 0] * (-z if upper else z)
-        return result if result.ndim else float(result)
+        special, q = _special_functions("q", q, mu, L)
+        z = special.ndtri(namespace(q).where((q >= 0.0) & (q <= 1.0), q, np.nan))
+        return _number(mu[0] + L[0, 0] * (-z if upper else z))
 
     def entropy(self) -> float:
         """Differential entropy, (d + d log 2 pi + log |Sigma|) / 2 nats."""
         return 0.5 * (self.d * (1.0 + math.log(2.0 * math.pi)) + self.log_det_sigma())
+
+
+def _special_functions(name: str, x: Any, *parameters: Any) -> tuple[Any, Any]:
+    """The module of special functions of NumPy or JAX arrays, and x as one."""
+    if not on_jax(x, *parameters):
+        return scipy.special, real_or_nan(name, x)
+    special = importlib.import_module("jax.scipy.special")
+    return special, namespace(x, *parameters).asarray(x)
+
+
+def _number(value: Any) -> Any:
+    """An array, or a float in the place of a NumPy scalar."""
+    return value if on_jax(value) or value.ndim else float(value)

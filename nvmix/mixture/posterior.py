@@ -13,7 +13,7 @@ from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray, IntArray
-from nvmix.mixture.law import MixtureLaw, times
+from nvmix.mixture.moments import Moments
 from nvmix.mixture.parts.normal_maps import given_columns, others_of
 from nvmix.mixture.subordinators import GIG
 from nvmix.sources.observations import observations, points
@@ -126,7 +126,7 @@ class Posterior:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Hidden(MixtureLaw):
+class Hidden(Moments):
     """The law of X with the laws of what a row does not show: Y, and missing values."""
 
     def posterior(self, x: Any, *, missing: str = "raise") -> Posterior:
@@ -225,7 +225,7 @@ class Hidden(MixtureLaw):
         for columns, rows in patterns_of(values):
             others = others_of(columns, self.d)
             if columns.size == 0:
-                values[rows] = self.mu + times(self.gamma, self.subordinator.mean())
+                values[rows] = self.mean()
             elif others:
                 x = values_of(values, columns, rows)
                 law = given_columns(self.normal, theta, columns, x)

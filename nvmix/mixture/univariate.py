@@ -32,7 +32,7 @@ class Univariate:
     L_sigma: FloatArray
     subordinator: Subordinator
 
-    def log_prob(self, x: Any) -> Any:
+    def log_prob(self, x: Any, *, missing: str = "raise") -> Any:
         """Log-density."""
         raise NotImplementedError
 
@@ -176,9 +176,9 @@ class Univariate:
             total -= mass * _STEP * terms[np.isfinite(terms)].sum()
         return float(total)
 
-    def logpdf(self, x: Any) -> Any:
+    def logpdf(self, x: Any, *, missing: str = "raise") -> Any:
         """Log-density: another name of `log_prob`."""
-        return self.log_prob(x)
+        return self.log_prob(x, missing=missing)
 
     def _column(self) -> tuple[NormalParameters, Any]:
         """Parameters; ValueError unless there is one column."""

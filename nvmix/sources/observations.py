@@ -42,6 +42,14 @@ def column_names(X: Any) -> Columns:
     return (str(label),) if label is not None and np.ndim(X) == 1 else None
 
 
+def _labels(x: Any) -> Columns:
+    """Names of the values of a point, if it is a Series with an index of strings."""
+    labels = getattr(x, "index", None)
+    if callable(labels) or labels is None or not all(isinstance(label, str) for label in labels):
+        return None
+    return tuple(labels)
+
+
 def same_columns(name: str, names: Columns, expected: Columns) -> None:
     """Raise ValueError unless names, if any, are those of the model, in the same order."""
     if None not in (names, expected) and names != expected:
@@ -133,6 +141,8 @@ def points(
     elif not on_jax(x):
         values = real_or_nan("x", x)
         _largest_finite("x", values)
+    if d > 1 and np.ndim(x) == 1:
+        same_columns("x", _labels(x), columns)
     a_row = values.ndim == 1 and (d > 1 or (values.size == 1 and batched(values)))
     single = a_row or (d == 1 and values.ndim == 0)
     if d == 1 and values.ndim < 2:

@@ -70,6 +70,9 @@ def _position(name: str, label: Any, columns: Columns, d: int) -> int:
         names = "which have no names" if columns is None else f"{', '.join(columns)}"
         msg = f"{name} must be among the columns of the model, {names}; got {label!r}"
         raise ValueError(msg)
+    if columns.count(label) > 1:
+        msg = f"{name} must name one column, got {label!r}, which several have"
+        raise ValueError(msg)
     return columns.index(label)
 
 

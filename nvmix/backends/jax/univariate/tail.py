@@ -71,7 +71,8 @@ def _tail(x: Any, law: Any, sign: float) -> _Sums:  # noqa: PLR0915
     h = jnp.where(is_wide, wide, h)
     A, B = 0.5 * a * y, 0.5 * b / y
     scale = sigma * jnp.sqrt(y)
-    Z_y = (sign * (x - mu) - sign * gamma * y) / scale
+    # Nodes of the second kind have Z = 0 at y, whose rounding may be wider than the fall of Phi.
+    Z_y = jnp.where(is_wide, 0.0, (sign * (x - mu) - sign * gamma * y) / scale)
     W, G = sign * (x - mu) / scale, sign * gamma / scale * y
     base = jnp.where((Z_y < 0.0) & ~is_wide, -_log_phi(Z_y), 0.0)
 

@@ -17,7 +17,9 @@ _LOG_2: Final = 0.6931471805599453
 # r below which a law is broad and centred at mu, about which its density varies over sigma sqrt(b).
 _BROAD: Final = 4.0
 # Where b = 0 the scale is this part of that of the law, so that T is log|x - mu|.
-_TINY: Final = 1e-200
+_TINY: Final = 1e-280
+# Log of tails that are some way from mu.
+_LOW_TAIL: Final = -1.0
 # Bounds of T: x leaves the range of doubles before.
 _FARTHEST: Final = 1400.0
 # |x - mu| from which a bracket has arrived at the largest double, but for the rounding of T.
@@ -71,6 +73,9 @@ def quantile(
     T, last = math.asinh((guess - f.offset) / f.scale), math.inf
     if not low < T < high:
         T = 0.0
+    if guess == f.offset and log_tail < _LOW_TAIL and f.scale < f.law_scale:
+        # T = 0 is far from there, and may be a pole.
+        T = -sign * math.asinh(f.law_scale / f.scale)
     hazard = 0.0
     for _ in range(_MOST):
         x = _deviation(f, T)
@@ -79,7 +84,8 @@ def quantile(
             rest = -math.expm1(value)
             value, hazard = math.log(rest), hazard * math.exp(value) / rest
         excess = sign * (value - log_tail)
-        if excess == 0.0:
+        # Next to a pole of the density tails are equal, but for rounding, over a wide range of T.
+        if abs(excess) <= _ROUNDING * (1.0 + abs(log_tail)):
             return x, 1.0 / hazard
         if excess > 0.0:
             high = T
@@ -93,15 +99,23 @@ def quantile(
         if is_last and low <= proposal <= high:
             # Not the x of the proposal, which has the rounding of T.
             return x + step * near, 1.0 / hazard
-        # Newton's steps have to shrink, or the bracket is halved.
-        if not (low < proposal < high and abs(step) < 0.7 * last):
+        # Newton's steps have to shrink, or the bracket is halved. A step that is too short to move
+        # T is one next to mu, where the tail of a very skewed law all but jumps.
+        least = _ROUNDING * (1.0 + abs(T))
+        if not (low < proposal < high and least < abs(step) < 0.7 * last):
             proposal = 0.5 * (low + high)
             step = 0.5 * (high - low)
             last = math.inf
         else:
             last = abs(step)
-        T = proposal
-        if abs(step) <= _ROUNDING * (1.0 + abs(T)):
+        if abs(step) <= least:
+            # Where one end is infinite, x is beyond all doubles.
+            if math.isinf(_deviation(f, low)):
+                proposal = low
+            elif math.isinf(_deviation(f, high)):
+                proposal = high
+            T = proposal
             break
+        T = proposal
     x = _deviation(f, T)
     return x if abs(x) < _LARGEST else math.copysign(math.inf, x), 1.0 / hazard

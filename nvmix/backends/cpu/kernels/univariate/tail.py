@@ -54,12 +54,19 @@ _SATURATED: Final = 8.5
 _FLAT: Final = 3e-6
 # The most nodes on each side.
 _MOST: Final = 200_000
-# R beyond which the integrand is normal to rounding, and nodes cannot be told apart.
-_NARROW: Final = 1e15
+# R beyond which, and Z below which the integrand is normal to the rounding of its log.
+_NARROW: Final = 1e28
+_FAR_BELOW: Final = -1e6
 # e sinh t from which u is linear in t.
 _STRAIGHT: Final = 1e8
+# Binary exponent of the root of Y's unit where (x - mu) / sigma would overflow.
+_UNIT: Final = 256
 # log of centres beyond which a unit of Y other than that of the parameters is used.
 _FAR: Final = 250.0
+# Largest u, beyond which e^(u/2) overflows.
+_WIDEST: Final = 1400.0
+# |delta| from which the density of log Y is 0.
+_FARTHEST: Final = 1e300
 # |delta| below which the density of log Y is taken about its mode.
 _NEAR: Final = 0.25
 # 1 / sqrt(2 pi)
@@ -104,6 +111,8 @@ def _log_weight(c: Column, a: float, b: float, y: float, log_unit: float) -> flo
     v = abs(p)
     # y / m - 1 for the mode m, or m / y - 1 for p < 0. All terms are negative.
     delta = sign * excess(a, b, p, y) / (v + c.r + second)
+    if not abs(delta) < _FARTHEST:
+        return -math.inf
     if abs(delta) < _NEAR:
         value = log_minus_linear(delta)
     elif delta > -0.5:
@@ -191,8 +200,8 @@ def _term(u: float, E: float, S: float, C: float, f: _Integrand) -> tuple[float,
         exponent = -2.0 * (f.A + f.B) * S * S - f.slope * u - (f.A - f.B) * _sinh_minus(u)
         Z = f.Z_y * C - (f.W + f.G) * S
     else:
-        square = E * E
-        exponent = f.p * u - f.A * (square - 1.0) - f.B * (1.0 / square - 1.0)
+        # E^2 overflows where A may be 0, and E^-2 where B may be 0.
+        exponent = f.p * u - (f.A * E * E - f.A) - (f.B / E / E - f.B)
         Z = f.W / E - f.G * E
     exponent += f.base
     density = _exp(exponent - 0.5 * Z * Z)
@@ -203,21 +212,25 @@ def _term(u: float, E: float, S: float, C: float, f: _Integrand) -> tuple[float,
 
 @device
 def _point(c: Column, high: float, low: float, sign: float) -> _Point:
-    """The record of a point; R may be infinite."""
-    p, a, b, gamma = c.p, c.a, c.b, sign * c.gamma
+    """The record of a point; R may be infinite, y is not set then."""
+    p, a, b, gamma, unit = c.p, c.a, c.b, sign * c.gamma, 0
+    if math.isinf(high / c.sigma):
+        unit = _UNIT
+        a, b = math.ldexp(a, 2 * unit), math.ldexp(b, -2 * unit)
+        gamma, high, low = math.ldexp(gamma, unit), math.ldexp(high, -unit), 0.0
     w, g = high / c.sigma, gamma / c.sigma
     root_A, root_B = math.hypot(math.sqrt(a), g), math.hypot(math.sqrt(b), w)
     R = math.hypot(p, root_A * root_B)
-    if math.isinf(R):
-        return _Point(a, b, gamma, high, low, w, g, R, 1.0, 0.0)
+    log_unit = 2.0 * unit * _LOG_2
+    if not math.inf > R:
+        return _Point(a, b, gamma, high, low, w, g, R, 1.0, log_unit)
     if p >= 0.0:
         log_y = math.log(p + R) - 2.0 * math.log(root_A)
     else:
         log_y = 2.0 * math.log(root_B) - math.log(R - p)
-    log_unit = 0.0
     if abs(log_y) > _FAR:
         k = math.floor(log_y / (2.0 * _LOG_2))
-        log_unit = 2.0 * k * _LOG_2
+        log_unit += 2.0 * k * _LOG_2
         a, b = math.ldexp(a, 2 * k), math.ldexp(b, -2 * k)
         gamma, g, root_A = math.ldexp(gamma, k), math.ldexp(g, k), math.ldexp(root_A, k)
         high, low, w = math.ldexp(high, -k), math.ldexp(low, -k), math.ldexp(w, -k)
@@ -236,7 +249,7 @@ def _nodes(c: Column, x: _Point) -> tuple[float, float, float]:
         linear, quotient = x.a * y, x.b / y
         rise = math.copysign(1.0, x.w) * (c.p - 0.5 * (linear - quotient))
         wide = _step(max(c.r, linear + quotient))
-        if rise <= _STEEP * math.sqrt(x.w * x.g) and wide > _RATIO * h:
+        if rise <= _STEEP * math.sqrt(abs(x.w)) * math.sqrt(abs(x.g)) and wide > _RATIO * h:
             return y, wide, max(h / wide, _NARROWEST)
     return x.y, h, 0.0
 
@@ -266,6 +279,8 @@ def _sums(c: Column, x: _Point, f: _Integrand, h: float, e: float) -> tuple[floa
             e1, settled = math.expm1(0.5 * u), v > _STRAIGHT
         else:
             u = j * h
+            if u > _WIDEST:
+                break
             e1 += growth * (1.0 + e1)
         E = 1.0 + e1
         S, C = 0.5 * (e1 + e1 / E), 0.5 * (E + 1.0 / E)
@@ -293,22 +308,43 @@ def _sums(c: Column, x: _Point, f: _Integrand, h: float, e: float) -> tuple[floa
 
 
 @device
+def _beyond(high: float) -> tuple[float, float]:
+    """`tail` where its log, or that of the other one, is below all doubles."""
+    return (0.0, 0.0) if high > 0.0 else (-math.inf, math.inf)
+
+
+@device
 def _tail_at(c: Column, x: _Point) -> tuple[float, float]:
     """`tail` at a point."""
     y, h, e = _nodes(c, x)
+    if e == 0.0 and not math.inf > x.R:
+        return _beyond(x.high)
     scale = c.sigma * math.sqrt(y)
     Z_y = (fma(-x.gamma, y, x.high) + x.low) / scale
     W, G = x.high / scale, x.gamma / scale * y
     base = 0.5 * Z_y * Z_y if Z_y < 0.0 and e == 0.0 else 0.0
     log_weight = _log_weight(c, x.a, x.b, y, x.log_unit) - base
-    if e == 0.0 and x.R > _NARROW:
-        # The integrand is normal to rounding.
+    if log_weight == -math.inf:
+        return -math.inf, math.inf
+    if e == 0.0 and (x.R > _NARROW or Z_y < _FAR_BELOW):
+        # The integrand is normal to rounding. y is off by its rounding, which log_weight makes up.
         total, density, h = 1.0, math.exp(base - 0.5 * Z_y * Z_y), math.sqrt(2.0 * math.pi / x.R)
         if Z_y < 0.0:
             total = scaled_tail(-Z_y)
+            slope = 0.5 * (Z_y * (W + G) - excess(x.a, x.b, c.p, y))
+            log_weight += 0.5 * slope * (slope / x.R)
     else:
         A, B, slope = 0.5 * x.a * y, 0.5 * x.b / y, 0.5 * excess(x.a, x.b, c.p, y)
+        if e > 0.0:
+            # y is off by its rounding: Z is 0 at this u, about which nodes are.
+            shift = 2.0 * Z_y / (W + G)
+            log_weight -= slope * shift
+            slope += (A + B) * shift
+            Z_y = 0.0
         total, density = _sums(c, x, _Integrand(c.p, A, B, slope, Z_y, W, G, base), h, e)
+    if log_weight < -_FAR and not total < math.inf:
+        # y is far out in the law of Y, nearly all of which has Phi near 1.
+        return 0.0, 0.0
     log_tail = log_weight + math.log(h * total)
     if e == _NARROWEST:
         # X is mu + gamma Y to rounding.
@@ -332,11 +368,9 @@ def tail(c: Column, high: float, low: float, sign: float) -> tuple[float, float]
     The log has an error of 1e-15 (1 + |value|) where the tail is up to about 1/2.
     """
     high, low = sign * high, sign * low
-    if math.isfinite(high / c.sigma):
-        point = _point(c, high, low, sign)
-        if math.inf > point.R:
-            return _tail_at(c, point)
-    return (0.0, 0.0) if high > 0.0 else (-math.inf, math.inf)
+    if math.isinf(high):
+        return _beyond(high)
+    return _tail_at(c, _point(c, high, low, sign))
 
 
 @device
