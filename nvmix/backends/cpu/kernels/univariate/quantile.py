@@ -62,6 +62,16 @@ def _deviation(f: Frame, T: float) -> float:
 
 
 @device
+def _first(f: Frame, log_tail: float, sign: float, guess: float) -> float:
+    """T of a guess of x - mu; of the offset, which is none, that of the size of the law."""
+    if guess == f.offset and log_tail < _LOW_TAIL and f.scale < f.law_scale:
+        # T = 0 is far from there, and may be a pole.
+        return -sign * math.asinh(f.law_scale / f.scale)
+    T = math.asinh((guess - f.offset) / f.scale)
+    return T if abs(T) < _FARTHEST else 0.0
+
+
+@device
 def quantile(
     c: Column, f: Frame, log_tail: float, sign: float, guess: float
 ) -> tuple[float, float]:
@@ -70,13 +80,7 @@ def quantile(
     guess is that of x - mu. x is right to 1e-13 of its condition.
     """
     low, high = -_FARTHEST, _FARTHEST
-    T, last = math.asinh((guess - f.offset) / f.scale), math.inf
-    if not low < T < high:
-        T = 0.0
-    if guess == f.offset and log_tail < _LOW_TAIL and f.scale < f.law_scale:
-        # T = 0 is far from there, and may be a pole.
-        T = -sign * math.asinh(f.law_scale / f.scale)
-    hazard = 0.0
+    T, last, hazard = _first(f, log_tail, sign, guess), math.inf, 0.0
     for _ in range(_MOST):
         x = _deviation(f, T)
         value, hazard, side = small_tail(c, x, 0.0)
