@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 # JAX names what it has compiled by the program, by its own version and by the processor.
@@ -41,6 +42,14 @@ ROWS = 1000
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(nvmix.__file__).parents[1])}
 HAS_JAX = importlib.util.find_spec("jax") is not None
 needs_jax = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_programs():
+    """Programs that JAX has compiled stay in memory, of which the system allows so many pieces."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
 
 
 def normal_block(d):
