@@ -260,7 +260,8 @@ def test_update_rules(X):
 class TestArrays:
     """Array in, same kind out."""
 
-    @pytest.mark.parametrize("wide", [pytest.param(True, marks=pytest.mark.exhaustive), False])
+    @pytest.mark.exhaustive
+    @pytest.mark.parametrize("wide", [True, False])
     def test_kinds(self, X, wide):
         model = make(GeneralizedHyperbolic)
         with jax.enable_x64(wide):

@@ -46,7 +46,7 @@ class TestAgreement:
         ("family", "held"),
         [
             (NormalInverseGaussian, {"fixed": {"mu": MU}}),
-            (VarianceGamma, {"bounded": True}),
+            exhaustive(VarianceGamma, {"bounded": True}),
             exhaustive(VarianceGamma, {"symmetric": True}),
             exhaustive(VarianceGamma, {"fixed": {"mu": MU, "gamma": 0.0, "alpha": 2.2}}),
             exhaustive(GeneralizedHyperbolic, {"bounded": True}),
@@ -75,6 +75,7 @@ class TestAgreement:
         assert there.converged
         assert_same_end(here, there)
 
+    @pytest.mark.exhaustive
     def test_mu_held_at_a_row_with_a_cusp(self):
         """E[1/Y] is infinite at that row, and the M-step does without."""
         X = VarianceGamma.from_classical(

@@ -154,7 +154,7 @@ class MultivariateNormal(_Symmetric):
     --------
     >>> from nvmix import MultivariateNormal
     >>> model = MultivariateNormal.from_classical(mu=[0.0], sigma=[[4.0]])
-    >>> print(model.cdf(2.0).round(12), model.ppf(0.975).round(12))
+    >>> print(round(model.cdf(2.0), 12), round(model.ppf(0.975), 12))
     0.841344746069 3.91992796908
     """
 
