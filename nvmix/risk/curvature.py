@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nvmix.risk.portfolios import fraction, portfolios, product
-from nvmix.risk.standard_loss import standard_loss
+from nvmix.risk.standard_loss import standard_losses
 
 
 def hessian(model: Any, weights: Any, level: float = 0.99) -> Any:
@@ -48,7 +48,7 @@ def hessian(model: Any, weights: Any, level: float = 0.99) -> Any:
     """
     chosen, level = portfolios(model, weights), fraction("level", level)
     sigma, gamma = chosen.model.sigma(), chosen.model.gamma
-    laws = [standard_loss(chosen.model.subordinator, delta) for delta in chosen.delta]
+    laws = standard_losses(chosen.model.subordinator, chosen.delta)
     mean, variance = np.array([law.around(law.quantile(level)) for law in laws]).T
     by_scale = chosen.direction @ chosen.model.L_sigma.T
     slope = gamma + chosen.delta[:, None] * by_scale

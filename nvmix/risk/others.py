@@ -12,7 +12,7 @@ from nvmix.foundation.validation import array, positive
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import PointMass
 from nvmix.risk.portfolios import Portfolios, portfolios, product
-from nvmix.risk.standard_loss import StandardLoss, Tail, standard_loss
+from nvmix.risk.standard_loss import StandardLoss, Tail, standard_losses
 
 # Gauss-Legendre rule on [0, 1] for means of Y, which are smooth for t up to this part of a.
 _SMOOTH: Final = 0.125
@@ -51,7 +51,8 @@ def tail_probability(model: Any, weights: Any, threshold: Any) -> Any:
     """
     chosen = portfolios(model, weights)
     x = _standardized(chosen, "threshold", threshold)
-    return chosen.shaped(np.array([u.tail(at) for u, at in zip(_laws(chosen), x, strict=True)]))
+    laws = standard_losses(chosen.model.subordinator, chosen.delta)
+    return chosen.shaped(np.array([u.tail(at) for u, at in zip(laws, x, strict=True)]))
 
 
 def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
@@ -88,8 +89,9 @@ def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
     """
     chosen = portfolios(model, weights)
     x = _standardized(chosen, "threshold", threshold, sign=-1.0)
+    laws = standard_losses(chosen.model.subordinator, chosen.delta)
     gains, losses = np.array(
-        [(_excess(u.mirrored, -at), _excess(u, at)) for u, at in zip(_laws(chosen), x, strict=True)]
+        [(_excess(u.mirrored, -at), _excess(u, at)) for u, at in zip(laws, x, strict=True)]
     ).T
     if (np.isinf(gains) & np.isinf(losses)).any():
         msg = "weights must have a finite mean of gains or of losses, got infinite means of both"
@@ -138,11 +140,6 @@ def entropic(model: Any, weights: Any, risk_aversion: float = 1.0) -> Any:
         scaled = aversion * chosen.scale
         t = scaled * (0.5 * scaled + chosen.delta)
     return chosen.shaped(chosen.location + _log_mgf(chosen.model.subordinator, t) / aversion)
-
-
-def _laws(chosen: Portfolios) -> list[StandardLoss]:
-    """Standard losses of the portfolios."""
-    return [standard_loss(chosen.model.subordinator, delta) for delta in chosen.delta]
 
 
 def _standardized(chosen: Portfolios, name: str, loss: Any, sign: float = 1.0) -> FloatArray:

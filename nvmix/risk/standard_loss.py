@@ -196,6 +196,11 @@ class MixedLoss:
         return float(half * (values.reshape(n, -1) @ _WEIGHTS).sum())
 
 
+def standard_losses(subordinator: Subordinator, delta: FloatArray) -> list[StandardLoss]:
+    """The laws of U of portfolios, with delta (k,)."""
+    return [standard_loss(subordinator, each) for each in delta.tolist()]
+
+
 def standard_loss(subordinator: Subordinator, delta: float) -> StandardLoss:
     """The law of U of a portfolio."""
     if isinstance(subordinator, PointMass):

@@ -107,7 +107,7 @@ def late(signature: Any) -> Callable[[F], F]:
 def loop(function: F, seconds: float = 0.0) -> F:
     """Compile an entry point over arrays; machine code is cached on disk, the GIL is released.
 
-    Who waits for a compile is told the seconds that it usually takes, where these are many.
+    A compile that usually takes many seconds is announced on a terminal, with their number.
 
     The cache lies beside the function's file, or in the user's cache directory where that is
     read-only. A device may be an entry point, too, and is then compiled once more.

@@ -16,7 +16,7 @@ from nvmix.foundation.stopwatch import add_preparation
 # All kernels that have a cache, and the late ones among them by function.
 KERNELS: Final[list[Any]] = []
 LATE_KERNELS: Final[dict[Callable[..., Any], LateKernel]] = {}
-# Seconds above which who waits is told.
+# Seconds of a compile above which it is announced.
 _LONG: Final = 2.0
 
 
