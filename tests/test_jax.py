@@ -212,12 +212,8 @@ class TestEndings:
         X = np.random.default_rng(1).uniform(-1.0, 1.0, (1000, 2))
         start = family.default_init(X)
         fits = [BatchEMFitter(max_iter=60, **where).run(start, X) for where in ({}, BOTH)]
-        # Next to the Gaussian limit rounding decides on the last steps.
-        first = slice(min(fit.n_iter for fit in fits) // 3)
-        np.testing.assert_allclose(
-            fits[1].log_likelihoods[first], fits[0].log_likelihoods[first], atol=1e-7
-        )
-        assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=0.1)
+        # Starts lead to the same end, so that rounding decides on the path.
+        assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=1e-3)
 
     @pytest.mark.exhaustive
     def test_boundary(self):

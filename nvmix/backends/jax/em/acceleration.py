@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 
-from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
+from nvmix.backends.jax.em.e_step import all_finite
 from nvmix.backends.jax.em.m_step import Held, is_trusted
+from nvmix.backends.jax.em.rows import inverse_lower
 from nvmix.backends.tolerances import (
     CAUTIOUS,
     DAMPED,
