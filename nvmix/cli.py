@@ -10,16 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from nvmix import __version__
 from nvmix.datasets import CRUDE_OIL
 from nvmix.distributions.families import FAMILIES, family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.fitting.settings import FitSettings
-from nvmix.foundation.tables import text_table
 from nvmix.many import fit_rows
-from nvmix.mixture.em_maps import Mixture
 from nvmix.selection import compare
 from nvmix.sources.csv import read_csv
 from nvmix.sources.observations import sample
@@ -119,7 +115,7 @@ def _fit_command(options: argparse.Namespace) -> bool:
         best = replace(comparison[0], model=replace(comparison[0].model, columns=rows.columns))
     else:
         best = fit_rows(family_of("family", options.family), fitter, rows.values, rows)
-    print(_parameters(best.model), end="\n\n")
+    print(best.model, end="\n\n")
     print(
         f"log-likelihood {best.log_likelihood:.4f}, AIC {best.aic:.4f}, "
         f"BIC {best.bic:.4f} ({best.n_parameters} parameters)\n"
@@ -149,17 +145,6 @@ def _read(path: str | None, columns: str | None) -> tuple[str, ArraySource]:
     except ValueError as error:
         msg = f"{path}: {error}"
         raise ValueError(msg) from None
-
-
-def _parameters(model: Mixture) -> str:
-    """Table of mu, gamma and Sigma by column, and a line with the parameters of Y."""
-    columns = model.columns or tuple(f"x{j}" for j in range(model.d))
-    names = ["mu", "gamma", *(f"sigma {name}" for name in columns)]
-    values = np.vstack([model.mu, model.gamma, model.sigma()]).tolist()
-    rows = [[name, *(f"{x:.6g}" for x in row)] for name, row in zip(names, values, strict=True)]
-    of_y = ", ".join(f"{key} = {x:.6g}" for key, x in model.subordinator.parameters.items())
-    table = text_table([type(model).__name__, *columns], rows)
-    return f"{table}\n{type(model.subordinator).__name__}: {of_y}" if of_y else table
 
 
 def _record(result: EMResult) -> dict[str, object]:

@@ -108,6 +108,11 @@ class StudentT(_Symmetric):
         """Degrees of freedom."""
         return 2.0 * self.subordinator.parameters["alpha"]
 
+    def _law_parameters(self) -> dict[str, float]:
+        """df, where it is a number."""
+        law = super()._law_parameters()
+        return {"df": self.df} if type(law["alpha"]) is float else law
+
     @classmethod
     def _subordinator(cls, d: int, **law: float) -> Subordinator:  # noqa: ARG003
         half = 0.5 * positive("df", law["df"])

@@ -24,6 +24,7 @@ from nvmix.foundation.validation import (
     positive,
     vector,
 )
+from nvmix.mixture.parts.display import Displayed
 from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.univariate import Univariate
@@ -34,7 +35,7 @@ Seed: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureLaw(Univariate, ABC):
+class MixtureLaw(Univariate, Displayed, ABC):
     r"""Distribution of X in a normal variance-mean mixture.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
@@ -358,22 +359,6 @@ class MixtureLaw(Univariate, ABC):
         c = positive("c", c)
         normal = NormalParameters(self.mu, self.gamma / c, self.L_sigma / c**0.5)
         return self._solved(normal, self.subordinator.scaled(c), self.columns)
-
-    def __repr__(self) -> str:
-        """Parameters by name, one a line."""
-        numbers = self.subordinator.parameters.values()
-        kinds = {type(self.mu), *map(type, numbers)}
-        if not kinds <= {np.ndarray, float} or self.mu.ndim != 1:
-            # A traced model, a batch of models or a gradient: leaves of any shape or type.
-            leaves: dict[str, Any] = {"mu": self.mu, "gamma": self.gamma, "L_sigma": self.L_sigma}
-            leaves |= self.subordinator.parameters
-            return f"{type(self).__name__}({', '.join(f'{k}={x}' for k, x in leaves.items())})"
-        shown = {"mu": self.mu, "gamma": self.gamma, "sigma": self.sigma()}
-        lines = [f"    {name}={np.array2string(x, prefix=' ' * (len(name) + 5), separator=', ')},"
-                 for name, x in shown.items()]  # fmt: skip
-        shown_y = [f"{name}={x:.6g}" for name, x in self.subordinator.parameters.items()]
-        lines += [f"    {', '.join(shown_y)},"] if shown_y else []
-        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
 def times(x: FloatArray, factor: float) -> FloatArray:

@@ -29,7 +29,7 @@ OF_MODELS: Final = {
     "loglikelihood": "log_prob(X).sum(), or log_likelihood of a fit's result",
     "aic": "aic of a fit's result",
     "bic": "bic of a fit's result",
-    "summary": "print(model), and standard_errors() of a fit's result",
+    "summary": "print(model), and summary() of a fit's result",
     "plot": "pdf(x) and a plotting library",
     "df": "StudentT, which has it, or 2 alpha of a NormalInverseGamma",
 }
@@ -43,7 +43,6 @@ OF_RESULTS: Final = {
     "bse": "standard_errors()",
     "confint": "standard_errors().confidence_intervals()",
     "covparams": "standard_errors().covariance",
-    "summary": "print(result) and standard_errors()",
     "predict": "model.log_prob(X) or model.conditional(...)",
     "plot": "nvmix.utils.plotting",
 }

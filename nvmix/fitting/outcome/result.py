@@ -11,12 +11,18 @@ import numpy as np
 
 from nvmix.backends.status import Status
 from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
+from nvmix.fitting.outcome.summary import Summary, without_errors
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of
-from nvmix.inference.standard_errors import StandardErrors, standard_errors
+from nvmix.inference.standard_errors import (
+    StandardErrors,
+    elements_of,
+    labels_of,
+    standard_errors,
+)
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.observations import MISSING, row_weights, sample
 
@@ -32,7 +38,7 @@ _NAMED = 10
 
 
 @pytree(_LEAVES, _STATIC)
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EMResult:
     """Record of a fit.
 
@@ -208,6 +214,80 @@ class EMResult:
         values = np.asarray(values, np.float64)
         gauge, held = self.regularization, (*self.held, *self.at_bound)
         return standard_errors(self.model, values, omega, regularization=gauge, held=held)
+
+    def summary(
+        self, X: Any = None, *, weights: Any = None, missing: str = "raise", level: float = 0.95
+    ) -> Summary:
+        """Table of the fit: likelihood, status, and parameters with errors and intervals.
+
+        Parameters
+        ----------
+        X, weights, missing
+            As of `standard_errors`; where the fit has none, the table says why.
+        level : float
+            Coverage of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        Summary
+            Text under `print`, HTML in notebooks, and a DataFrame by its ``to_frame()``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If level is not a number between 0 and 1, or X or weights are not those of a fit.
+
+        Examples
+        --------
+        >>> import nvmix
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> summary = nvmix.fit(X, "t").summary()
+        >>> summary
+        <Summary of StudentT, CONVERGED, log-likelihood -2336.0657>
+        >>> bool(summary.to_frame().std_error["df"] < 1.1)
+        True
+        """
+        names, estimates = elements_of(self.model)
+        labels = labels_of(names, self.model.columns)
+        errors, note = without_errors(estimates), "No standard errors: the fit did not converge."
+        if self.converged:
+            try:
+                found = self.standard_errors(X, weights=weights, missing=missing)
+            except ValueError as error:
+                if X is not None:
+                    raise
+                note = f"No standard errors: {error}."
+            else:
+                errors = found.errors
+                note = f"Standard errors by the observed information, with {found.constant} held."
+        if "df" in self.model.law_names:
+            # alpha = beta = df / 2 are the last elements.
+            labels = (*labels[:-2], "df")
+            estimates, errors = (np.append(x[:-2], 2.0 * x[-1]) for x in (estimates, errors))
+        side = "symmetric " if self.symmetric and not self.model.symmetric_only else ""
+        facts = {
+            "columns": self.model.d,
+            "rows": float(self.n_observations),
+            "log-likelihood": float(self.log_likelihood),
+            "AIC": float(self.aic),
+            "BIC": float(self.bic),
+            "free parameters": self.n_parameters,
+            "iterations": int(self.n_iter),
+            "passes": int(self.n_passes),
+            "seconds": float(self.elapsed_time),
+        }
+        family, status = side + type(self.model).__name__, self.status.name
+        return Summary(family, facts, status, self.message, labels, estimates, errors, note, level)
+
+    def __repr__(self) -> str:
+        """Family, status and numbers in a line."""
+        family = type(self.model).__name__
+        if np.ndim(self.code) != 0 or traced(self.code):
+            return f"<EMResult of {family}, batched or traced by JAX, code {self.code}>"
+        numbers = f"n_observations={self.n_observations:.10g}, n_iter={self.n_iter}"
+        value = f"log_likelihood={float(self.log_likelihood):.10g}"
+        return f"EMResult({family}, d={self.model.d}, {self.status.name}, {value}, {numbers})"
 
     if not TYPE_CHECKING:  # of unknown names a type checker has its own errors
 
