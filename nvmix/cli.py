@@ -1,9 +1,8 @@
-"""The command line: ``nvmix fit DATA.csv --family nig``."""
+"""The command line: ``nvmix fit DATA.csv --family nig --out FIT.json``, ``nvmix info FIT.json``."""
 
 import argparse
 import csv
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.fitting.settings import FitSettings
 from nvmix.many import fit_rows
 from nvmix.selection import compare
+from nvmix.serialization import load
 from nvmix.sources.csv import read_csv
 from nvmix.sources.observations import sample
 from nvmix.sources.source import ArraySource
@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "info":
+            saved = load(options.file)
+            print(saved.summary() if isinstance(saved, EMResult) else saved)
+            return 0
         _check_targets(options)
         return 0 if _fit_command(options) else _NOT_CONVERGED
     except (ImportError, OSError, ValueError) as error:
@@ -46,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="nvmix", description="Fit normal variance-mean mixtures by EM."
     )
     parser.add_argument("--version", action="version", version=f"nvmix {__version__}")
-    fit = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    info = commands.add_parser("info", help="show what a file of fit --out, or of save, contains")
+    info.add_argument("file", help="the file")
+    fit = commands.add_parser(
         "fit",
         help="fit a family, or all, to a CSV file of numbers with a header",
         epilog="Exit status: 0, 1 when the (best) fit did not converge, 2 for bad input.",
@@ -63,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument(
         "--rank-by",
+        type=str.lower,
         choices=["aic", "bic"],
         default="aic",
         help="what all ranks the families by (default: %(default)s)",
@@ -77,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1e-4,
         help="parameter change of a converged fit (default: %(default)s)",
     )
-    fit.add_argument("--out", help="write the (best) model as JSON to this file")
+    fit.add_argument("--out", help="write the (best) fit to this file, which nvmix.load reads")
     fit.add_argument("--plot", help="draw the convergence of the (best) fit to this file")
     return parser
 
@@ -95,6 +103,9 @@ def _name(family: str) -> str:
 def _check_targets(options: argparse.Namespace) -> None:
     """Raise ValueError or ImportError if the results could not be written, before any fit."""
     for target in (options.out, options.plot):
+        if target and options.data and Path(target).resolve() == Path(options.data).resolve():
+            msg = f"{target}: it has the data, and would be overwritten"
+            raise ValueError(msg)
         if target and not Path(target).parent.is_dir():
             msg = f"{target}: its folder does not exist"
             raise ValueError(msg)
@@ -122,8 +133,8 @@ def _fit_command(options: argparse.Namespace) -> bool:
         f"{best.n_iter} iterations in {best.elapsed_time:.3f} s\n{best.message}"
     )
     if options.out:
-        Path(options.out).write_text(json.dumps(_record(best), indent=2) + "\n", "utf-8")
-        print(f"model written to {options.out}")
+        best.save(options.out)
+        print(f"fit written to {options.out}")
     if options.plot:
         plotting = importlib.import_module("nvmix.utils.plotting")
         plotting.set_theme()
@@ -145,25 +156,3 @@ def _read(path: str | None, columns: str | None) -> tuple[str, ArraySource]:
     except ValueError as error:
         msg = f"{path}: {error}"
         raise ValueError(msg) from None
-
-
-def _record(result: EMResult) -> dict[str, object]:
-    """The fit as JSON; ``from_classical(**parameters)`` of the family makes the model again."""
-    model = result.model
-    return {
-        "family": type(model).__name__,
-        "columns": model.columns,
-        "parameters": {
-            "mu": model.mu.tolist(),
-            "gamma": model.gamma.tolist(),
-            "sigma": model.sigma().tolist(),
-            **{name: getattr(model, name) for name in model.law_names},
-        },
-        "rows": int(result.n_observations),
-        "log_likelihood": result.log_likelihood,
-        "aic": result.aic,
-        "bic": result.bic,
-        "iterations": result.n_iter,
-        "converged": result.converged,
-        "status": result.status.name,
-    }

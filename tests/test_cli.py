@@ -1,6 +1,5 @@
 """The command line, as a user types it."""
 
-import json
 import subprocess
 import sys
 
@@ -46,7 +45,7 @@ def test_each_family(csv_file, family, capsys):
 
 @pytest.mark.parametrize("criterion", ["aic", "bic"])
 def test_all_families_are_ranked_as_compare_ranks_them(csv_file, capsys, criterion):
-    assert main(["fit", str(csv_file), "--family", "all", "--rank-by", criterion]) == 0
+    assert main(["fit", str(csv_file), "--family", "all", "--rank-by", criterion.upper()]) == 0
     lines = capsys.readouterr().out.splitlines()
     X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
     comparison = nvmix.compare(X, rank_by=criterion, max_iter=1000)
@@ -62,22 +61,25 @@ def test_all_families_are_ranked_as_compare_ranks_them(csv_file, capsys, criteri
 def test_printed_names_are_accepted(csv_file, tmp_path, name, capsys):
     out = tmp_path / "model.json"
     assert main(["fit", str(csv_file), "--family", name, "--out", str(out)]) == 0
-    record = json.loads(out.read_text())
-    model = getattr(nvmix, record["family"]).from_classical(**record["parameters"])
+    result = nvmix.load(out)
     X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
-    assert len(X) * model.marginal_log_likelihood(X) == pytest.approx(record["log_likelihood"])
+    value = len(X) * result.model.marginal_log_likelihood(X)
+    assert value == pytest.approx(result.log_likelihood)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_written_model_is_the_model(csv_file, tmp_path, family, capsys):
     out = tmp_path / "model.json"
     assert main(["fit", str(csv_file), "--family", family, "--out", str(out)]) == 0
-    record = json.loads(out.read_text())
-    model = getattr(nvmix, record["family"]).from_classical(**record["parameters"])
+    result = nvmix.load(out)
     X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
-    assert len(X) * model.marginal_log_likelihood(X) == pytest.approx(record["log_likelihood"])
-    assert record["columns"] == ["left", "right"]
-    assert record["converged"]
+    value = len(X) * result.model.marginal_log_likelihood(X)
+    assert value == pytest.approx(result.log_likelihood)
+    assert result.model.columns == ("left", "right")
+    assert result.converged
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert capsys.readouterr().out == f"{result.summary()}\n"
 
 
 def test_plot(csv_file, tmp_path, capsys):
@@ -152,6 +154,9 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         (["fit", str(csv_file), "--max-iter", "0"], "max_iter must be at least 1"),
         (["fit", str(csv_file), "--tol", "nan"], "tol must be finite"),
         (["fit", str(csv_file), "--out", str(tmp_path / "no" / "where.json")], "where.json"),
+        (["fit", str(csv_file), "--out", str(csv_file)], "would be overwritten"),
+        (["info", str(csv_file)], "no saved model, fit or law"),
+        (["info", str(tmp_path / "none.json")], "No such file"),
     ]:
         assert main(arguments) == 2
         error = capsys.readouterr().err

@@ -22,7 +22,7 @@ from nvmix.fitting.outcome.result import EMResult, most_likely, warn_unless_conv
 from nvmix.fitting.report.progress import Forecast, Progress
 from nvmix.fitting.rules.shrinkage import has_target
 from nvmix.fitting.rules.updates import EtaUpdate, IdentityUpdate
-from nvmix.fitting.settings import check_settings, check_start
+from nvmix.fitting.settings import check_settings, check_start, settings_of
 from nvmix.fitting.starts.moments import random_subsets
 from nvmix.fitting.starts.start import StartingRows
 from nvmix.foundation.arrays import traced
@@ -335,7 +335,7 @@ class BatchEMFitter:
         if result.model.columns is None and source.columns is not None:
             # The first pass over a stream has named its columns.
             result = replace(result, model=replace(result.model, columns=source.columns))
-        result = replace(result, elapsed_time=watch.seconds)
+        result = replace(result, elapsed_time=watch.seconds, settings=settings_of(self))
         progress.end(result)
         return result
 

@@ -12,6 +12,7 @@ import numpy as np
 from nvmix.backends import get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
+from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import (
@@ -35,7 +36,7 @@ Seed: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureLaw(Univariate, Displayed, ABC):
+class MixtureLaw(Univariate, Displayed, Storable, ABC):
     r"""Distribution of X in a normal variance-mean mixture.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
@@ -153,6 +154,18 @@ class MixtureLaw(Univariate, Displayed, ABC):
         p, a, b = map(float, self.subordinator.gig)
         normal = NormalParameters(*(np.array(x, np.float64) for x in self.normal))
         return self.at(normal, (p, a, b))
+
+    def _record(self) -> dict[str, Any]:
+        """Family, columns and parameters."""
+        if traced(*self.normal, *self.subordinator.gig):
+            msg = f"a {type(self).__name__} that JAX traces has no numbers to save"
+            raise TypeError(msg)
+        columns = None if self.columns is None else list(self.columns)
+        record = {"kind": "model", "family": type(self).__name__, "d": self.d, "columns": columns}
+        mu, gamma, L = (np.asarray(x, np.float64) for x in self.normal)
+        record |= {"mu": mu.tolist(), "gamma": gamma.tolist(), "L_sigma": L.tolist()}
+        law = self.subordinator.to_dict()
+        return record | {"law": {name: law[name] for name in ("family", "parameters")}}
 
     @property
     def _on_jax(self) -> bool:

@@ -31,6 +31,7 @@ OF_MODELS: Final = {
     "bic": "bic of a fit's result",
     "summary": "print(model), and summary() of a fit's result",
     "plot": "pdf(x) and a plotting library",
+    "tojson": "save(path), or json.dumps(model.to_dict())",
     "df": "StudentT, which has it, or 2 alpha of a NormalInverseGamma",
 }
 OF_RESULTS: Final = {
@@ -45,6 +46,7 @@ OF_RESULTS: Final = {
     "covparams": "standard_errors().covariance",
     "predict": "model.log_prob(X) or model.conditional(...)",
     "plot": "nvmix.utils.plotting",
+    "tojson": "save(path), or json.dumps(result.to_dict())",
 }
 
 

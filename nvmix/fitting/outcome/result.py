@@ -14,6 +14,8 @@ from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
 from nvmix.fitting.outcome.summary import Summary, without_errors
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
+from nvmix.foundation.files.json_text import all_encoded, encoded
+from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of
@@ -32,14 +34,18 @@ _LEAVES = (
 )  # fmt: skip
 _STATIC = (
     "n_parameters", "held", "at_bound", "regularization", "scores", "best_start", "rows", "notes",
+    "settings",
 )  # fmt: skip
+# What a file has of a fit as numbers, and as counts.
+NUMBERS = ("log_likelihood", "n_observations", "elapsed_time")
+COUNTS = ("n_parameters", "n_iter", "n_passes", "best_start")
 # Largest number of rows that a message lists.
 _NAMED = 10
 
 
 @pytree(_LEAVES, _STATIC)
 @dataclass(frozen=True, eq=False, repr=False)
-class EMResult:
+class EMResult(Storable):
     """Record of a fit.
 
     A result is a pytree once JAX is loaded. In a fit under a JAX trace, such as `jax.vmap`, numbers
@@ -91,6 +97,8 @@ class EMResult:
         Numbers, from 0, of the rows at mu if they dominate the fit; 10,000 at most.
     notes : tuple of str
         Sentences that `message` has beside that of the status.
+    settings : tuple of pairs
+        Names and values of the settings of a batch fit; what is no number or text is a text.
     data : tuple or None
         The observations and their weights or None; not pickled, and no leaf of the pytree.
     """
@@ -113,6 +121,7 @@ class EMResult:
     best_start: int = 0
     rows: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
     data: tuple[Any, Any] | None = field(default=None, repr=False)
 
     @property
@@ -294,6 +303,31 @@ class EMResult:
         def __getattr__(self, name: str) -> Any:
             """AttributeError, with the name here of what other packages call so."""
             raise no_attribute(self, name, OF_RESULTS)
+
+    def _record(self) -> dict[str, Any]:
+        """The model and what is known of its fit, without the data."""
+        if traced(self.code, self.log_likelihood):
+            msg = "a result that JAX traces has no numbers to save"
+            raise TypeError(msg)
+        model, converged = self.model.to_dict(), self.converged
+        of_model = {k: x for k, x in model.items() if k not in ("format", "schema", "version")}
+        return {
+            "kind": "fit",
+            "model": {k: x for k, x in of_model.items() if k != "kind"},
+            "status": self.status.name,
+            "converged": None if converged is None else bool(converged),
+            **{name: encoded(getattr(self, name)) for name in NUMBERS},
+            **{name: int(getattr(self, name)) for name in COUNTS},
+            "held": list(self.held),
+            "at_bound": list(self.at_bound),
+            "regularization": self.regularization,
+            "scores": all_encoded(self.scores),
+            "rows": list(self.rows),
+            "notes": list(self.notes),
+            "settings": dict(self.settings),
+            "log_likelihoods": all_encoded(self.log_likelihoods),
+            "param_changes": all_encoded(self.param_changes),
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling: all attributes, without the data."""
