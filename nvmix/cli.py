@@ -150,7 +150,9 @@ def _read(path: str | None, columns: str | None) -> tuple[str, ArraySource]:
         msg = f"--columns must name columns, each once, got {columns!r}"
         raise ValueError(msg)
     path, source = (path, path) if path else (str(CRUDE_OIL), _OIL)
-    X, names = read_csv(path, chosen)
+    X, names, note = read_csv(path, chosen)
+    if note:
+        print(f"{path}: {note}")
     try:
         return source, sample(X, columns=names)
     except ValueError as error:

@@ -77,8 +77,8 @@ class StudentT(_Symmetric):
     """Student's t with df degrees of freedom: Y ~ InverseGamma(df / 2, df / 2) and gamma = 0.
 
     ``from_classical`` takes mu, sigma and df, positive; sigma is the scale matrix, the covariance
-    for df > 2 is df / (df - 2) times it. A fit holds gamma at 0, and ``fixed={"alpha": df / 2}``
-    holds df. It is `NormalInverseGamma` with gamma = 0 in the form in which Y has alpha = beta.
+    for df > 2 is df / (df - 2) times it. A fit holds gamma at 0, and ``fixed={"df": 4.0}`` holds
+    df. It is `NormalInverseGamma` with gamma = 0 in the form in which Y has alpha = beta.
 
     References
     ----------

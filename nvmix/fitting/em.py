@@ -103,7 +103,7 @@ class BatchEMFitter:
         E-step of its own.
     fixed : mapping or None
         Parameters to hold at values, by name: "mu", "gamma" (at 0), "p" of `GeneralizedHyperbolic`,
-        "alpha" of `VarianceGamma` and `NormalInverseGamma`.
+        "alpha" of `VarianceGamma` and `NormalInverseGamma`, "df" = 2 alpha of the latter.
     symmetric : bool
         Whether gamma is held at 0.
     bounded : bool

@@ -20,7 +20,7 @@ from nvmix.foundation.validation import boolean, generator, instance, integer
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.parts.normal_maps import triangular
 from nvmix.mixture.subordinators import PointMass
-from nvmix.sources.observations import same_columns
+from nvmix.sources.frames import same_columns
 
 # Nodes are at multiples of 2^-level within _REACH, where the map of a half-line passes 1e300.
 _LEVELS: Final = range(5, 18)

@@ -26,7 +26,7 @@ from nvmix.inference.standard_errors import (
     standard_errors,
 )
 from nvmix.mixture.em_maps import Mixture
-from nvmix.sources.observations import MISSING, row_weights, sample
+from nvmix.sources.observations import MISSING, sample
 
 _LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
@@ -213,8 +213,8 @@ class EMResult(Storable):
             raise ValueError(msg)
         if X is not None:
             one_of("missing", missing, MISSING)
-            values = sample(X, self.model.d, self.model.columns, missing).values
-            omega = row_weights(weights, len(values))
+            rows = sample(X, self.model.d, self.model.columns, missing, weights)
+            values, omega = rows.values, rows.weights
         elif self.data is not None:
             values, omega = self.data
         else:
