@@ -119,6 +119,9 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = ("backends", "datasets", "distributions", "fitting", "risk", "special", "utils")
 
+# What others call a name, in lower case and without underscores.
+_OTHERS = {"skewt": "SkewStudentT", "fromjson": "load", "loads": "from_dict", "read": "load"}
+
 __all__ = sorted([*_HOME, *_SUBMODULES])  # noqa: PLE0605
 
 
@@ -129,6 +132,11 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"nvmix.{name}")
     msg = f"module 'nvmix' has no attribute {name!r}"
+    if not name.startswith("_"):
+        close = importlib.import_module("difflib").get_close_matches(name, __all__, 1)
+        known = _OTHERS.get(name.lower().replace("_", ""))
+        for use in [known] if known else close:
+            msg += f": did you mean {use!r}?"
     raise AttributeError(msg)
 
 

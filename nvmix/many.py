@@ -166,9 +166,11 @@ def fitter_of_many(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:
 def _data_sets(data: Any) -> list[Any]:
     """List of the data sets; TypeError or ValueError for data of other kinds or shapes."""
     if isinstance(data, Mapping) or hasattr(data, "columns"):
-        msg = f"data must be a sequence of data sets, got {type(data).__name__}"
+        use = "[data[name] for name in data] has each of its columns"
+        msg = f"data must be a sequence of data sets, got {type(data).__name__}: {use}"
         raise TypeError(msg)
     if getattr(data, "ndim", 3) != 3:
-        msg = f"data must have shape (k, n, d) or be a list of data sets, got {data.shape}"
+        use = "data[:, :, None] has a data set in each row, data.T[:, :, None] in each column"
+        msg = f"data must have shape (k, n, d) or be a list of data sets, got {data.shape}: {use}"
         raise ValueError(msg)
     return list(data)

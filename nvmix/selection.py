@@ -25,6 +25,7 @@ _HEADER: Final = (
     "family", "symmetric", "log-likelihood", "k", "AIC", "BIC", "status", "seconds",
 )  # fmt: skip
 _RANKS: Final = ("aic", "bic")
+_NO_SETTINGS: Final = frozenset({"sort", "sort_by", "rank", "order_by", "ic"})
 _FOOTNOTE: Final = "* did not converge"
 
 
@@ -171,6 +172,9 @@ def compare(
     [False, True]
     """
     rank_by = one_of("rank_by", str(rank_by).lower(), _RANKS)
+    for name in _NO_SETTINGS & settings.keys():
+        msg = f"compare got an unexpected keyword argument {name!r}: rank_by='bic' ranks by BIC"
+        raise TypeError(msg)
     if str(settings.get("criterion")).lower() in _RANKS:
         msg = f"criterion is that of convergence: rank by rank_by={settings['criterion']!r}"
         raise ValueError(msg)

@@ -115,6 +115,14 @@ def test_names_of_an_xarray():
     assert nvmix.fit(DataArray()).model.columns == ("spx", "ndx")
 
 
+def test_columns_in_another_order_say_how_to_choose_them():
+    model = NormalInverseGaussian.default_init(FRAME)
+    with pytest.raises(ValueError, match=r"got \('b', 'a'\): .* by x\[list\(model.columns\)\]"):
+        model.log_prob(FRAME[["b", "a"]])
+    with pytest.raises(ValueError, match=r"got \('b', 'c'\)$"):
+        model.log_prob(FRAME.set_axis(["b", "c"], axis=1))
+
+
 def test_weights_go_by_the_index():
     weights = pd.Series(np.linspace(0.5, 1.5, 300), index=DAYS)
     expected = nvmix.fit(X, weights=weights.to_numpy())

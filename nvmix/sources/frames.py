@@ -36,8 +36,10 @@ def labels(x: Any) -> Columns:
 
 def same_columns(name: str, names: Columns, expected: Columns) -> None:
     """Raise ValueError unless names, if any, are those of the model, in the same order."""
-    if None not in (names, expected) and names != expected:
-        msg = f"{name} must have the columns of the model, {expected}, got {names}"
+    if names is not None and expected is not None and names != expected:
+        same = sorted(names) == sorted(expected)
+        hint = f": choose them in that order, by {name}[list(model.columns)]" if same else ""
+        msg = f"{name} must have the columns of the model, {expected}, got {names}{hint}"
         raise ValueError(msg)
 
 

@@ -30,7 +30,10 @@ OF_MODELS: Final = {
     "aic": "aic of a fit's result",
     "bic": "bic of a fit's result",
     "summary": "print(model), and summary() of a fit's result",
-    "plot": "pdf(x) and a plotting library",
+    "plot": "nvmix.utils.plotting, or pdf(x) and a plotting library",
+    "logpdf": "log_prob(x), or logpdf(x)",
+    "mode": "mu if gamma is 0, else scipy.optimize.minimize of -log_prob from mean()",
+    "copy": "the model itself, which nothing changes, or dataclasses.replace(model, ...)",
     "tojson": "save(path), or json.dumps(model.to_dict())",
     "df": "StudentT, which has it, or 2 alpha of a NormalInverseGamma",
 }
