@@ -266,7 +266,7 @@ class MultivariateNormal(_Symmetric):
         msg = "MultivariateNormal has no M-step: its fit is in closed form, by fit(X)"
         raise TypeError(msg)
 
-    def _tail(self, x: Any, *, upper: bool, log: bool) -> Any:
+    def _tail(self, x: Any, *, upper: bool, log: bool = False) -> Any:
         """A tail, or its log, at validated points."""
         (mu, _, L), _ = self._column()
         special, x = _special_functions("x", x, mu, L)

@@ -253,7 +253,7 @@ def standard_errors(
     """
     one_of("regularization", regularization, GAUGES)
     check_gauge(model, regularization)
-    if not model.subordinator.parameters:
+    if model.subordinator.is_constant:
         n = float(len(X) if weights is None else np.sum(weights))
         covariance = _normal_covariance(model.sigma(), n, mu_held="mu" in held)
         return StandardErrors(*elements_of(model), covariance, "none", model.columns)

@@ -36,6 +36,8 @@ class Subordinator(SubordinatorLaw, Storable):
 
     fixed: ClassVar[Fixed]
     statistics: ClassVar[tuple[str, ...]]
+    # Whether Y is a constant.
+    is_constant: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Validate that all parameters and those of the GIG are positive; `GIG` overrides this."""
