@@ -80,6 +80,7 @@ def test_fits_without_likelihood_come_back(tmp_path):
     result.save(tmp_path / "fit.json")
     again = nvmix.load(tmp_path / "fit.json")
     assert again.converged is None
+    assert dict(again.settings)["max_steps"] == 2
     assert math.isnan(again.log_likelihood)
     assert same(again, result)
 

@@ -111,7 +111,7 @@ class BatchEMFitter:
         which bounds the density, and so the likelihood, where data repeat.
     missing : {"raise", "em"}
         Whether nan is refused, or stands for a missing value, at random, over which the E-step
-        takes exact conditional expectations.
+        takes exact conditional expectations; rows without a value are passed over.
     n_init : int
         Starts: the model given, models of the densest half and quarter of the rows, which must be
         in memory, and fits to random subsets. The likeliest end is kept, whether or not it

@@ -77,7 +77,8 @@ def check_settings(caller: str, given: Iterable[str]) -> None:
 
 def settings_of(fitter: Any) -> tuple[tuple[str, Any], ...]:
     """Names and values of a fitter's settings, for the record of a fit."""
-    return tuple((name, _plain(value)) for name, value in vars(fitter).items())
+    given = ((name, value) for name, value in vars(fitter).items() if not name.startswith("_"))
+    return tuple((name, _plain(value)) for name, value in given)
 
 
 def _plain(value: Any) -> Any:

@@ -98,7 +98,7 @@ class EMResult(Storable):
     notes : tuple of str
         Sentences that `message` has beside that of the status.
     settings : tuple of pairs
-        Names and values of the settings of a batch fit; what is no number or text is a text.
+        Names and values of the settings of the fitter; what is no number or text is a text.
     data : tuple or None
         The observations and their weights or None; not pickled, and no leaf of the pytree.
     """
