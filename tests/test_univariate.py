@@ -427,7 +427,7 @@ class TestCalls:
         assert model.median() == model.ppf(0.5)
         low, high = model.interval(0.9)
         assert (low, high) == pytest.approx((model.ppf(0.05), model.isf(0.05)), rel=1e-13)
-        assert np.isnan(model.interval(2.0)).all()
+        assert np.isnan(model.interval([-0.1, 2.0])).all()
         np.testing.assert_array_equal(model.rvs(size=4, random_state=1), model.rvs(4, 1))
         assert model.rvs(size=(2, 3), random_state=1).shape == (2, 3, 1)
         states = (np.random.RandomState(3) for _ in range(2))
