@@ -6,8 +6,7 @@ import importlib
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from nvmix.diagnostics.arguments import model_and_rows
 from nvmix.diagnostics.simulation import Simulation, draws, refits
 from nvmix.diagnostics.statistics import NAMES, of_rows, statistics_of
 from nvmix.diagnostics.transforms import log_tails
@@ -18,7 +17,6 @@ from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer
 from nvmix.many import fitter_of_many
 from nvmix.mixture.em_maps import Mixture
-from nvmix.sources.observations import observations
 
 _HEADER = ("test", "statistic", "p-value")
 
@@ -187,34 +185,11 @@ def goodness_of_fit(
 
 
 def _observed(fitted: Any, X: Any) -> tuple[Mixture, FloatArray]:
-    """The model, and validated rows."""
-    if isinstance(fitted, EMResult):
-        if not fitted.converged:
-            msg = f"fitted must be a fit that converged, got {fitted.status.name}: {fitted.message}"
-            raise ValueError(msg)
-        X = _remembered(fitted) if X is None else X
-        model = fitted.model
-    elif isinstance(fitted, Mixture):
-        model = fitted
-    else:
-        msg = f"fitted must be an EMResult or a model, got {type(fitted).__name__}"
-        raise TypeError(msg)
-    if X is None:
-        msg = "X must be given: there are no data in a model, or in a result of a source"
+    """The model, and validated rows; ValueError for a fit that has not converged."""
+    if isinstance(fitted, EMResult) and not fitted.converged:
+        msg = f"fitted must be a fit that converged, got {fitted.status.name}: {fitted.message}"
         raise ValueError(msg)
-    model = model.on_host()
-    return model, np.asarray(observations(X, model.d, model.columns).values)
-
-
-def _remembered(result: EMResult) -> Any:
-    """The rows of a fit, None if it has none; ValueError if they had weights."""
-    if result.data is None:
-        return None
-    X, weights = result.data
-    if weights is not None:
-        msg = "fitted must be a fit without weights, which have no such test, got one with weights"
-        raise ValueError(msg)
-    return X
+    return model_and_rows(fitted, X)
 
 
 def _fitter(fitted: Any, settings: Any) -> BatchEMFitter | None:
