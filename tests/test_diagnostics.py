@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import FAMILIES, make, needs_jax, normal_block
+from mpmath import mp
 from scipy import stats
 
 import nvmix
@@ -61,6 +62,33 @@ class TestTransforms:
             for j, law in enumerate(laws):
                 assert tails.log_lower[i, j] == pytest.approx(law.logcdf(x[j]), rel=1e-12)
                 assert tails.log_upper[i, j] == pytest.approx(law.logsf(x[j]), rel=1e-12)
+
+    @pytest.mark.parametrize("name", ["NormalInverseGaussian", "VarianceGamma", "heavy tails"])
+    def test_is_the_integral_of_the_joint_density(self, name):
+        """By mpmath, of the density that `MixtureLaw` states, without its constants."""
+        model = MODELS[name].marginal([2, 0])
+        p, a, b = (mp.mpf(x) for x in model.subordinator.gig)
+        mu, gamma = (mp.matrix(x.tolist()) for x in (model.mu, model.gamma))
+        inverse = mp.matrix(model.sigma().tolist()) ** -1
+        rate = a + (gamma.T * inverse * gamma)[0]
+
+        def density(x, y):
+            z = mp.matrix([x, y]) - mu
+            q = b + (z.T * inverse * z)[0]
+            tilt = mp.exp((gamma.T * inverse * z)[0])
+            if rate == 0:
+                return tilt * q ** (p - 1)
+            return tilt * mp.besselk(p - 1, mp.sqrt(rate * q)) * mp.sqrt(q / rate) ** (p - 1)
+
+        for x, y in ((0.4, -0.2), (-3.0, 4.0), (5.0, -2.5)):
+            peak = float(model.conditional({0: x}).median())
+            far = [peak - 1e3, peak - 30.0, peak - 3.0, y, peak + 3.0, peak + 30.0, peak + 1e3]
+            ends = [-mp.inf, *sorted(far), mp.inf]
+            at = ends.index(y)
+            below = mp.quad(lambda t, x=x: density(x, t), ends[: at + 1])
+            above = mp.quad(lambda t, x=x: density(x, t), ends[at:])
+            found = rosenblatt(model, [[x, y]])[0, 1]
+            assert found == pytest.approx(float(below / (below + above)), rel=1e-12)
 
     def test_makes_independent_uniform_variables(self, model):
         u = rosenblatt(model, model.rvs(4000, seed=3))

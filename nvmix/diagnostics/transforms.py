@@ -93,7 +93,7 @@ def rosenblatt(model: Any, X: Any) -> FloatArray:
     Returns
     -------
     (n, d) array
-        Probabilities, to 1e-13 relative. They depend on the order of the columns: that of another
+        Probabilities, to 1e-12 relative. They depend on the order of the columns: that of another
         order is ``rosenblatt(model.marginal(order), X[:, order])``.
 
     Raises
