@@ -117,7 +117,9 @@ _MODULES = {
     "nvmix.special": ("log_kv",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("backends", "datasets", "distributions", "fitting", "risk", "special", "utils")
+_SUBMODULES = (
+    "backends", "datasets", "diagnostics", "distributions", "fitting", "risk", "special", "utils",
+)  # fmt: skip
 
 # What others call a name, in lower case and without underscores.
 _OTHERS = {"skewt": "SkewStudentT", "fromjson": "load", "loads": "from_dict", "read": "load"}

@@ -166,6 +166,12 @@ class JAXBackend:
         """Quantiles of a mixture of one column."""
         return np.asarray(functions.quantiles(q, normal, theta, upper=upper))
 
+    def sequential_tails(
+        self, w: FloatArray, g: FloatArray, theta: GIGParameters
+    ) -> tuple[FloatArray, BoolArray]:
+        """Tails of each column given those before it, by the CPU backend."""
+        return get_backend("cpu").sequential_tails(w, g, theta)
+
     @doubles
     def e_step(
         self, X: Placed, normal: NormalParameters, theta: GIGParameters
