@@ -36,7 +36,8 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("nvmix"):
             raise
-        msg = f"{name} needs {error.name}: pip install 'nvmix[interop]'"
+        library = error.name.partition(".")[0]
+        msg = f"{name} needs {library}: pip install 'nvmix[interop]'"
         raise ImportError(msg) from error
     return getattr(module, name)
 
