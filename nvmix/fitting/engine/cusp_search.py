@@ -34,7 +34,7 @@ _HIGHEST: Final = 4
 _MOST_ROUNDS: Final = 10
 # The rows that a race starts with from each model, the iterations with mu held there, and how many
 # of the likeliest rows go on after each.
-_RACING: Final = 100
+_RACING: Final = 50
 _STAGES: Final = ((2, 16), (6, 6), (20, 2))
 
 
@@ -107,7 +107,7 @@ class CuspSearch:
         """
         nearest = partial(_nearest, distances_from(model), self.count)
         _, rows = self.source.reduce(nearest, partial(_nearer, self.count))
-        y, theta = model.subordinator.gig_expectations[2], _without_pole(model)
+        y, theta = _size(model), _gamma_law(model)
         moved = []
         for mu in np.unique(rows, axis=0):
             is_symmetric = self.options.constraints.symmetric
@@ -130,10 +130,17 @@ class CuspSearch:
         return get_backend().fit(self.e_step.placed, model.normal, theta, options)
 
 
-def _without_pole(model: Mixture) -> GIGParameters:
-    """(p, a, 0) of a model, or of about the same mean where its density is infinite at mu."""
-    (p, a, _), least = model.subordinator.gig, 0.5 * model.d
-    return (p, a, 0.0) if p > least else (least + 0.5, a * (least + 0.5) / p, 0.0)
+def _size(model: Mixture) -> float:
+    """E[Y], or a mean of log Y where that is infinite."""
+    log_y, _, y = model.subordinator.gig_expectations
+    return y if np.isfinite(y) else float(np.exp(log_y))
+
+
+def _gamma_law(model: Mixture) -> GIGParameters:
+    """(p, a, 0) of about the same mean; p is that of the model, if the density is finite at mu."""
+    p, least = model.subordinator.gig[0], 0.5 * model.d
+    p = p if p > least else least + 0.5
+    return p, 2.0 * p / _size(model), 0.0
 
 
 def _held(options: EMOptions, start: Mixture) -> EMOptions:

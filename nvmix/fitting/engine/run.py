@@ -161,7 +161,7 @@ class FitRun:
 
         A density that has a cusp or a peak at mu gives the likelihood a maximum at many rows.
         """
-        if not self._may_be_elsewhere(result, source):
+        if has_special_cases(start, self.options) or not self._may_be_elsewhere(result, source):
             return result
         one = replace(self, checkpoint=None)
         search = CuspSearch.of(source, e_step.weight, self.options)
