@@ -107,7 +107,9 @@ _MODULES = {
     "nvmix.special": ("log_kv",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("backends", "datasets", "distributions", "fitting", "risk", "special", "utils")
+_SUBMODULES = (
+    "backends", "datasets", "distributions", "estimators", "fitting", "interop", "risk", "special", "utils",
+)  # fmt: skip
 
 __all__ = sorted([*_HOME, *_SUBMODULES])  # noqa: PLE0605
 

@@ -300,8 +300,12 @@ class TestOutliers:
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("nvmix.estimators")]:
-        monkeypatch.delitem(sys.modules, name)
+    for name in ("density", "outliers"):
+        monkeypatch.delitem(sys.modules, f"nvmix.estimators.{name}")
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ImportError, match=re.escape("nvmix[sklearn]")):
-        __import__("nvmix.estimators")
+    for name in nvmix.estimators.__all__:
+        with pytest.raises(ImportError, match=re.escape("pip install 'nvmix[sklearn]'")):
+            getattr(nvmix.estimators, name)
+    with pytest.raises(AttributeError, match="no attribute 'Estimator'"):
+        nvmix.estimators.Estimator  # noqa: B018
+    assert dir(nvmix.estimators) == ["NormalMixtureEstimator", "NormalMixtureOutliers"]
