@@ -108,7 +108,8 @@ _MODULES = {
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = (
-    "backends", "datasets", "distributions", "estimators", "fitting", "interop", "risk", "special", "utils",
+    "backends", "datasets", "distributions", "estimators", "fitting", "interop", "risk", "special",
+    "utils",
 )  # fmt: skip
 
 __all__ = sorted([*_HOME, *_SUBMODULES])  # noqa: PLE0605

@@ -302,7 +302,7 @@ class TestOutliers:
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     for name in ("density", "outliers"):
         monkeypatch.delitem(sys.modules, f"nvmix.estimators.{name}")
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
     for name in nvmix.estimators.__all__:
         with pytest.raises(ImportError, match=re.escape("pip install 'nvmix[sklearn]'")):
             getattr(nvmix.estimators, name)

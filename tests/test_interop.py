@@ -28,7 +28,7 @@ LAW = scipy_distribution(NIG)
 
 def test_a_library_that_is_missing_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "nvmix.interop.arch", raising=False)
-    monkeypatch.setitem(sys.modules, "arch", None)
+    monkeypatch.setitem(sys.modules, "arch.univariate.distribution", None)
     with pytest.raises(ImportError, match=re.escape("needs arch: pip install 'nvmix[interop]'")):
         nvmix.interop.MixtureInnovation  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'Mixture'"):

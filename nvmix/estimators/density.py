@@ -155,7 +155,7 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         warn_unless_converged(self.result_, stacklevel=3)
         return self
 
-    @available_if(_takes_batches)
+    @available_if(_takes_batches)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None) -> NormalMixtureEstimator:  # noqa: ARG002
         """Take one step of incremental EM on a batch, from the fitted model or a start from X.
 
