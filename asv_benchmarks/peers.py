@@ -25,6 +25,7 @@ from scipy import stats
 from scipy.special import kve
 
 import nvmix
+from nvmix.diagnostics import goodness_of_fit
 from nvmix.special import kv_ratio, log_kv
 
 if TYPE_CHECKING:
@@ -195,6 +196,29 @@ def density_rows(scale: int) -> Iterator[Row]:
             partial(model.cdf, some),
             partial(peer.cdf, some),
         )
+
+
+def diagnostic_rows(scale: int) -> Iterator[Row]:
+    """Tests of goodness of fit: scipy has one statistic at a time, nvmix three."""
+    x, refits = simulated(1_000, 1)[:, 0], 10 // min(scale, 5)
+    law = nvmix.NormalInverseGaussian.from_classical(
+        **normal_block(1), **LAWS["NormalInverseGaussian"]
+    )
+    yield against_scipy(
+        f"Kolmogorov-Smirnov test of a known law, {len(x):,} x 1",
+        "kstest",
+        partial(stats.kstest, x, law.cdf),
+        partial(stats.kstest, x, stats.norminvgauss(**scipy_parameters(law)).cdf),
+    )
+    yield against_scipy(
+        f"NormalInverseGaussian goodness of fit by {refits} refits, {len(x):,} x 1",
+        "goodness_of_fit",
+        lambda: goodness_of_fit(nvmix.fit(x, "nig"), n_simulations=refits),
+        lambda: stats.goodness_of_fit(
+            stats.norminvgauss, x, statistic="ks", n_mc_samples=refits,
+            rng=np.random.default_rng(0),
+        ),
+    )  # fmt: skip
 
 
 # Fits. One to convergence includes its start and ends by its package's own rule.
@@ -412,7 +436,7 @@ def main() -> None:
     print(f"{dt.date.today()}, {processor()}, {cores}; {', '.join(versions())}.\n")
     print("| Task | Peer | nvmix | Peer's time | Ratio | Mean log-likelihood (iterations) |")
     print("| --- | --- | ---: | ---: | ---: | --- |")
-    for rows in (bessel_rows, gig_rows, density_rows, fit_rows):
+    for rows in (bessel_rows, gig_rows, density_rows, diagnostic_rows, fit_rows):
         for row in rows(scale):
             print(line(row, repeats), flush=True)
 

@@ -58,8 +58,11 @@ if TYPE_CHECKING:
     from nvmix.mixture.subordinators import Gamma as Gamma
     from nvmix.mixture.subordinators import InverseGamma as InverseGamma
     from nvmix.mixture.subordinators import InverseGaussian as InverseGaussian
+    from nvmix.mixture.subordinators import PointMass as PointMass
     from nvmix.selection import Comparison as Comparison
     from nvmix.selection import compare as compare
+    from nvmix.serialization import from_dict as from_dict
+    from nvmix.serialization import load as load
     from nvmix.special import log_kv as log_kv
 
 _MODULES = {
@@ -102,15 +105,25 @@ _MODULES = {
     "nvmix.likelihood_ratio": ("LikelihoodRatioTest", "likelihood_ratio_test"),
     "nvmix.many": ("fit", "fit_many"),
     "nvmix.mixture.divergence": ("kl_divergence", "squared_hellinger"),
-    "nvmix.mixture.subordinators": ("GIG", "Gamma", "InverseGamma", "InverseGaussian"),
+    "nvmix.mixture.subordinators": (
+        "GIG",
+        "Gamma",
+        "InverseGamma",
+        "InverseGaussian",
+        "PointMass",
+    ),
     "nvmix.selection": ("Comparison", "compare"),
+    "nvmix.serialization": ("from_dict", "load"),
     "nvmix.special": ("log_kv",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = (
-    "backends", "datasets", "distributions", "estimators", "fitting", "interop", "risk", "special",
-    "utils",
+    "backends", "datasets", "diagnostics", "distributions", "estimators", "fitting", "interop",
+    "risk", "special", "utils",
 )  # fmt: skip
+
+# What others call a name, in lower case and without underscores.
+_OTHERS = {"skewt": "SkewStudentT", "fromjson": "load", "loads": "from_dict", "read": "load"}
 
 __all__ = sorted([*_HOME, *_SUBMODULES])  # noqa: PLE0605
 
@@ -122,7 +135,17 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"nvmix.{name}")
     msg = f"module 'nvmix' has no attribute {name!r}"
+    if not name.startswith("_"):
+        close = importlib.import_module("difflib").get_close_matches(name, __all__, 1)
+        known = _OTHERS.get(name.lower().replace("_", ""))
+        for use in [known] if known else close:
+            msg += f": did you mean {use!r}?"
     raise AttributeError(msg)
+
+
+def _unpickled(name: str) -> Any:
+    """An object of a public class, without the state that pickle then gives it."""
+    return object.__new__(__getattr__(name))
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nvmix import special
+from nvmix import diagnostics, special
 from nvmix.backends.cpu.compiler.compilation import compile_late_kernels, compiled_kernels
 from nvmix.distributions import GeneralizedHyperbolic, Hyperbolic, NormalInverseGaussian
 from nvmix.fitting.em import BatchEMFitter
@@ -44,6 +44,7 @@ def warm_up() -> list[str]:
     start.rvs(1, 0)
     y = start.subordinator.rvs(1, 0)
     start.subordinator.log_prob(y)
+    diagnostics.rosenblatt(start, X)
     for law in (start.subordinator, start.marginal(0)):
         law.ppf(law.cdf(1.0))
         law.entropy()

@@ -1,26 +1,22 @@
-"""The command line: ``nvmix fit DATA.csv --family nig``."""
+"""The command line: ``nvmix fit DATA.csv --family nig --out FIT.json``, ``nvmix info FIT.json``."""
 
 import argparse
 import csv
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from nvmix import __version__
 from nvmix.datasets import CRUDE_OIL
 from nvmix.distributions.families import FAMILIES, family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.fitting.settings import FitSettings
-from nvmix.foundation.tables import text_table
 from nvmix.many import fit_rows
-from nvmix.mixture.em_maps import Mixture
 from nvmix.selection import compare
+from nvmix.serialization import load
 from nvmix.sources.csv import read_csv
 from nvmix.sources.observations import sample
 from nvmix.sources.source import ArraySource
@@ -37,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "info":
+            saved = load(options.file)
+            print(saved.summary() if isinstance(saved, EMResult) else saved)
+            return 0
         _check_targets(options)
         return 0 if _fit_command(options) else _NOT_CONVERGED
     except (ImportError, OSError, ValueError) as error:
@@ -50,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="nvmix", description="Fit normal variance-mean mixtures by EM."
     )
     parser.add_argument("--version", action="version", version=f"nvmix {__version__}")
-    fit = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    info = commands.add_parser("info", help="show what a file of fit --out, or of save, contains")
+    info.add_argument("file", help="the file")
+    fit = commands.add_parser(
         "fit",
         help="fit a family, or all, to a CSV file of numbers with a header",
         epilog="Exit status: 0, 1 when the (best) fit did not converge, 2 for bad input.",
@@ -67,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument(
         "--rank-by",
+        type=str.lower,
         choices=["aic", "bic"],
         default="aic",
         help="what all ranks the families by (default: %(default)s)",
@@ -81,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1e-4,
         help="parameter change of a converged fit (default: %(default)s)",
     )
-    fit.add_argument("--out", help="write the (best) model as JSON to this file")
+    fit.add_argument("--out", help="write the (best) fit to this file, which nvmix.load reads")
     fit.add_argument("--plot", help="draw the convergence of the (best) fit to this file")
     return parser
 
@@ -99,6 +103,9 @@ def _name(family: str) -> str:
 def _check_targets(options: argparse.Namespace) -> None:
     """Raise ValueError or ImportError if the results could not be written, before any fit."""
     for target in (options.out, options.plot):
+        if target and options.data and Path(target).resolve() == Path(options.data).resolve():
+            msg = f"{target}: it has the data, and would be overwritten"
+            raise ValueError(msg)
         if target and not Path(target).parent.is_dir():
             msg = f"{target}: its folder does not exist"
             raise ValueError(msg)
@@ -119,15 +126,15 @@ def _fit_command(options: argparse.Namespace) -> bool:
         best = replace(comparison[0], model=replace(comparison[0].model, columns=rows.columns))
     else:
         best = fit_rows(family_of("family", options.family), fitter, rows.values, rows)
-    print(_parameters(best.model), end="\n\n")
+    print(best.model, end="\n\n")
     print(
         f"log-likelihood {best.log_likelihood:.4f}, AIC {best.aic:.4f}, "
         f"BIC {best.bic:.4f} ({best.n_parameters} parameters)\n"
         f"{best.n_iter} iterations in {best.elapsed_time:.3f} s\n{best.message}"
     )
     if options.out:
-        Path(options.out).write_text(json.dumps(_record(best), indent=2) + "\n", "utf-8")
-        print(f"model written to {options.out}")
+        best.save(options.out)
+        print(f"fit written to {options.out}")
     if options.plot:
         plotting = importlib.import_module("nvmix.utils.plotting")
         plotting.set_theme()
@@ -143,42 +150,11 @@ def _read(path: str | None, columns: str | None) -> tuple[str, ArraySource]:
         msg = f"--columns must name columns, each once, got {columns!r}"
         raise ValueError(msg)
     path, source = (path, path) if path else (str(CRUDE_OIL), _OIL)
-    X, names = read_csv(path, chosen)
+    X, names, note = read_csv(path, chosen)
+    if note:
+        print(f"{path}: {note}")
     try:
         return source, sample(X, columns=names)
     except ValueError as error:
         msg = f"{path}: {error}"
         raise ValueError(msg) from None
-
-
-def _parameters(model: Mixture) -> str:
-    """Table of mu, gamma and Sigma by column, and a line with the parameters of Y."""
-    columns = model.columns or tuple(f"x{j}" for j in range(model.d))
-    names = ["mu", "gamma", *(f"sigma {name}" for name in columns)]
-    values = np.vstack([model.mu, model.gamma, model.sigma()]).tolist()
-    rows = [[name, *(f"{x:.6g}" for x in row)] for name, row in zip(names, values, strict=True)]
-    of_y = ", ".join(f"{key} = {x:.6g}" for key, x in model.subordinator.parameters.items())
-    table = text_table([type(model).__name__, *columns], rows)
-    return f"{table}\n{type(model.subordinator).__name__}: {of_y}" if of_y else table
-
-
-def _record(result: EMResult) -> dict[str, object]:
-    """The fit as JSON; ``from_classical(**parameters)`` of the family makes the model again."""
-    model = result.model
-    return {
-        "family": type(model).__name__,
-        "columns": model.columns,
-        "parameters": {
-            "mu": model.mu.tolist(),
-            "gamma": model.gamma.tolist(),
-            "sigma": model.sigma().tolist(),
-            **{name: getattr(model, name) for name in model.law_names},
-        },
-        "rows": int(result.n_observations),
-        "log_likelihood": result.log_likelihood,
-        "aic": result.aic,
-        "bic": result.bic,
-        "iterations": result.n_iter,
-        "converged": result.converged,
-        "status": result.status.name,
-    }

@@ -34,4 +34,5 @@ def load_crude_oil() -> tuple[FloatArray, tuple[str, ...]]:
     >>> X.shape, columns
     ((391, 2), ('brent', 'wti'))
     """
-    return read_csv(CRUDE_OIL)
+    values, columns, _ = read_csv(CRUDE_OIL)
+    return values, columns

@@ -13,7 +13,7 @@ from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
 from nvmix.foundation.stopwatch import Stopwatch
 from nvmix.foundation.threads import ThreadPool, get_num_threads
-from nvmix.sources.observations import observations, row_weights
+from nvmix.sources.observations import observations, row_weights, without_empty_rows
 from nvmix.sources.source import ArraySource
 
 
@@ -35,7 +35,7 @@ def fit(
         A family, or its name, in upper or lower case: "nig", "vg", "skewt", "hyperbolic", "gh",
         "t" or "normal", or the class's name.
     weights : (n,) array_like or None
-        Weight of each row.
+        Weight of each row; a Series goes by the index of X, if that has one.
     **settings
         Of `nvmix.fitting.em.BatchEMFitter`.
 
@@ -131,8 +131,8 @@ def fit_many(
             # default_init validates the rows; `observations` only converts them.
             start = chosen.default_init(sets[i], missing=fitter.missing)
             rows = observations(sets[i], missing=fitter.missing)
-            rows = rows._replace(weights=row_weights(omegas[i], len(rows.values)))
-            return fitter.run_source(start, rows)
+            rows = rows._replace(weights=row_weights(omegas[i], len(rows.values), sets[i]))
+            return fitter.run_source(start, without_empty_rows(rows))
         except (TypeError, ValueError) as error:
             msg = f"data set {i}: {error}"
             raise type(error)(msg) from error
@@ -166,9 +166,11 @@ def fitter_of_many(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:
 def _data_sets(data: Any) -> list[Any]:
     """List of the data sets; TypeError or ValueError for data of other kinds or shapes."""
     if isinstance(data, Mapping) or hasattr(data, "columns"):
-        msg = f"data must be a sequence of data sets, got {type(data).__name__}"
+        use = "[data[name] for name in data] has each of its columns"
+        msg = f"data must be a sequence of data sets, got {type(data).__name__}: {use}"
         raise TypeError(msg)
     if getattr(data, "ndim", 3) != 3:
-        msg = f"data must have shape (k, n, d) or be a list of data sets, got {data.shape}"
+        use = "data[:, :, None] has a data set in each row, data.T[:, :, None] in each column"
+        msg = f"data must have shape (k, n, d) or be a list of data sets, got {data.shape}: {use}"
         raise ValueError(msg)
     return list(data)

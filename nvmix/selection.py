@@ -17,13 +17,15 @@ from nvmix.fitting.settings import with_signature_of
 from nvmix.foundation.tables import html_table, text_table
 from nvmix.foundation.validation import one_of
 from nvmix.many import fit_rows, fitter_of_many
-from nvmix.sources.observations import row_weights, sample
+from nvmix.sources.observations import sample
 
 Family: TypeAlias = str | type[NormalMixture]
 
 _HEADER: Final = (
     "family", "symmetric", "log-likelihood", "k", "AIC", "BIC", "status", "seconds",
 )  # fmt: skip
+_RANKS: Final = ("aic", "bic")
+_NO_SETTINGS: Final = frozenset({"sort", "sort_by", "rank", "order_by", "ic"})
 _FOOTNOTE: Final = "* did not converge"
 
 
@@ -136,9 +138,10 @@ def compare(
         Whether gamma is fixed at 0; by default each family is fitted both ways. `StudentT` and
         `MultivariateNormal` are always symmetric, and fitted once.
     rank_by : {"aic", "bic"}
-        The criterion by which converged fits are sorted; the command line has the same.
+        The criterion by which converged fits are sorted, in any case of letters; the command line
+        has the same.
     weights : (n,) array_like or None
-        Weight of each row.
+        Weight of each row; a Series goes by the index of X, if that has one.
     **settings
         Of `nvmix.fitting.em.BatchEMFitter`, for every fit.
 
@@ -168,12 +171,17 @@ def compare(
     >>> sorted(result.symmetric for result in comparison)
     [False, True]
     """
-    one_of("rank_by", rank_by, ("aic", "bic"))
+    rank_by = one_of("rank_by", str(rank_by).lower(), _RANKS)
+    for name in _NO_SETTINGS & settings.keys():
+        msg = f"compare got an unexpected keyword argument {name!r}: rank_by='bic' ranks by BIC"
+        raise TypeError(msg)
+    if str(settings.get("criterion")).lower() in _RANKS:
+        msg = f"criterion is that of convergence: rank by rank_by={settings['criterion']!r}"
+        raise ValueError(msg)
     chosen = _families(families)
     sides = (symmetric,) if isinstance(symmetric, bool) else tuple(symmetric)
     fitters = [fitter_of_many("compare", {**settings, "symmetric": side}) for side in sides]
-    rows = sample(X, missing=fitters[0].missing if fitters else "raise")
-    rows = rows._replace(weights=row_weights(weights, len(rows.values)))
+    rows = sample(X, missing=fitters[0].missing if fitters else "raise", weights=weights)
     if chosen == [*ALL] and fitters and fitters[0].missing == "em" and np.isnan(rows.values).any():
         chosen.remove(MultivariateNormal)
     results = []

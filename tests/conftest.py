@@ -52,6 +52,11 @@ def _forget_programs():
         sys.modules["jax"].clear_caches()
 
 
+def exhaustive(*values):
+    """Values of a test for CI alone, whose code takes long to compile."""
+    return pytest.param(*values, marks=pytest.mark.exhaustive)
+
+
 def normal_block(d):
     """mu, gamma and sigma of a skewed d-variate model."""
     i = np.arange(d)

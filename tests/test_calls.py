@@ -95,6 +95,8 @@ def test_editors_complete_the_settings():
         (lambda X: nvmix.fit(X, resume=True), r"'resume': give it as checkpoint=Checkpoint\(path"),
         (lambda X: nvmix.fit_many([X], max_itr=3), "fit_many got an unexpected keyword argument"),
         (lambda X: nvmix.compare(X, critereon=3), "compare got .* did you mean 'criterion'"),
+        (lambda X: nvmix.compare(X, sort="bic"), "'sort': rank_by='bic' ranks by BIC"),
+        (lambda X: nvmix.fit_many({"a": X}), r"got dict: \[data\[name\] for name in data\]"),
         (nvmix.eta0_from_model, "model must be a model to start from"),
         (
             lambda _: NormalInverseGaussian.from_classical(mu=0.0, gamma=0.0, sigma=1.0, alpha=1.0),
@@ -105,6 +107,25 @@ def test_editors_complete_the_settings():
 def test_wrong_calls_say_what_to_do(X, call, match):
     with pytest.raises(TypeError, match=match):
         call(X)
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [("SkewT", "SkewStudentT"), ("GeneralisedHyperbolic", "GeneralizedHyperbolic"),
+     ("from_json", "load"), ("fit_meny", "fit_many")],
+)  # fmt: skip
+def test_misspelt_names_of_the_package(name, use):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}': did you mean '{use}'"):
+        getattr(nvmix, name)
+    assert hasattr(nvmix, use)
+    with pytest.raises(AttributeError, match=r"no attribute 'zzzzz'$"):
+        nvmix.zzzzz  # noqa: B018
+
+
+def test_a_product_with_weights_is_the_linear_map():
+    model, A = make(NormalInverseGaussian), np.array([[0.5, 0.5], [1.0, -1.0]])
+    assert (A @ model).to_dict() == model.linear(A).to_dict()
+    assert ([0.5, 0.5] @ model).d == 1
 
 
 def test_every_family_is_exported_and_tested():
@@ -145,7 +166,7 @@ def test_few_frames_lie_between_a_call_and_the_compiled_loop(X, monkeypatch):
 
 
 def test_a_start_validates_its_rows_once(X, monkeypatch):
-    counts = {"columns_vary": 0, "sample": 0}
+    counts = {"columns_vary": 0, "observations": 0}
     for name in counts:
         original = getattr(observations, name)
 
@@ -155,7 +176,7 @@ def test_a_start_validates_its_rows_once(X, monkeypatch):
 
         monkeypatch.setattr(observations, name, counting)
     GeneralizedHyperbolic.default_init(X)
-    assert counts == {"columns_vary": 1, "sample": 1}
+    assert counts == {"columns_vary": 1, "observations": 1}
 
 
 def test_every_family_has_a_name():

@@ -1,6 +1,5 @@
 """The command line, as a user types it."""
 
-import json
 import subprocess
 import sys
 
@@ -46,7 +45,7 @@ def test_each_family(csv_file, family, capsys):
 
 @pytest.mark.parametrize("criterion", ["aic", "bic"])
 def test_all_families_are_ranked_as_compare_ranks_them(csv_file, capsys, criterion):
-    assert main(["fit", str(csv_file), "--family", "all", "--rank-by", criterion]) == 0
+    assert main(["fit", str(csv_file), "--family", "all", "--rank-by", criterion.upper()]) == 0
     lines = capsys.readouterr().out.splitlines()
     X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
     comparison = nvmix.compare(X, rank_by=criterion, max_iter=1000)
@@ -62,22 +61,25 @@ def test_all_families_are_ranked_as_compare_ranks_them(csv_file, capsys, criteri
 def test_printed_names_are_accepted(csv_file, tmp_path, name, capsys):
     out = tmp_path / "model.json"
     assert main(["fit", str(csv_file), "--family", name, "--out", str(out)]) == 0
-    record = json.loads(out.read_text())
-    model = getattr(nvmix, record["family"]).from_classical(**record["parameters"])
+    result = nvmix.load(out)
     X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
-    assert len(X) * model.marginal_log_likelihood(X) == pytest.approx(record["log_likelihood"])
+    value = len(X) * result.model.marginal_log_likelihood(X)
+    assert value == pytest.approx(result.log_likelihood)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_written_model_is_the_model(csv_file, tmp_path, family, capsys):
     out = tmp_path / "model.json"
     assert main(["fit", str(csv_file), "--family", family, "--out", str(out)]) == 0
-    record = json.loads(out.read_text())
-    model = getattr(nvmix, record["family"]).from_classical(**record["parameters"])
+    result = nvmix.load(out)
     X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
-    assert len(X) * model.marginal_log_likelihood(X) == pytest.approx(record["log_likelihood"])
-    assert record["columns"] == ["left", "right"]
-    assert record["converged"]
+    value = len(X) * result.model.marginal_log_likelihood(X)
+    assert value == pytest.approx(result.log_likelihood)
+    assert result.model.columns == ("left", "right")
+    assert result.converged
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert capsys.readouterr().out == f"{result.summary()}\n"
 
 
 def test_plot(csv_file, tmp_path, capsys):
@@ -92,6 +94,42 @@ def test_columns_can_be_chosen(csv_file, capsys):
     out = capsys.readouterr().out
     assert "400 rows, 1 column\n" in out
     assert "left" not in out.split()
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "note"),
+    [
+        ("", lambda i: i, "the first column, which has no name, from 0 to 399"),
+        ("Date", lambda i: f"{i % 28 + 1}.{i % 12 + 1}.2024", "column 'Date', from 1.1.2024 to"),
+        (
+            "t",
+            lambda i: f"2024-01-{i % 28 + 1:02} 12:{i % 60:02}:00",
+            "column 't', from 2024-",
+        ),
+        ("day", lambda i: f"{i % 12 + 1}/{i % 28 + 1}/24", "column 'day', from 1/1/24 to"),
+    ],
+    ids=["number", "German", "ISO", "American"],
+)
+def test_an_index_is_set_aside_with_a_note(csv_file, tmp_path, capsys, name, label, note):
+    lines = csv_file.read_text().splitlines()
+    path = tmp_path / "indexed.csv"
+    rows = zip((name, *(str(label(i)) for i in range(400))), lines, strict=True)
+    path.write_text("\n".join(",".join(row) for row in rows))
+    assert main(["fit", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert note in out
+    assert "400 rows, 2 columns" in out
+    assert main(["fit", str(path), "--columns", "right,left"]) == 0
+    assert "set aside" not in capsys.readouterr().out
+
+
+def test_names_of_columns_that_are_not_read_do_not_matter(csv_file, capsys):
+    lines = csv_file.read_text().splitlines()
+    twice = ["x,x,", *(["1,2,3"] * 400)]
+    csv_file.write_text("\n".join(f"{a},{b}" for a, b in zip(twice, lines, strict=True)))
+    assert main(["fit", str(csv_file), "--columns", "left"]) == 0
+    assert main(["fit", str(csv_file), "--columns", "left,x"]) == 2
+    assert "names column 'x' twice" in capsys.readouterr().err
 
 
 def test_a_fit_that_does_not_converge_exits_1(csv_file, capsys):
@@ -121,7 +159,9 @@ def test_one_bad_family_does_not_lose_the_table(tmp_path, capsys):
         ("", "empty, a header and rows of numbers are needed"),
         ("1,2\n3,4\n", "row 1 must name the columns"),
         ("a,b\n1,2\n3,1_0\n", "row 3, column 'b': '1_0' is not a number"),
-        (",a\n0,1.5\n1,2.5\n", "no name for column 1"),
+        ("b,,a\n0,1.5,1\n1,2.5,2\n", "no name for column 2"),
+        ("date,a\n2024-01-01,1\nTotal,2\n", "row 2, column 'date': '2024-01-01' is not a number"),
+        ("2024-01-01\n2024-01-02\n", "'2024-01-02' is not a number"),
         ("a,a\n1,2\n3,4\n", "names column 'a' twice"),
         ("a;b\n1;2\n", "fields must be separated by commas"),
         ('"a\nb",c\n1,2\n3,x\n', "row 4, column 'c'"),
@@ -152,6 +192,9 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         (["fit", str(csv_file), "--max-iter", "0"], "max_iter must be at least 1"),
         (["fit", str(csv_file), "--tol", "nan"], "tol must be finite"),
         (["fit", str(csv_file), "--out", str(tmp_path / "no" / "where.json")], "where.json"),
+        (["fit", str(csv_file), "--out", str(csv_file)], "would be overwritten"),
+        (["info", str(csv_file)], "no saved model, fit or law"),
+        (["info", str(tmp_path / "none.json")], "No such file"),
     ]:
         assert main(arguments) == 2
         error = capsys.readouterr().err

@@ -161,6 +161,7 @@ except RuntimeError as error:
     assert line.startswith("NUMBA_DISABLE_JIT=1 ")
 
 
+@pytest.mark.exhaustive
 def test_a_first_fit_compiles_little(tmp_path):
     names, instructions = json.loads(_lines(FIRST, NUMBA_CACHE_DIR=str(tmp_path))[-1])
     # Solvers, closed forms at tiny arguments and careful densities are not among them.

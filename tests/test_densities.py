@@ -7,7 +7,7 @@ from pathlib import Path
 import mpmath as mp
 import numpy as np
 import pytest
-from conftest import FAMILIES, HAS_JAX, make, needs_jax
+from conftest import FAMILIES, HAS_JAX, exhaustive, make, needs_jax
 
 from nvmix import (
     GIG,
@@ -88,7 +88,9 @@ def test_densities_keep_the_promise(backend, d):
             assert error(log_prob("cpu", points, normal, theta), known).max() <= PROMISED
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "backend", ["cpu", pytest.param("jax", marks=[needs_jax, pytest.mark.exhaustive])]
+)
 def test_e_steps_keep_the_promise(backend):
     chosen = get_backend(backend)
     for d in exact.BLOCK:
@@ -261,7 +263,11 @@ class TestSubordinators:
 
 @needs_jax
 class TestDerivatives:
-    @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+    @pytest.mark.parametrize(
+        "family",
+        [family if family is GeneralizedHyperbolic else exhaustive(family) for family in FAMILIES],
+        ids=lambda family: family.__name__,
+    )
     def test_gradients_are_finite(self, family):
         with jax.enable_x64(True):
             model = make(family)

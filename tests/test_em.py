@@ -131,6 +131,7 @@ def test_methods_reach_the_same_optimum(family, method, X):
 
 
 @needs_jax
+@pytest.mark.exhaustive
 def test_jax_leaves_the_user_s_precision_alone(X):
     import jax
     import jax.numpy as jnp

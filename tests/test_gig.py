@@ -5,7 +5,7 @@ from pathlib import Path
 import mpmath as mp
 import numpy as np
 import pytest
-from conftest import needs_jax
+from conftest import exhaustive, needs_jax
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import cumulative_trapezoid, quad
@@ -213,7 +213,18 @@ def test_units_do_not_matter_to_the_solve(c):
 
 
 @pytest.mark.parametrize(
-    "method", ["newton", "lbfgs", pytest.param("bfgs", marks=pytest.mark.exhaustive)]
+    ("backend", "method"),
+    [
+        ("cpu", "newton"),
+        ("cpu", "lbfgs"),
+        pytest.param("jax", "newton", marks=needs_jax),
+        *(
+            pytest.param("jax", method, marks=[needs_jax, pytest.mark.exhaustive])
+            for method in ("lbfgs", "bfgs")
+        ),
+        exhaustive("cpu", "bfgs"),
+    ],
+    indirect=["backend"],
 )
 @pytest.mark.parametrize(
     "fixed", [Fixed(), Fixed(p=1.5), Fixed(p=-0.5), Fixed(b=0.0), Fixed(a=0.0)]

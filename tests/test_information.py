@@ -360,8 +360,8 @@ def test_shapes_intervals_and_tables():
     low, high = intervals["lam"]
     assert high - low == pytest.approx(2.0 * 1.6448536269514722 * errors["lam"])
     assert 0.5 * (low + high) == pytest.approx(model.lam)
-    assert "sigma[1,0]" in repr(errors)
-    assert "|Sigma| held" in repr(errors)
+    assert "sigma[1,0]" in str(errors)
+    assert "|Sigma| held" in str(errors)
     assert errors._repr_html_().count("<tr>") == 1 + len(errors.names)
     with pytest.raises(KeyError):
         errors["alpha"]

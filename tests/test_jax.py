@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from conftest import ROWS, make
+from conftest import ROWS, exhaustive, make
 from scipy.optimize import approx_fprime
 
 from nvmix import (
@@ -65,7 +65,7 @@ def score(model, X):
 # Each quasi-Newton method compiles for half a minute: CI runs them, the default command does not.
 SETTINGS = [
     *((gauge, "newton") for gauge in GAUGES),
-    *(pytest.param("none", method, marks=pytest.mark.exhaustive) for method in M_STEP_METHODS[1:]),
+    *(exhaustive("none", method) for method in M_STEP_METHODS[1:]),
 ]
 
 
@@ -74,10 +74,10 @@ SETTINGS = [
     "family",
     [
         NormalInverseGaussian,
-        VarianceGamma,
         GeneralizedHyperbolic,
-        pytest.param(Hyperbolic, marks=pytest.mark.exhaustive),
-        pytest.param(NormalInverseGamma, marks=pytest.mark.exhaustive),
+        exhaustive(VarianceGamma),
+        exhaustive(Hyperbolic),
+        exhaustive(NormalInverseGamma),
     ],
 )
 def test_backends_agree(family, gauge, method, X):
@@ -212,12 +212,8 @@ class TestEndings:
         X = np.random.default_rng(1).uniform(-1.0, 1.0, (1000, 2))
         start = family.default_init(X)
         fits = [BatchEMFitter(max_iter=60, **where).run(start, X) for where in ({}, BOTH)]
-        # Next to the Gaussian limit rounding decides on the last steps.
-        first = slice(min(fit.n_iter for fit in fits) // 3)
-        np.testing.assert_allclose(
-            fits[1].log_likelihoods[first], fits[0].log_likelihoods[first], atol=1e-7
-        )
-        assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=0.1)
+        # Starts lead to the same end, so that rounding decides on the path.
+        assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=1e-3)
 
     @pytest.mark.exhaustive
     def test_boundary(self):
@@ -385,6 +381,7 @@ class TestArrays:
         slope = jax.jit(jax.jacfwd(lambda m: step(m).mu))(model).mu
         assert np.abs(np.linalg.eigvals(slope)).max() < 1.0
 
+    @pytest.mark.exhaustive
     def test_statistics_add(self, X, x64):
         model = make(GeneralizedHyperbolic)
 
@@ -398,6 +395,7 @@ class TestArrays:
         np.testing.assert_allclose(total.E_XXT_inv_Y, expected.E_XXT_inv_Y, rtol=1e-11)
         np.testing.assert_allclose(moved.E_X, expected.E_X, rtol=1e-11)
 
+    @pytest.mark.exhaustive
     def test_a_stack_of_models(self, X, x64):
         models = [make(NormalInverseGaussian).rescaled(c) for c in (0.5, 1.0, 2.0)]
         stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *models)

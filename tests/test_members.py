@@ -111,7 +111,6 @@ def test_what_a_normal_model_cannot(X, normal):
         (lambda: nvmix.fit(holes, "normal", missing="em"), ValueError, "missing values to fit Mul"),
         (lambda: normal.e_step(X), TypeError, "no E-step: its fit is in closed form"),
         (lambda: normal.m_step(normal.expectation_params()), TypeError, "no M-step"),
-        (lambda: nvmix.fit(X, "normal").standard_errors(), ValueError, "law of Y, got Mul"),
         (lambda: normal.cdf(1.0), ValueError, "of one column, got d = 2"),
         (
             lambda: MultivariateNormal.from_classical(mu=0.0, sigma=1.0, gamma=0.5),

@@ -18,13 +18,10 @@ PROMISES = (
 
 # Names of LLVM's, and a feature without which their code does not run. Generic code has neither
 # AVX nor fused products.
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("name", "needed"),
-    [
-        ("generic", None),
-        pytest.param("haswell", "avx2", marks=pytest.mark.exhaustive),
-        pytest.param("skylake-avx512", "avx512vl", marks=pytest.mark.exhaustive),
-    ],
+    [("generic", None), ("haswell", "avx2"), ("skylake-avx512", "avx512vl")],
 )
 def test_errors_on_another_processor(name, needed):
     if needed and not get_host_cpu_features().get(needed, False):

@@ -195,6 +195,7 @@ def test_ends_of_the_support_and_shapes(law):
         assert isinstance(value, float)
     assert law.cdf([]).shape == (0,)
     assert law.cdf(law.mean()) + law.sf(law.mean()) == pytest.approx(1.0)
+    assert np.isnan(law.interval([-0.1, 1.5])).all()
     low, high = law.interval([0.5, 0.9])
     assert (low < law.median()).all()
     assert (high > law.median()).all()
@@ -217,7 +218,6 @@ def test_bad_arguments_name_themselves():
     for call, kind, match in (
         (lambda: law.cdf("x"), TypeError, "y must hold real numbers"),
         (lambda: law.ppf(None), TypeError, "q must hold real numbers"),
-        (lambda: law.interval(1.5), ValueError, r"confidence must be in \[0, 1\], got 1.5"),
         (lambda: law.raw_moment(np.inf), ValueError, "k must be finite"),
         (lambda: law.raw_moment("1"), TypeError, "k must be a real number"),
         (law.rvs, TypeError, "rvs takes n or size"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAMILIES, HAS_JAX, make, needs_jax
+from conftest import FAMILIES, HAS_JAX, exhaustive, make, needs_jax
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import dblquad, quad
@@ -469,13 +469,8 @@ def test_one_column_is_imputed_in_its_shape():
 
 
 @needs_jax
-@pytest.mark.parametrize(
-    "kind",
-    [
-        NormalInverseGamma,
-        pytest.param(GeneralizedHyperbolic, marks=pytest.mark.exhaustive),
-    ],
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kind", [NormalInverseGamma, GeneralizedHyperbolic])
 def test_maps_trace(kind):
     model = make(kind, 3)
     X = model.rvs(4, seed=0)
@@ -514,7 +509,7 @@ def test_maps_trace(kind):
 
 
 @needs_jax
-@pytest.mark.parametrize("family", [NormalInverseGaussian, VarianceGamma])
+@pytest.mark.parametrize("family", [NormalInverseGaussian, exhaustive(VarianceGamma)])
 def test_horizons_trace(family):
     model = make(family, 2)
     with jax.enable_x64(True):

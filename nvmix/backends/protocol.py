@@ -114,6 +114,14 @@ class Backend(Protocol):
     ) -> FloatArray:
         """Points x with P(X <= x) = q, or P(X > x) = q, at q of any shape; nan outside [0, 1]."""
 
+    def sequential_tails(
+        self, w: FloatArray, g: FloatArray, theta: GIGParameters
+    ) -> tuple[FloatArray, BoolArray]:
+        """Log-probabilities (n, d) of the smaller tails of w[i, j] given w[i, :j]; which are upper.
+
+        Given Y, columns of w (n, d) are independent and N(g_j Y, Y).
+        """
+
     def e_step(
         self, X: Any, normal: NormalParameters, theta: GIGParameters
     ) -> SufficientStatistics:

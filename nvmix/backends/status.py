@@ -109,8 +109,8 @@ _MESSAGES: Final = {
     ),
     Status.UNBOUNDED: (
         "Stopped: the likelihood is unbounded, growing without limit as mu meets rows of the data, "
-        "which result.rows names; fit with bounded=True, or NormalInverseGaussian, or remove "
-        "repeated rows."
+        "which result.rows names; fit NormalInverseGaussian, or VarianceGamma or "
+        "GeneralizedHyperbolic with bounded=True, or remove repeated rows."
     ),
     Status.SINGULAR: (
         "Stopped: mu has met a row of the data at which the density has a cusp and E[1/Y] is "

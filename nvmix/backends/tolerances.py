@@ -60,6 +60,9 @@ LEFT: Final = 10.0
 LEFT_OF_GAINS: Final = 1.0
 # Factor by which the slowest rate that a fit has met may rise in each iteration.
 FORGETTING: Final = 1.05
+# The slowest rate where a fit has met none, in its first two iterations: it may have started on a
+# ridge, and ends at once only where hardly anything is left.
+UNKNOWN_RATE: Final = 1e-3
 # Iterations that may meet the criterion without being confirmed, before a fit ends unconfirmed.
 MOST_UNCONFIRMED: Final = 8
 # The least that any end may leave: less is rounding.

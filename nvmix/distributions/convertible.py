@@ -382,7 +382,7 @@ class Convertible(Mixture):
 
     def _check_varying(self, method: str) -> None:
         """Raise ValueError if Y is constant."""
-        if not self.subordinator.parameters:
+        if self.subordinator.is_constant:
             msg = f"{method} is of models whose Y varies, got {type(self).__name__}"
             raise ValueError(msg)
 

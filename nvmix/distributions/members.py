@@ -77,8 +77,8 @@ class StudentT(_Symmetric):
     """Student's t with df degrees of freedom: Y ~ InverseGamma(df / 2, df / 2) and gamma = 0.
 
     ``from_classical`` takes mu, sigma and df, positive; sigma is the scale matrix, the covariance
-    for df > 2 is df / (df - 2) times it. A fit holds gamma at 0, and ``fixed={"alpha": df / 2}``
-    holds df. It is `NormalInverseGamma` with gamma = 0 in the form in which Y has alpha = beta.
+    for df > 2 is df / (df - 2) times it. A fit holds gamma at 0, and ``fixed={"df": 4.0}`` holds
+    df. It is `NormalInverseGamma` with gamma = 0 in the form in which Y has alpha = beta.
 
     References
     ----------
@@ -107,6 +107,11 @@ class StudentT(_Symmetric):
     def df(self) -> float:
         """Degrees of freedom."""
         return 2.0 * self.subordinator.parameters["alpha"]
+
+    def _law_parameters(self) -> dict[str, float]:
+        """df, where it is a number."""
+        law = super()._law_parameters()
+        return {"df": self.df} if type(law["alpha"]) is float else law
 
     @classmethod
     def _subordinator(cls, d: int, **law: float) -> Subordinator:  # noqa: ARG003
@@ -261,7 +266,7 @@ class MultivariateNormal(_Symmetric):
         msg = "MultivariateNormal has no M-step: its fit is in closed form, by fit(X)"
         raise TypeError(msg)
 
-    def _tail(self, x: Any, *, upper: bool, log: bool) -> Any:
+    def _tail(self, x: Any, *, upper: bool, log: bool = False) -> Any:
         """A tail, or its log, at validated points."""
         (mu, _, L), _ = self._column()
         special, x = _special_functions("x", x, mu, L)

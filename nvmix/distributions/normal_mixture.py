@@ -137,7 +137,7 @@ class NormalMixture(Convertible):
         X : (n, d) array_like or source
             Observations; see `nvmix.fitting.em.BatchEMFitter.fit`.
         weights : (n,) array_like or None
-            Weight of each row.
+            Weight of each row; a Series goes by the index of X, if that has one.
         **settings
             Of `nvmix.fitting.em.BatchEMFitter`.
 

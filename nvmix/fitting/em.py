@@ -22,7 +22,7 @@ from nvmix.fitting.outcome.result import EMResult, most_likely, warn_unless_conv
 from nvmix.fitting.report.progress import Forecast, Progress
 from nvmix.fitting.rules.shrinkage import has_target
 from nvmix.fitting.rules.updates import EtaUpdate, IdentityUpdate
-from nvmix.fitting.settings import check_settings, check_start
+from nvmix.fitting.settings import check_settings, check_start, settings_of
 from nvmix.fitting.starts.moments import random_subsets
 from nvmix.fitting.starts.start import StartingRows
 from nvmix.foundation.arrays import traced
@@ -103,7 +103,7 @@ class BatchEMFitter:
         E-step of its own.
     fixed : mapping or None
         Parameters to hold at values, by name: "mu", "gamma" (at 0), "p" of `GeneralizedHyperbolic`,
-        "alpha" of `VarianceGamma` and `NormalInverseGamma`.
+        "alpha" of `VarianceGamma` and `NormalInverseGamma`, "df" = 2 alpha of the latter.
     symmetric : bool
         Whether gamma is held at 0.
     bounded : bool
@@ -111,7 +111,7 @@ class BatchEMFitter:
         which bounds the density, and so the likelihood, where data repeat.
     missing : {"raise", "em"}
         Whether nan is refused, or stands for a missing value, at random, over which the E-step
-        takes exact conditional expectations.
+        takes exact conditional expectations; rows without a value are passed over.
     n_init : int
         Starts: the model given, models of the densest half and quarter of the rows, which must be
         in memory, and fits to random subsets. The likeliest end is kept, whether or not it
@@ -335,7 +335,7 @@ class BatchEMFitter:
         if result.model.columns is None and source.columns is not None:
             # The first pass over a stream has named its columns.
             result = replace(result, model=replace(result.model, columns=source.columns))
-        result = replace(result, elapsed_time=watch.seconds)
+        result = replace(result, elapsed_time=watch.seconds, settings=settings_of(self))
         progress.end(result)
         return result
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypedDict, TypeVar
 import numpy as np
 
 from nvmix.fitting.checkpoints.checkpoint import Checkpoint
+from nvmix.fitting.checkpoints.contents import identity_of
 from nvmix.fitting.rules.updates import EtaUpdate
 from nvmix.mixture.em_maps import Mixture
 
@@ -72,6 +73,23 @@ def check_settings(caller: str, given: Iterable[str]) -> None:
                 hint = "give it as checkpoint=Checkpoint(path, every=, minutes=, resume=)"
             msg = f"{caller} got an unexpected keyword argument {name!r}: {hint}"
             raise TypeError(msg)
+
+
+def settings_of(fitter: Any) -> tuple[tuple[str, Any], ...]:
+    """Names and values of a fitter's settings, for the record of a fit."""
+    given = ((name, value) for name, value in vars(fitter).items() if not name.startswith("_"))
+    return tuple((name, _plain(value)) for name, value in given)
+
+
+def _plain(value: Any) -> Any:
+    """A number, text or flag; a text in the place of anything else."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Checkpoint):
+        return str(value.path)
+    if isinstance(value, Mapping):
+        return str({name: np.asarray(x).tolist() for name, x in value.items()})
+    return identity_of(value)
 
 
 def check_model(model: Any) -> None:

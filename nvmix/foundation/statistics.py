@@ -26,7 +26,7 @@ _SUMS = ("weight", "log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_
 
 
 @pytree((*_SUMS, "origin", "scale"))
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SufficientStatistics:
     r"""Weighted sums of E[t(X, Y) | X] over rows, and the log-likelihood of the same rows.
 
@@ -76,6 +76,10 @@ class SufficientStatistics:
 
     # A NumPy number on the left leaves the product to `__rmul__`.
     __array_ufunc__: ClassVar[None] = None
+
+    def __repr__(self) -> str:
+        """Weight and log-likelihood of the rows, which are what has no coordinates."""
+        return f"SufficientStatistics(weight={self.weight}, log_likelihood={self.log_likelihood})"
 
     @property
     def d(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -10,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from nvmix.backends import GAUGES, get_backend
-from nvmix.foundation.tables import html_table, text_table
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.tables import brief, html_table, text_table
+from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import one_of, real
 from nvmix.inference.information import (
     Frame,
@@ -29,7 +30,8 @@ from nvmix.mixture.gauge import check_gauge
 _ROUNDING: Final = 1e-12
 # What each gauge holds.
 _CONSTANTS: Final = {
-    "det_sigma": "|Sigma|", "a_eq_b": "a - b", "unit_mean": "E[Y]", "alpha_eq_beta": "alpha - beta"
+    "det_sigma": "|Sigma|", "a_eq_b": "a - b", "unit_mean": "E[Y]", "alpha_eq_beta": "alpha - beta",
+    "none": "nothing",
 }  # fmt: skip
 _HEADER: Final = ("parameter", "estimate", "std. error")
 
@@ -53,7 +55,10 @@ class StandardErrors(Mapping[str, Any]):
         Their asymptotic covariance in the gauge.
     gauge : str
         What fixes the scale that Sigma and Y share: "det_sigma" holds \|Sigma\| fixed, "a_eq_b"
-        holds a - b, "unit_mean" holds E[Y], and "alpha_eq_beta", of `StudentT`, alpha - beta.
+        holds a - b, "unit_mean" holds E[Y], and "alpha_eq_beta", of `StudentT`, alpha - beta;
+        "none" is of `MultivariateNormal`.
+    columns : tuple of str or None
+        Names of the columns of the data; None if it has no names.
 
     Examples
     --------
@@ -73,6 +78,17 @@ class StandardErrors(Mapping[str, Any]):
     estimates: FloatArray
     covariance: FloatArray
     gauge: str
+    columns: Columns = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """`names` with those of columns in the place of their numbers, as in ``"mu[spx]"``."""
+        return labels_of(self.names, self.columns)
+
+    @property
+    def constant(self) -> str:
+        """What the gauge holds, in words such as "E[Y]"."""
+        return _CONSTANTS[self.gauge]
 
     @property
     def errors(self) -> FloatArray:
@@ -98,13 +114,31 @@ class StandardErrors(Mapping[str, Any]):
         TypeError, ValueError
             If level is not a number between 0 and 1.
         """
-        level = real("level", level)
-        if not 0.0 < level < 1.0:
-            msg = f"level must be between 0 and 1, got {level}"
-            raise ValueError(msg)
-        reach = NormalDist().inv_cdf(0.5 + 0.5 * level) * self.errors
-        ends = np.stack([self.estimates - reach, self.estimates + reach], axis=-1)
+        ends = intervals(self.estimates, self.errors, level)
         return {name: self._shaped(name, ends) for name in self}
+
+    def to_frame(self, level: float = 0.95) -> Any:
+        """Table of the elements as a DataFrame.
+
+        Parameters
+        ----------
+        level : float
+            Coverage of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With an index of `labels` and the columns estimate, std_error, z (their quotient, nan
+            where the error is 0), lower and upper.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        TypeError, ValueError
+            If level is not a number between 0 and 1.
+        """
+        return frame_of_elements(self.labels, self.estimates, self.errors, level)
 
     def __getitem__(self, name: str) -> Any:
         """Standard error of a parameter."""
@@ -142,19 +176,63 @@ class StandardErrors(Mapping[str, Any]):
         full[rows, columns] = full[columns, rows] = elements
         return full
 
-    def _rows(self) -> list[list[str]]:
-        """Cells of the table, a row for each element."""
-        elements = zip(self.names, self.estimates, self.errors, strict=True)
-        return [[name, f"{value:.6g}", f"{error:.3g}"] for name, value, error in elements]
-
     def __repr__(self) -> str:
+        """Errors by parameter in a line, abbreviated."""
+        errors = ", ".join(f"{name}={brief(self[name])}" for name in self)
+        return f"StandardErrors({errors}, with {self.constant} held)"
+
+    def __str__(self) -> str:
         """Table of the elements."""
-        constant = _CONSTANTS[self.gauge]
-        return f"StandardErrors with {constant} held\n{text_table(_HEADER, self._rows())}"
+        return f"Standard errors with {self.constant} held\n{text_table(_HEADER, self._rows())}"
 
     def _repr_html_(self) -> str:
         """Table of the elements for notebooks."""
         return html_table(_HEADER, self._rows())
+
+    def _rows(self) -> list[list[str]]:
+        """Cells of the table, a row for each element."""
+        elements = zip(self.labels, self.estimates, self.errors, strict=True)
+        return [[label, f"{value:.6g}", f"{error:.3g}"] for label, value, error in elements]
+
+
+def intervals(estimates: FloatArray, errors: FloatArray, level: float) -> FloatArray:
+    """Wald intervals (k, 2) of k estimates; level is validated."""
+    level = real("level", level)
+    if not 0.0 < level < 1.0:
+        msg = f"level must be between 0 and 1, got {level}"
+        raise ValueError(msg)
+    reach = NormalDist().inv_cdf(0.5 + 0.5 * level) * errors
+    return np.stack([estimates - reach, estimates + reach], axis=-1)
+
+
+def z_values(estimates: FloatArray, errors: FloatArray) -> FloatArray:
+    """Estimates by their standard errors, nan where these are 0 or nan, (k,)."""
+    z: FloatArray = np.full(estimates.shape, np.nan)
+    np.divide(estimates, errors, out=z, where=errors > 0.0)
+    return z
+
+
+def frame_of_elements(
+    labels: tuple[str, ...], estimates: FloatArray, errors: FloatArray, level: float
+) -> Any:
+    """DataFrame of k elements with standard errors, which may be nan, and Wald intervals."""
+    lower, upper = intervals(estimates, errors, level).T
+    table = {"estimate": estimates, "std_error": errors, "z": z_values(estimates, errors)}
+    frame = importlib.import_module("pandas").DataFrame
+    return frame({**table, "lower": lower, "upper": upper}, index=list(labels))
+
+
+def labels_of(names: tuple[str, ...], columns: Columns) -> tuple[str, ...]:
+    """Names of elements such as "sigma[1,0]" with names of columns in the place of numbers."""
+    if columns is None:
+        return names
+
+    def label(name: str) -> str:
+        parameter, _, places = name.removesuffix("]").partition("[")
+        found = ",".join(columns[int(place)] for place in places.split(",")) if places else ""
+        return f"{parameter}[{found}]" if found else name
+
+    return tuple(map(label, names))
 
 
 def standard_errors(
@@ -175,11 +253,12 @@ def standard_errors(
     """
     one_of("regularization", regularization, GAUGES)
     check_gauge(model, regularization)
+    if model.subordinator.is_constant:
+        n = float(len(X) if weights is None else np.sum(weights))
+        covariance = _normal_covariance(model.sigma(), n, mu_held="mu" in held)
+        return StandardErrors(*elements_of(model), covariance, "none", model.columns)
     frame = frame_of(model)
     free = free_coordinates(model, held)
-    if not model.subordinator.parameters:
-        msg = f"standard errors are of models with a law of Y, got {type(model).__name__}"
-        raise ValueError(msg)
     gauge = regularization if regularization in {"a_eq_b", "unit_mean"} else "det_sigma"
     gauge = "alpha_eq_beta" if model.symmetric_only else gauge
     constraint = _constraint(frame, gauge)[free]
@@ -188,8 +267,18 @@ def standard_errors(
     roots = _inverse_root(information / np.outer(size, size), constraint / size) / size[:, None]
     jacobian = _family_jacobian(model) @ frame_jacobian(frame)
     roots = jacobian[:, free] @ roots
-    names, estimates = _elements(model)
-    return StandardErrors(names, estimates, roots @ roots.T, gauge)
+    names, estimates = elements_of(model)
+    return StandardErrors(names, estimates, roots @ roots.T, gauge, model.columns)
+
+
+def _normal_covariance(S: FloatArray, n: float, *, mu_held: bool) -> FloatArray:
+    """Covariance of mu, gamma = 0 and the triangle of Sigma = S (d, d), of n normal rows.
+
+    That of two elements of the sample covariance is (Sigma_ik Sigma_jl + Sigma_il Sigma_jk) / n.
+    """
+    i, j = np.tril_indices(len(S))
+    products = S[np.ix_(i, i)] * S[np.ix_(j, j)] + S[np.ix_(i, j)] * S[np.ix_(j, i)]
+    return block_diagonal(S * (0.0 if mu_held else 1.0 / n), np.zeros_like(S), products / n)
 
 
 def _constraint(frame: Frame, gauge: str) -> FloatArray:
@@ -246,7 +335,7 @@ def _family_jacobian(model: Mixture) -> FloatArray:
     return block_diagonal(np.eye(2 * d + d * (d + 1) // 2), rows)
 
 
-def _elements(model: Mixture) -> tuple[tuple[str, ...], FloatArray]:
+def elements_of(model: Mixture) -> tuple[tuple[str, ...], FloatArray]:
     """Names (k,) and values (k,) of the elements of all parameters."""
     d, others = model.d, model.subordinator.parameters
     triangle = np.tril_indices(d)

@@ -19,8 +19,7 @@ from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import boolean, generator, instance, integer
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.parts.normal_maps import triangular
-from nvmix.mixture.subordinators import PointMass
-from nvmix.sources.observations import same_columns
+from nvmix.sources.frames import same_columns
 
 # Nodes are at multiples of 2^-level within _REACH, where the map of a half-line passes 1e300.
 _LEVELS: Final = range(5, 18)
@@ -170,7 +169,7 @@ def _pair(f: Any, g: Any, *, joint: bool) -> tuple[Mixture, Mixture]:
         if traced(*law.normal, *law.subordinator.gig):
             msg = f"{name} must not be traced by JAX: divergences are computed in NumPy"
             raise TypeError(msg)
-        if boolean("joint", joint) and _is_normal(law):
+        if boolean("joint", joint) and law.subordinator.is_constant:
             msg = f"joint must be False where {name} is normal: its Y has no density"
             raise ValueError(msg)
     if f.d != g.d:
@@ -240,9 +239,9 @@ def _controls(f: Mixture, g: Mixture, X: FloatArray) -> FloatArray:
     They are the conditional means given x of log Y, 1/Y and Y, where these have variances, and of
     ln f(x, Y) - ln g(x, Y), less their means; and the log-densities of normal distributions.
     """
-    normals = [law for law in (f, g) if _is_normal(law)]
+    normals = [law for law in (f, g) if law.subordinator.is_constant]
     controls = [law.log_prob(X) - _mean_of_log(law, f) for law in normals]
-    if _is_normal(f):
+    if f.subordinator.is_constant:
         return np.column_stack(controls)
     posterior, law = f.posterior(X), f.subordinator
     given = posterior.mean_log(), posterior.mean_inverse(), posterior.mean()
@@ -254,11 +253,6 @@ def _controls(f: Mixture, g: Mixture, X: FloatArray) -> FloatArray:
     if math.isfinite(total):
         controls.append(_log_joint(f, X, *given) - _log_joint(g, X, *given) - total)
     return np.column_stack(controls)
-
-
-def _is_normal(law: Mixture) -> bool:
-    """Whether X is normal, for Y is constant."""
-    return isinstance(law.subordinator, PointMass)
 
 
 def _mean_of_log(normal: Mixture, f: Mixture) -> float:
@@ -288,7 +282,7 @@ def _is_infinite(f: Mixture, g: Mixture) -> bool:
     every side with gamma = 0. Those of g fall exponentially but where a = 0 and there.
     """
     p, a, _ = f.subordinator.gig
-    if _is_normal(g) and not np.isfinite(f.cov()).all():
+    if g.subordinator.is_constant and not np.isfinite(f.cov()).all():
         return True
     if a > 0.0 or -p > (1.0 if f.gamma.any() else 0.5):
         return False

@@ -65,7 +65,7 @@ class Mixture(Transforms, Hidden, Moments):
                 functions = get_functions()
                 return functions.e_step(source.values, normal, theta)  # type: ignore[no-any-return]
             if weights is not None:
-                source = source._replace(weights=row_weights(weights, len(source.values)))
+                source = source._replace(weights=row_weights(weights, len(source.values), X))
         with closing(source):
             return EStep(source, backend).unchecked(normal, theta)
 

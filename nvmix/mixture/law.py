@@ -12,6 +12,7 @@ import numpy as np
 from nvmix.backends import get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
+from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import (
@@ -24,6 +25,7 @@ from nvmix.foundation.validation import (
     positive,
     vector,
 )
+from nvmix.mixture.parts.display import Displayed
 from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.univariate import Univariate
@@ -34,7 +36,7 @@ Seed: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureLaw(Univariate, ABC):
+class MixtureLaw(Univariate, Displayed, Storable, ABC):
     r"""Distribution of X in a normal variance-mean mixture.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
@@ -152,6 +154,18 @@ class MixtureLaw(Univariate, ABC):
         p, a, b = map(float, self.subordinator.gig)
         normal = NormalParameters(*(np.array(x, np.float64) for x in self.normal))
         return self.at(normal, (p, a, b))
+
+    def _record(self) -> dict[str, Any]:
+        """Family, columns and parameters."""
+        if traced(*self.normal, *self.subordinator.gig):
+            msg = f"a {type(self).__name__} that JAX traces has no numbers to save"
+            raise TypeError(msg)
+        columns = None if self.columns is None else list(self.columns)
+        record = {"kind": "model", "family": type(self).__name__, "d": self.d, "columns": columns}
+        mu, gamma, L = (np.asarray(x, np.float64) for x in self.normal)
+        record |= {"mu": mu.tolist(), "gamma": gamma.tolist(), "L_sigma": L.tolist()}
+        law = self.subordinator.to_dict()
+        return record | {"law": {name: law[name] for name in ("family", "parameters")}}
 
     @property
     def _on_jax(self) -> bool:
@@ -358,22 +372,6 @@ class MixtureLaw(Univariate, ABC):
         c = positive("c", c)
         normal = NormalParameters(self.mu, self.gamma / c, self.L_sigma / c**0.5)
         return self._solved(normal, self.subordinator.scaled(c), self.columns)
-
-    def __repr__(self) -> str:
-        """Parameters by name, one a line."""
-        numbers = self.subordinator.parameters.values()
-        kinds = {type(self.mu), *map(type, numbers)}
-        if not kinds <= {np.ndarray, float} or self.mu.ndim != 1:
-            # A traced model, a batch of models or a gradient: leaves of any shape or type.
-            leaves: dict[str, Any] = {"mu": self.mu, "gamma": self.gamma, "L_sigma": self.L_sigma}
-            leaves |= self.subordinator.parameters
-            return f"{type(self).__name__}({', '.join(f'{k}={x}' for k, x in leaves.items())})"
-        shown = {"mu": self.mu, "gamma": self.gamma, "sigma": self.sigma()}
-        lines = [f"    {name}={np.array2string(x, prefix=' ' * (len(name) + 5), separator=', ')},"
-                 for name, x in shown.items()]  # fmt: skip
-        shown_y = [f"{name}={x:.6g}" for name, x in self.subordinator.parameters.items()]
-        lines += [f"    {', '.join(shown_y)},"] if shown_y else []
-        return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
 
 def times(x: FloatArray, factor: float) -> FloatArray:

@@ -16,6 +16,8 @@ import numpy as np
 from nvmix.backends import M_STEP_METHODS, get_backend, get_functions
 from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.arrays import namespace, on_jax, traced
+from nvmix.foundation.files.json_text import encoded
+from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of, positive, real_or_nan, vector
 from nvmix.mixture.subordinator_law import SubordinatorLaw
@@ -25,7 +27,7 @@ _NO_START = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
-class Subordinator(SubordinatorLaw):
+class Subordinator(SubordinatorLaw, Storable):
     """A distribution of Y > 0 that is GIG(p, a, b) with some parameters fixed.
 
     `fixed` says which of p, a and b the family fixes; `statistics` names its sufficient statistics
@@ -34,6 +36,8 @@ class Subordinator(SubordinatorLaw):
 
     fixed: ClassVar[Fixed]
     statistics: ClassVar[tuple[str, ...]]
+    # Whether Y is a constant.
+    is_constant: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Validate that all parameters and those of the GIG are positive; `GIG` overrides this."""
@@ -82,6 +86,14 @@ class Subordinator(SubordinatorLaw):
     def parameters(self) -> dict[str, float]:
         """Parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def _record(self) -> dict[str, Any]:
+        """Family and parameters."""
+        if traced(*self.gig):
+            msg = f"a {type(self).__name__} that JAX traces has no numbers to save"
+            raise TypeError(msg)
+        numbers = {name: encoded(x) for name, x in self.parameters.items()}
+        return {"kind": "subordinator", "family": type(self).__name__, "parameters": numbers}
 
     def natural_params(self) -> FloatArray:
         """Natural parameters, in the order of `statistics`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.forks import LazyProperty
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer, real, real_or_nan
+from nvmix.mixture.parts.mixing_moments import raw_moments
 from nvmix.mixture.subordinator_tails import SubordinatorTails
+
+# Largest whole order of a moment that is a product of as many means, which have more digits.
+_BY_MEANS: Final = 32.0
 
 
 class SubordinatorLaw(SubordinatorTails):
@@ -169,6 +173,10 @@ class SubordinatorLaw(SubordinatorTails):
         """
         k = real("k", k)
         p, a, b = self._on_numpy("raw_moment")
+        if k.is_integer() and abs(k) <= _BY_MEANS:
+            # 1 / Y ~ GIG(-p, b, a).
+            theta = (p, a, b) if k >= 0.0 else (-p, b, a)
+            return float(raw_moments(theta, int(abs(k)))[-1])
         if a == 0.0:
             p, a, b, k = -p, b, 0.0, -k
         if b == 0.0 and p + k <= 0.0:

@@ -34,6 +34,7 @@ class PointMass(Subordinator):
 
     fixed: ClassVar[Fixed] = Fixed(*POINT_MASS)
     statistics: ClassVar[tuple[str, ...]] = ()
+    is_constant: ClassVar[bool] = True
 
     @property
     def gig(self) -> GIGParameters:

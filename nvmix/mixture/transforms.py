@@ -97,6 +97,13 @@ class Transforms(MixtureLaw):
             _check_rank(A, self.L_sigma, normal.L)
         return self._with_law(normal, self.subordinator, columns, self.fixed.p)
 
+    # An array on the left leaves the product to `__rmatmul__`.
+    __array_ufunc__: ClassVar[None] = None
+
+    def __rmatmul__(self, A: Any) -> Any:
+        """``A @ model`` is ``model.linear(A)``."""
+        return self.linear(A)
+
     def marginal(self, columns: Any) -> Any:
         """Law of some columns.
 

@@ -12,6 +12,7 @@ from nvmix.backends.types import NormalParameters
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import real_or_nan
+from nvmix.mixture.parts.distribution_functions import DistributionFunctions
 from nvmix.mixture.subordinator import Subordinator
 
 # Half-width and step of the double-exponential rule of the entropy.
@@ -19,7 +20,7 @@ _REACH: Final = 3.8
 _STEP: Final = 1.0 / 24.0
 
 
-class Univariate:
+class Univariate(DistributionFunctions):
     r"""Methods of a mixture of one column, elementwise on arrays of any shape.
 
     With :math:`Z = (x - \mu - \gamma Y) / (\sigma \sqrt{Y})`, :math:`P(X \le x) = E\,\Phi(Z)`, the
@@ -35,108 +36,6 @@ class Univariate:
     def log_prob(self, x: Any, *, missing: str = "raise") -> Any:
         """Log-density."""
         raise NotImplementedError
-
-    def cdf(self, x: Any) -> Any:
-        """Distribution function of X, for a model of one column.
-
-        Parameters
-        ----------
-        x : array_like
-            Points of any shape; inf and nan are allowed.
-
-        Returns
-        -------
-        float or array
-            P(X <= x), of the shape of x; nan where x is nan. The error is 1e-13 relative, down to
-            1e-300.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If x does not hold real numbers, or the model has several columns.
-
-        Examples
-        --------
-        >>> from nvmix import NormalInverseGamma
-        >>> student = NormalInverseGamma.from_classical(
-        ...     mu=0.0, gamma=0.0, sigma=1.0, alpha=2.0, beta=2.0)
-        >>> student.cdf([-2.0, 0.0])  # Student's t with 4 degrees of freedom
-        array([0.05805826, 0.5       ])
-        """
-        return self._tail(x, upper=False, log=False)
-
-    def sf(self, x: Any) -> Any:
-        """Survival function P(X > x); otherwise as `cdf`."""
-        return self._tail(x, upper=True, log=False)
-
-    def logcdf(self, x: Any) -> Any:
-        """Log of `cdf`, also where that underflows."""
-        return self._tail(x, upper=False, log=True)
-
-    def logsf(self, x: Any) -> Any:
-        """Log of `sf`, also where that underflows."""
-        return self._tail(x, upper=True, log=True)
-
-    def ppf(self, q: Any) -> Any:
-        """Quantiles of X, for a model of one column: the inverse of `cdf`.
-
-        Parameters
-        ----------
-        q : array_like
-            Probabilities of any shape.
-
-        Returns
-        -------
-        float or array
-            x with P(X <= x) = q, of the shape of q: -inf at 0, inf at 1, nan outside [0, 1]. Next
-            to q = 1 `isf` has the digits.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If q does not hold real numbers, or the model has several columns.
-
-        Examples
-        --------
-        >>> from nvmix import NormalInverseGaussian
-        >>> model = NormalInverseGaussian.from_classical(
-        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
-        >>> round(model.ppf(0.01), 6)  # the value at risk of 1 percent
-        -2.250598
-        >>> round(model.cdf(model.ppf(0.01)), 12)
-        0.01
-        """
-        return self._quantile(q, upper=False)
-
-    def isf(self, q: Any) -> Any:
-        """Inverse of `sf`: x with P(X > x) = q; otherwise as `ppf`."""
-        return self._quantile(q, upper=True)
-
-    def interval(self, confidence: Any) -> tuple[Any, Any]:
-        """Interval with equal tails, for a model of one column.
-
-        Parameters
-        ----------
-        confidence : array_like
-            Probability that X is in the interval, in [0, 1].
-
-        Returns
-        -------
-        tuple of float or array
-            Lower and upper end; nan for a confidence outside [0, 1].
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `ppf`.
-        """
-        confidence = _values("confidence", confidence)
-        q = 0.5 * (1.0 - confidence)
-        return self.ppf(q), self.isf(q)
-
-    def median(self) -> float:
-        """Median of X, for a model of one column: ``ppf(0.5)``."""
-        return self.ppf(0.5)  # type: ignore[no-any-return]
 
     def entropy(self) -> float:
         """Differential entropy of X, -E log f(X), for a model of one column.
@@ -190,7 +89,7 @@ class Univariate:
             raise ValueError(msg)
         return NormalParameters(self.mu, self.gamma, self.L_sigma), self.subordinator.gig
 
-    def _tail(self, x: Any, *, upper: bool, log: bool) -> Any:
+    def _tail(self, x: Any, *, upper: bool, log: bool = False) -> Any:
         """A tail, or its log, at validated points."""
         normal, theta = self._column()
         if on_jax(x, *normal, *theta):

@@ -53,7 +53,7 @@ def standard_error(
     Raises
     ------
     TypeError, ValueError
-        As for `gradient`, or as `EMResult.standard_errors` raises.
+        As for `gradient`, or as `EMResult.standard_errors` raises, or if the risk is infinite.
 
     Examples
     --------
@@ -75,14 +75,24 @@ def standard_error(
     rows, columns = np.tril_indices(d)
     # Both triangles of Sigma move at once.
     pairs = w[:, rows] * w[:, columns] * np.where(rows == columns, 0.5, 1.0)
-    by_sigma = pairs * (parts.normal / chosen.scale)[:, None]
+    with np.errstate(invalid="ignore"):
+        by_sigma = pairs * (parts.normal / chosen.scale)[:, None]
+        by_mixing = -w * parts.mixing[:, None]
 
     def value_at(model: Mixture) -> FloatArray:
         moved = portfolios(model, w)
         return value_of(moved, parts_at(moved, level, measure))
 
     by_law = _by_parameters_of_y(chosen.model, value_at, np.diag(covariance) > 0.0)
-    gradient = np.concatenate([-w, -w * parts.mixing[:, None], by_sigma, by_law], axis=1)
+    gradient = np.concatenate([-w, by_mixing, by_sigma, by_law], axis=1)
+    infinite = ~np.isfinite(gradient).all(axis=1)
+    if infinite.any():
+        i = int(infinite.argmax())
+        msg = (
+            f"measure must be finite for these weights, and for laws close to the fitted one, got "
+            f"{measure!r} of {value_of(chosen, parts)[i]} for portfolio {i}"
+        )
+        raise ValueError(msg)
     variance = np.einsum("ki,ij,kj->k", gradient, covariance, gradient)
     return chosen.shaped(np.sqrt(variance))
 
@@ -103,5 +113,6 @@ def _by_parameters_of_y(
                 value_at(model.at(model.normal, type(model.subordinator)(**moved).gig))
                 for moved in (parameters | {name: value + step}, parameters | {name: value - step})
             )
-            derivatives[:, i] = (up - down) / (2.0 * step)
+            with np.errstate(invalid="ignore"):
+                derivatives[:, i] = (up - down) / (2.0 * step)
     return derivatives

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def minimum_risk_weights(
     ------
     TypeError, ValueError
         If an argument is outside its domain, no weights meet the constraints, the risk of equal
-        weights is infinite, or the search does not converge.
+        weights is infinite, or the mean with a min_return, or the search does not converge.
 
     Examples
     --------
@@ -67,7 +68,7 @@ def minimum_risk_weights(
     instance("model", model, Mixture)
     equal = portfolios(model, np.full(model.d, 1.0 / model.d))
     model = equal.model
-    low, high = (_bound(bound, model.d) for bound in bounds)
+    low, high = _bounds(bounds, model.d)
     if not (low <= high).all() or low.sum() > 1.0 or high.sum() < 1.0:
         msg = f"bounds must allow weights that sum to 1, got {bounds}"
         raise ValueError(msg)
@@ -84,17 +85,30 @@ def minimum_risk_weights(
     constraints = [LinearConstraint(np.ones((1, model.d)), 1.0, 1.0)]
     if min_return is not None:
         least = real("min_return", min_return)
-        constraints.append(LinearConstraint(model.mean()[None, :] / scale, least / scale, np.inf))
+        mean = model.mean()
+        if not np.isfinite(mean).all():
+            msg = f"min_return needs a model with a finite mean, got {mean.tolist()}"
+            raise ValueError(msg)
+        constraints.append(LinearConstraint(mean[None, :] / scale, least / scale, np.inf))
     start = np.clip(equal.weights[0], low, high)
     found = minimize(
         risk, start, jac=True, method="SLSQP", constraints=constraints,
         bounds=list(zip(low, high, strict=True)), options={"ftol": _TOL, "maxiter": _MOST},
     )  # fmt: skip
     if not found.success:
-        msg = f"no weights of least risk were found for bounds {bounds}: {found.message}"
+        given = f"bounds {bounds} and min_return {min_return}"
+        msg = f"no weights of least risk were found for {given}: {found.message}"
         raise ValueError(msg)
     weights: FloatArray = found.x
     return weights
+
+
+def _bounds(bounds: Any, d: int) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper bounds (d,) of the weights."""
+    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+        msg = f"bounds must be a pair of lower and upper bounds, got {bounds!r}"
+        raise TypeError(msg)
+    return _bound(bounds[0], d), _bound(bounds[1], d)
 
 
 def _bound(bound: Any, d: int) -> FloatArray:

@@ -10,7 +10,6 @@ from nvmix.backends import get_backend
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import array, positive
 from nvmix.mixture.subordinator import Subordinator
-from nvmix.mixture.subordinators import PointMass
 from nvmix.risk.portfolios import Portfolios, portfolios, product
 from nvmix.risk.standard_loss import StandardLoss, Tail, standard_losses
 
@@ -161,7 +160,7 @@ def _excess(law: StandardLoss, x: float) -> float:
 
 def _log_mgf(subordinator: Subordinator, t: FloatArray) -> FloatArray:
     """log E exp(t Y) at t (k,), inf where the mean is."""
-    if isinstance(subordinator, PointMass):
+    if subordinator.is_constant:
         return t
     p, a, b = map(float, subordinator.gig)
     out = np.full(t.size, np.inf)

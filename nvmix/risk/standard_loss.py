@@ -24,7 +24,6 @@ from nvmix.backends import get_backend
 from nvmix.backends.types import GIGParameters, NormalParameters
 from nvmix.foundation.typing import FloatArray
 from nvmix.mixture.subordinator import Subordinator
-from nvmix.mixture.subordinators import PointMass
 
 # Panels of this length of arcsinh(x / sqrt(b)), with a Gauss-Legendre rule in each, resolve the
 # density of U under an inverse gamma law of Y, whose nearest singularity is i pi / 2 away.
@@ -203,7 +202,7 @@ def standard_losses(subordinator: Subordinator, delta: FloatArray) -> list[Stand
 
 def standard_loss(subordinator: Subordinator, delta: float) -> StandardLoss:
     """The law of U of a portfolio."""
-    if isinstance(subordinator, PointMass):
+    if subordinator.is_constant:
         return NormalLoss()
     p, a, b = map(float, subordinator.gig)
     return MixedLoss((p, a, b), float(subordinator.mean()), float(delta))

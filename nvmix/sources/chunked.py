@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from nvmix.foundation.exceptions import ReadError
 from nvmix.foundation.pairwise_sum import PairwiseSum
 from nvmix.foundation.typing import Columns, FloatArray
-from nvmix.sources.observations import chunk_values, chunk_weights, column_names, same_columns
+from nvmix.sources.frames import column_names, same_columns
+from nvmix.sources.observations import chunk_values, chunk_weights
 from nvmix.sources.prefetch import prefetch
 from nvmix.sources.readers import arrow_names, table_values
 from nvmix.sources.source import Chunk

@@ -16,15 +16,12 @@ from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import array, one_of
 from nvmix.sources.chunked import ChunkedSource
 from nvmix.sources.dask_cluster import ClusterSource
+from nvmix.sources.frames import column_names, frame_values, is_convertible, same_columns
 from nvmix.sources.observations import (
     MISSING,
     chunk_weights,
-    column_names,
     finite_rows,
-    frame_values,
     most_rows,
-    row_weights,
-    same_columns,
     sample,
     spacing,
     starting_sample,
@@ -47,8 +44,7 @@ def sample_source(
     source = source_of(X, d, columns, missing, weights)
     if source is not None:
         return source
-    data = sample(X, d, columns, missing)
-    return data._replace(weights=row_weights(weights, len(data.values)))
+    return sample(X, d, columns, missing, weights)
 
 
 def source_of(
@@ -181,7 +177,8 @@ def _is_table(X: Any) -> bool:
 
 def _gives_chunks(X: Any) -> bool:
     """Whether X is a function or an iterable of chunks; TypeError if it can be read only once."""
-    if on_jax(X) or hasattr(X, "__array__") or isinstance(X, _IN_MEMORY):
+    in_memory = isinstance(X, _IN_MEMORY) or hasattr(X, "__array__") or is_convertible(X)
+    if on_jax(X) or in_memory:
         return False
     if hasattr(X, "__next__"):
         msg = (

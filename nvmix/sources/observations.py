@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from nvmix.foundation.arrays import batched, on_jax, traced
+from nvmix.foundation.exceptions import warn_user
 from nvmix.foundation.linalg import Standardized, bounded, standardized
 from nvmix.foundation.typing import Columns, FloatArray
-from nvmix.foundation.validation import LARGEST, array, one_of, real_or_nan
+from nvmix.foundation.validation import LARGEST, array, one_of
+from nvmix.sources.frames import aligned, column_names, labels, numbers_of, same_columns
 from nvmix.sources.source import ArraySource
 
 # Treatments of nan: an error, or a missing value.
 MISSING = ("raise", "em")
+_MISSING_HINT = "; BatchEMFitter takes nan as a missing value with missing='em'"
 # Complete rows, for each column and one more, that suffice for a start without incomplete rows.
 _MANY = 10
 # A start is made from at most so many rows and values (32 MiB): moments of more rows would make it
@@ -33,56 +36,29 @@ _COLLINEAR = 1e-13
 _CONSTANT = 1e-14
 
 
-def column_names(X: Any) -> Columns:
-    """Column names of a DataFrame, the name of a Series, or None."""
-    columns = getattr(X, "columns", None)
-    if columns is not None:
-        return tuple(str(column) for column in columns)
-    label = getattr(X, "name", None)
-    return (str(label),) if label is not None and np.ndim(X) == 1 else None
-
-
-def _labels(x: Any) -> Columns:
-    """Names of the values of a point, if it is a Series with an index of strings."""
-    labels = getattr(x, "index", None)
-    if callable(labels) or labels is None or not all(isinstance(label, str) for label in labels):
-        return None
-    return tuple(labels)
-
-
-def same_columns(name: str, names: Columns, expected: Columns) -> None:
-    """Raise ValueError unless names, if any, are those of the model, in the same order."""
-    if None not in (names, expected) and names != expected:
-        msg = f"{name} must have the columns of the model, {expected}, got {names}"
-        raise ValueError(msg)
-
-
-def frame_values(value: Any) -> Any:
-    """Floats of a DataFrame, with nan for pandas' NA; other values are returned unchanged."""
-    if not hasattr(value, "to_numpy"):
-        return value
-    try:
-        return value.to_numpy(float, na_value=np.nan)
-    except (TypeError, ValueError):
-        return value
-
-
 def _largest(values: FloatArray) -> float:
     """Largest absolute value, nan if any is nan; needs no temporary array."""
     return float(max(values.max(initial=0.0), -values.min(initial=0.0)))
 
 
-def _largest_finite(name: str, values: FloatArray) -> float:
-    """Largest absolute value; ValueError, which names the index, if one is not finite."""
+def _largest_finite(name: str, values: FloatArray, columns: Columns) -> float:
+    """Largest absolute value; ValueError, which names index and column, if one is not finite."""
     largest = _largest(values)
     if not np.isfinite(largest):
-        array(name, values)
+        try:
+            array(name, values)
+        except ValueError as error:
+            place = np.argwhere(~np.isfinite(values))[0]
+            column = "" if columns is None else f", in column {columns[place[1:].sum()]!r}"
+            hint = _MISSING_HINT if np.isnan(values[tuple(place)]) else ""
+            msg = f"{error}{column}{hint}"
+            raise ValueError(msg) from None
     return largest
 
 
-def _check_range(name: str, values: FloatArray) -> None:
+def _check_range(name: str, values: FloatArray, columns: Columns = None) -> None:
     """Check that values are finite, and that squares neither overflow nor all underflow."""
-    largest = _largest_finite(name, values)
+    largest = _largest_finite(name, values, columns)
     if largest > LARGEST or 0.0 < largest < 1.0 / LARGEST:
         msg = f"{name} must have its largest value within 1e-150 and 1e150, got {largest:.3g}"
         raise ValueError(msg)
@@ -106,12 +82,12 @@ def observations(
     if on_jax(X):
         values = X
     elif missing == "em":
-        values = real_or_nan(name, frame_values(X))
+        values = numbers_of(name, X)
         _finite_or_nan(name, values)
         _check_range(name, np.nan_to_num(values))
     else:
-        values = real_or_nan(name, X)
-        _check_range(name, values)
+        values = numbers_of(name, X)
+        _check_range(name, values, column_names(X))
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
@@ -136,13 +112,13 @@ def points(
     """
     values = x
     if one_of("missing", missing, MISSING) == "em" and not on_jax(x):
-        values = real_or_nan("x", frame_values(x))
+        values = numbers_of("x", x)
         _finite_or_nan("x", values)
     elif not on_jax(x):
-        values = real_or_nan("x", x)
-        _largest_finite("x", values)
+        values = numbers_of("x", x)
+        _largest_finite("x", values, column_names(x))
     if d > 1 and np.ndim(x) == 1:
-        same_columns("x", _labels(x), columns)
+        same_columns("x", labels(x), columns)
     a_row = values.ndim == 1 and (d > 1 or (values.size == 1 and batched(values)))
     single = a_row or (d == 1 and values.ndim == 0)
     if d == 1 and values.ndim < 2:
@@ -158,16 +134,45 @@ def points(
 
 
 def sample(
-    X: Any, d: int | None = None, columns: Columns = None, missing: str = "raise"
+    X: Any,
+    d: int | None = None,
+    columns: Columns = None,
+    missing: str = "raise",
+    weights: Any = None,
 ) -> ArraySource:
-    """Return observations that a mixture of d columns can be fitted to.
+    """Return observations, with their weights, that a mixture of d columns can be fitted to.
 
     There must be more rows than columns, and no constant or collinear column. Under missing "em",
-    nan stands for a missing value; every row and every column must have a value.
+    nan stands for a missing value; every column must have a value, and rows that have none are
+    passed over with a warning.
     """
     data = observations(X, d, columns, missing)
+    data = data._replace(weights=row_weights(weights, len(data.values), X))
+    return _checked(without_empty_rows(data), columns)
+
+
+def without_empty_rows(data: ArraySource, *, quiet: bool = False) -> ArraySource:
+    """The rows that have a value, which under missing "raise" are all; others make a warning."""
+    values, weights = data.values, data.weights
+    if data.missing != "em" or on_jax(values):
+        return data
+    empty = np.isnan(values).all(axis=1)
+    if not empty.any():
+        return data
+    if not quiet:
+        number = int(empty.sum())
+        warn_user(
+            f"X has {number} row{'s' * (number > 1)} of missing values only, the first row "
+            f"{int(empty.argmax())}: passed over, and the others numbered without them"
+        )
+    kept = None if weights is None else weights[~empty]
+    return data._replace(values=values[~empty], weights=kept)
+
+
+def _checked(data: ArraySource, columns: Columns) -> ArraySource:
+    """Observations that a mixture can be fitted to, with these columns if they have no names."""
     data = data._replace(columns=data.columns or columns)
-    n, d = data.values.shape
+    (n, d), missing = data.values.shape, data.missing
     if n <= d:
         msg = f"X must have more rows than columns to be fitted, got shape ({n}, {d})"
         raise ValueError(msg)
@@ -250,7 +255,7 @@ def starting_sample(X: Any, missing: str = "raise") -> ArraySource:
     if traced(X):
         msg = "default_init does not run under a JAX trace: make the start from concrete data"
         raise TypeError(msg)
-    data = sample(X, missing=missing)
+    data = _checked(without_empty_rows(observations(X, missing=missing), quiet=True), None)
     values = data.values
     some = values[:: spacing(len(values), most_rows(values.shape[1]))]
     if len(some) < len(values):
@@ -268,7 +273,7 @@ def starting_sample(X: Any, missing: str = "raise") -> ArraySource:
 
 def chunk_values(name: str, value: Any, d: int | None) -> FloatArray:
     """Return the (m, d) rows of a chunk, m >= 0; `finite_rows` checks their values."""
-    values = real_or_nan(name, frame_values(value))
+    values = numbers_of(name, value)
     if values.shape == (0,):
         return values.reshape(0, d or 1)
     if values.ndim == 1 and d == 1:
@@ -312,19 +317,20 @@ def finite_rows(values: FloatArray, missing: str, first: int, number: int | None
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         place = "" if number is None else f" (row {row} of chunk {number})"
+        hint = _MISSING_HINT if np.isnan(values[row, column]) else ""
         expected = "finite or nan" if missing == "em" else "finite"
         if np.isfinite(values[row, column]):
             expected = "within 1e150"
         msg = (
             f"X must be {expected}, got {values[row, column]} at row {first + row}, "
-            f"column {column}{place}"
+            f"column {column}{place}{hint}"
         )
         raise ValueError(msg)
 
 
-def row_weights(value: Any, n: int) -> FloatArray | None:
-    """Return the (n,) weights of all rows, or None."""
-    weights = None if value is None else chunk_weights("weights", value, n)
+def row_weights(value: Any, n: int, X: Any = None) -> FloatArray | None:
+    """Return the (n,) weights of all rows of X, or None; of Series both by the index."""
+    weights = None if value is None else chunk_weights("weights", aligned(value, X), n)
     if weights is not None and not traced(weights) and not weights.any():
         msg = "weights must not all be 0"
         raise ValueError(msg)
@@ -332,13 +338,8 @@ def row_weights(value: Any, n: int) -> FloatArray | None:
 
 
 def _with_means(values: FloatArray) -> FloatArray:
-    """Values (n, d) with column means for nan; ValueError if a row or column has no value."""
+    """Values (n, d) with column means for nan; ValueError if a column has no value."""
     present = ~np.isnan(values)
-    empty = np.flatnonzero(~present.any(axis=1))
-    if empty.size:
-        got = f"row {empty[0]}, first of {empty.size}"
-        msg = f"X must not have rows of missing values only, got {got}"
-        raise ValueError(msg)
     absent = np.flatnonzero(~present.any(axis=0))
     if absent.size:
         msg = f"X must not have columns of missing values only, got column {absent[0]}"

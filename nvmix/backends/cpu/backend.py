@@ -13,7 +13,7 @@ from nvmix.backends.cpu.kernels.em.missing_values import Patterns
 from nvmix.backends.cpu.partition import groups_of, pieces_of, table_of
 from nvmix.backends.cpu.placed import Placed, canonical, placed
 from nvmix.backends.cpu.quasi_newton import fit_gamma, fit_gig
-from nvmix.backends.cpu.univariate import quantiles, tails
+from nvmix.backends.cpu.univariate import quantiles, sequential_tails, tails
 from nvmix.backends.types import (
     ACCEPT,
     CARELESS,
@@ -215,6 +215,12 @@ class CPUBackend:
     ) -> FloatArray:
         """Quantiles of a mixture of one column; see `Backend.quantiles`."""
         return quantiles(q, normal, theta, upper=upper)
+
+    def sequential_tails(
+        self, w: FloatArray, g: FloatArray, theta: GIGParameters
+    ) -> tuple[FloatArray, BoolArray]:
+        """Tails of each column given those before it; see `Backend.sequential_tails`."""
+        return sequential_tails(w, g, theta)
 
     def e_step(
         self, X: Placed, normal: NormalParameters, theta: GIGParameters

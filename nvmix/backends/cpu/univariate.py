@@ -1,5 +1,6 @@
-"""Tails and quantiles of one column: few directly, many by a table that threads share."""
+"""Tails and quantiles of one column, few directly, many by a table, and tails column by column."""
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -11,12 +12,14 @@ from nvmix.backends.cpu.partition import groups_of
 from nvmix.backends.cpu.placed import canonical
 from nvmix.backends.types import GIGParameters, NormalParameters
 from nvmix.foundation.threads import map_threads
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import BoolArray, FloatArray
 
 # Points from which a table is faster, and how many of them it is built for: cells that those miss
 # have few points, which are computed directly.
 _LEAST_TABULATED: Final = 1000
 _SAMPLE: Final = 1 << 14
+# A tail costs about as much as this number squared of multiplications.
+_COST: Final = 64.0
 
 # (mu, gamma, sigma, p, a, b)
 Law = tuple[float, float, float, float, float, float]
@@ -67,3 +70,17 @@ def quantiles(
             law, part, table, building, upper, out
         ),
     )
+
+
+def sequential_tails(
+    w: FloatArray, g: FloatArray, theta: GIGParameters
+) -> tuple[FloatArray, BoolArray]:
+    """Log-probabilities of the smaller tails of each column given those before it."""
+    (n, d), (p, a, b) = w.shape, map(float, theta)
+    w, g, out, upper = canonical(w), canonical(g), np.empty((n, d)), np.empty((n, d))
+
+    def fill(part: slice) -> None:
+        entry_points.sequential_tails_loop(p, a, b, g, w[part], out[part], upper[part])
+
+    map_threads(fill, groups_of((n, math.ceil(_COST * math.sqrt(d)))))
+    return out, upper > 0.0

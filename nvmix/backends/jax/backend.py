@@ -12,6 +12,7 @@ from nvmix.backends import get_backend
 from nvmix.backends.jax import functions
 from nvmix.backends.jax.bessel import bessel
 from nvmix.backends.jax.em import e_step, loop, m_step
+from nvmix.backends.jax.em.rows import Rows
 from nvmix.backends.jax.gig import density, moments, solve
 from nvmix.backends.jax.placed import Placed, place
 from nvmix.backends.jax.precision import doubles, for_the_caller
@@ -45,7 +46,7 @@ _gig_fit = jax.jit(solve.gig_fit, static_argnums=(2, 3))
 
 @partial(jax.jit, static_argnames=("blocks",))
 def _e_step(
-    rows: e_step.Rows, normal: NormalParameters, theta: Any, *, blocks: int
+    rows: Rows, normal: NormalParameters, theta: Any, *, blocks: int
 ) -> SufficientStatistics:
     """Posterior expectations summed over rows."""
     return e_step.e_step(rows, normal, theta, moments.log_norm(*theta), blocks)
@@ -165,6 +166,12 @@ class JAXBackend:
         """Quantiles of a mixture of one column."""
         return np.asarray(functions.quantiles(q, normal, theta, upper=upper))
 
+    def sequential_tails(
+        self, w: FloatArray, g: FloatArray, theta: GIGParameters
+    ) -> tuple[FloatArray, BoolArray]:
+        """Tails of each column given those before it, by the CPU backend."""
+        return get_backend("cpu").sequential_tails(w, g, theta)
+
     @doubles
     def e_step(
         self, X: Placed, normal: NormalParameters, theta: GIGParameters
@@ -182,10 +189,7 @@ class JAXBackend:
         normal, theta, held = jax.tree.map(lambda x: jnp.asarray(x, float), floats)
         rows, normal, theta, held = _constant((X.rows, normal, theta, held))
         holds_more = options.constraints.names or options.constraints.least_p > -np.inf
-        is_traced, most = (
-            traced(rows.values, theta, *normal),
-            min(options.max_iter, MOST_ITERATIONS),
-        )
+        is_traced = traced(rows.values, theta, *normal)
         if holds_more and is_traced:
             # Outside a trace the fitter has done this.
             normal, theta = _constrained(normal, theta, held)

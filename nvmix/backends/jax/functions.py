@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from nvmix.backends.jax.bessel import bessel
 from nvmix.backends.jax.em import e_step as rows_e_step
 from nvmix.backends.jax.em import m_step
+from nvmix.backends.jax.em.rows import Rows
 from nvmix.backends.jax.gig import density, moments, solve
 from nvmix.backends.jax.precision import of_the_caller
 from nvmix.backends.jax.univariate.quantile import quantile
@@ -33,7 +34,7 @@ gig_covariance = of_the_caller(jax.jit(lambda theta: moments.gig_covariance(*the
 @jax.jit
 def e_step(X: Any, normal: NormalParameters, theta: Any) -> SufficientStatistics:
     """Posterior expectations summed over the rows of X."""
-    rows = rows_e_step.Rows(X, jnp.ones_like(X[:, 0]))
+    rows = Rows(X, jnp.ones_like(X[:, 0]))
     return rows_e_step.e_step(rows, normal, theta, moments.log_norm(*theta), 1)
 
 

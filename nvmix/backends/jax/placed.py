@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nvmix.backends.jax.em.e_step import Rows
+from nvmix.backends.jax.em.rows import Rows
 from nvmix.backends.jax.precision import doubles
 from nvmix.foundation.arrays import on_jax, traced, with_auto_axes
 

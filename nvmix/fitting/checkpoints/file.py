@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import secrets
 import signal
 import struct
 import threading
@@ -23,6 +22,7 @@ import numpy as np
 from nvmix.fitting.checkpoints.checkpoint import Checkpoint
 from nvmix.fitting.checkpoints.contents import check_start, identity_of, model_contents
 from nvmix.foundation.exceptions import CheckpointError
+from nvmix.foundation.files.replacing import replace_file
 from nvmix.mixture.em_maps import Mixture
 
 T = TypeVar("T")
@@ -175,17 +175,7 @@ class CheckpointFile:
         numbers = {name: x for name, x in contents.items() if name not in arrays}
         head = {"format": _FORMAT, "identity": self.identity, "numbers": numbers}
         head["arrays"] = list(arrays)
-        content = _archived(head=np.array(json.dumps(head)), **arrays)
-        # Another job may write the same checkpoint, and "x" follows no link.
-        beside = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}.part")
-        with beside.open("xb") as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                beside.replace(self.path)
-            finally:
-                beside.unlink(missing_ok=True)
+        replace_file(self.path, _archived(head=np.array(json.dumps(head)), **arrays))
 
 
 def _archived(**arrays: Any) -> bytes:

@@ -23,6 +23,8 @@ def constraints_of(
     order = next((name for name in ("p", "alpha") if name in model.subordinator.parameters), None)
     free_order = order is not None and model.fixed.p is None
     names = ("mu", "gamma", order) if free_order else ("mu", "gamma")
+    if order == "alpha" and model.fixed.a == 0.0 and fixed.keys() & {"df", "alpha"} == {"df"}:
+        fixed["alpha"] = 0.5 * positive("fixed['df']", fixed.pop("df"))
     for name in fixed:
         if name not in names:
             msg = f"fixed must name some of {', '.join(map(repr, names))}, got {name!r}"

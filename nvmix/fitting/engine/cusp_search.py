@@ -5,8 +5,10 @@ that mu may come to. With mu held at a row it is smooth.
 """
 
 import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -30,59 +32,131 @@ _NEAREST: Final = 400
 _DENSITIES: Final = 80_000_000
 _HIGHEST: Final = 4
 _MOST_ROUNDS: Final = 10
+# The rows that a race starts with from each model, the iterations with mu held there, and how many
+# of the likeliest rows go on after each.
+_RACING: Final = 50
+_STAGES: Final = ((2, 16), (6, 6), (20, 2))
 
 
-def highest_cusp(
-    model: Mixture, source: Source, weight: float, options: EMOptions
-) -> FitTrace | None:
-    """Fit with mu held at rows nearby, each once, from the likeliest on, until none is likelier.
+@dataclass
+class CuspSearch:
+    """Fits with mu held at rows, and b = 0."""
 
-    The model is a fit whose mu is at a complete row or near one, with b = 0; weight is the sum of
-    the rows' weights. Returns the likeliest fit, or one that is UNBOUNDED, with the passes of all;
-    None where no row has a fit that converges.
-    """
-    constraints = options.constraints
-    fixed = Fixed(p=constraints.fixed.p, b=0.0)
-    options = options._replace(constraints=constraints._replace(fixed=fixed))
-    e_step, count = EStep(source), round(min(max(_DENSITIES / weight, _FEWEST), _NEAREST))
-    best: FitTrace | None = None
-    passes, tried = 0, set[bytes]()
-    for _ in range(_MOST_ROUNDS):
-        likeliest = _likeliest_starts(model, source, count, symmetric=constraints.symmetric)
-        starts = [start for start in likeliest if start.mu.tobytes() not in tried]
-        tried |= {start.mu.tobytes() for start in starts}
-        traces = [_held_at(start, e_step, options) for start in starts]
-        passes += sum(trace.n_passes for trace in traces)
-        unbounded = [trace for trace in traces if trace.status == Status.UNBOUNDED]
-        if unbounded:
-            return unbounded[0]._replace(n_passes=passes)
-        usable = [t for t in traces if t.status in (Status.CONVERGED, Status.MAX_ITER)]
-        if not usable:
-            break
-        found = max(usable, key=lambda trace: trace.log_likelihood)
-        if best is not None and found.log_likelihood <= best.log_likelihood:
-            break
-        best = found
-        model = model.at(best.normal, best.gig)
-    return None if best is None else best._replace(n_passes=passes)
+    source: Source
+    e_step: EStep
+    options: EMOptions
+    count: int  # rows at which the likelihood is computed
+    n_passes: int = 0  # of all fits
+
+    @classmethod
+    def of(cls, source: Source, weight: float, options: EMOptions) -> Self:
+        """A search for fits by options; weight is the sum of the rows' weights."""
+        constraints = options.constraints
+        fixed = Fixed(p=constraints.fixed.p, b=0.0)
+        options = options._replace(
+            method="newton", rule=None, constraints=constraints._replace(fixed=fixed)
+        )
+        count = round(min(max(_DENSITIES / weight, _FEWEST), _NEAREST))
+        return cls(source, EStep(source), options, count)
+
+    def nearby(self, model: Mixture) -> FitTrace | None:
+        """The likeliest fit at rows near the mu of a model, or one that is UNBOUNDED.
+
+        It goes from row to row, the likeliest first, each once, until none is likelier. None where
+        no row has a fit that converges.
+        """
+        best: FitTrace | None = None
+        tried = set[bytes]()
+        for _ in range(_MOST_ROUNDS):
+            likeliest = self._starts(model, _HIGHEST)
+            starts = [start for start in likeliest if start.mu.tobytes() not in tried]
+            tried |= {start.mu.tobytes() for start in starts}
+            traces = [self._climb(start) for start in starts]
+            unbounded = [trace for trace in traces if trace.status == Status.UNBOUNDED]
+            if unbounded:
+                return unbounded[0]
+            found = _likeliest(traces)
+            if found is None or (best and found.log_likelihood <= best.log_likelihood):
+                break
+            best = found
+            model = model.at(best.normal, best.gig)
+        return best
+
+    def raced(self, models: Sequence[Mixture]) -> FitTrace | None:
+        """The likeliest fit at rows that are likely after a few iterations from one of the models.
+
+        That tells more of a row far from a model's mu than the likelihood there does at once.
+        """
+        starts = [start for model in models for start in self._starts(model, _RACING)]
+        for iterations, kept in _STAGES:
+            options = self.options._replace(max_iter=iterations)
+            traces = [(start, self._em(start, _held(options, start))) for start in starts]
+            self.n_passes += sum(trace.n_passes for _, trace in traces)
+            usable = [(start, trace) for start, trace in traces if _is_usable(trace)]
+            usable.sort(key=lambda end: -end[1].log_likelihood)
+            ends: dict[bytes, Mixture] = {}  # the likeliest at each row
+            for start, trace in usable:
+                ends.setdefault(start.mu.tobytes(), start.at(trace.normal, trace.gig))
+            starts = list(ends.values())[:kept]
+        return _likeliest([self._climb(start) for start in starts])
+
+    def _starts(self, model: Mixture, most: int) -> list[Mixture]:
+        """Models with mu at a row near that of `model` and b = 0, the likeliest first.
+
+        gamma is such that the mean of X stays as it is, unless the fit is symmetric.
+        """
+        nearest = partial(_nearest, distances_from(model), self.count)
+        _, rows = self.source.reduce(nearest, partial(_nearer, self.count))
+        y, theta = _size(model), _gamma_law(model)
+        moved = []
+        for mu in np.unique(rows, axis=0):
+            is_symmetric = self.options.constraints.symmetric
+            shift = np.zeros(model.d) if is_symmetric else (mu - model.mu) / y
+            moved.append(NormalParameters(mu, model.gamma - shift, model.L_sigma.copy()))
+        values = self.source.reduce(partial(_log_likelihoods, moved, theta), operator.add)
+        return [model.at(moved[i], theta) for i in np.argsort(values)[::-1][:most]]
+
+    def _climb(self, start: Mixture) -> FitTrace:
+        """Fit with mu held where it is, which makes the likelihood smooth."""
+        trace = climb(self._em, self._em, start, self.source, _held(self.options, start))
+        self.n_passes += trace.n_passes
+        return trace
+
+    def _em(self, model: Mixture, options: EMOptions) -> FitTrace:
+        """The EM loop from a model."""
+        if self.e_step.placed is None:
+            return EMLoop(self.e_step, "cpu", options).run(model)
+        theta = model.subordinator.gig
+        return get_backend().fit(self.e_step.placed, model.normal, theta, options)
 
 
-def _likeliest_starts(
-    model: Mixture, source: Source, count: int, *, symmetric: bool
-) -> list[Mixture]:
-    """Models with mu at a row near that of `model` and b = 0, the likeliest first.
+def _size(model: Mixture) -> float:
+    """E[Y], or a mean of log Y where that is infinite."""
+    log_y, _, y = model.subordinator.gig_expectations
+    return y if np.isfinite(y) else float(np.exp(log_y))
 
-    gamma is such that the mean of X stays as it is, unless the fit is symmetric.
-    """
-    nearest = partial(_nearest, distances_from(model), count)
-    _, rows = source.reduce(nearest, partial(_nearer, count))
-    y, theta = model.subordinator.gig_expectations[2], (*model.subordinator.gig[:2], 0.0)
-    moved = []
-    for mu in np.unique(rows, axis=0):
-        shift = np.zeros(model.d) if symmetric else (mu - model.mu) / y
-        moved.append(NormalParameters(mu, model.gamma - shift, model.L_sigma.copy()))
-    values = source.reduce(partial(_log_likelihoods, moved, theta), operator.add)
-    return [model.at(moved[i], theta) for i in np.argsort(values)[::-1][:_HIGHEST]]
+
+def _gamma_law(model: Mixture) -> GIGParameters:
+    """(p, a, 0) of about the same mean; p is that of the model, if the density is finite at mu."""
+    p, least = model.subordinator.gig[0], 0.5 * model.d
+    p = p if p > least else least + 0.5
+    return p, 2.0 * p / _size(model), 0.0
+
+
+def _held(options: EMOptions, start: Mixture) -> EMOptions:
+    """The options with mu held where it is."""
+    return options._replace(constraints=options.constraints._replace(mu=start.mu))
+
+
+def _is_usable(trace: FitTrace) -> bool:
+    """Whether a fit has a likelihood to compare."""
+    return trace.status in (Status.CONVERGED, Status.MAX_ITER)
+
+
+def _likeliest(traces: Sequence[FitTrace]) -> FitTrace | None:
+    """The likeliest of the traces that are usable; None where there is none."""
+    usable = [trace for trace in traces if _is_usable(trace)]
+    return max(usable, key=lambda trace: float(trace.log_likelihood), default=None)
 
 
 def _nearest(distances: Distances, count: int, chunk: Chunk) -> Nearest:
@@ -111,16 +185,3 @@ def _log_likelihoods(
     placed = backend.place(chunk.values)
     densities = (backend.log_prob(placed, normal, theta) for normal in candidates)
     return np.array([f.sum() if weights is None else f @ weights for f in densities])
-
-
-def _held_at(start: Mixture, e_step: EStep, options: EMOptions) -> FitTrace:
-    """Fit with mu held where it is, which makes the likelihood smooth."""
-
-    def em(model: Mixture, options: EMOptions) -> FitTrace:
-        if e_step.placed is not None:
-            theta = model.subordinator.gig
-            return get_backend().fit(e_step.placed, model.normal, theta, options)
-        return EMLoop(e_step, "cpu", options).run(model)
-
-    held = options._replace(constraints=options.constraints._replace(mu=start.mu))
-    return climb(em, em, start, e_step.source, held)

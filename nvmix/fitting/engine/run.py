@@ -16,7 +16,7 @@ from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, Norm
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.constraints import constrained
-from nvmix.fitting.engine.cusp_search import highest_cusp
+from nvmix.fitting.engine.cusp_search import CuspSearch
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
 from nvmix.fitting.outcome.limits import (
@@ -34,7 +34,7 @@ from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
 from nvmix.fitting.starts.laws import law_with
 from nvmix.fitting.starts.start import StartingRows
-from nvmix.inference.newton import is_pointed
+from nvmix.inference.newton import is_pointed, may_have_cusp
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
 from nvmix.mixture.subordinators import PointMass
@@ -55,6 +55,12 @@ _NO_GAUGE: Final = (
     "regularization {!r} has no meaning where a or b of Y is 0 or, for 'unit_mean', E[Y] infinite, "
     "or beyond the range of doubles; the model is in the gauge that the fit ended in."
 )
+# b of the start of a fit that goes on from one at b = 0, in units of E[Y], and, where b is 0 in the
+# family, how far its mu is from there, in standard deviations.
+_ABOVE_ZERO: Final = 3.0
+_BESIDE: Final = 0.01
+_SETTLED: Final = frozenset({Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT})
+_OPEN: Final = frozenset({Status.MAX_ITER, Status.DEGENERATE})
 _AT_ROWS: Final = frozenset({Status.UNBOUNDED, Status.CUSP, Status.SINGULAR})
 
 
@@ -84,6 +90,7 @@ class FitRun:
                 return result
             if isinstance(source, ArraySource) and self.options.rule is None:
                 result = self._from_other_starts(result, start, source, e_step)
+                result = self._at_other_rows(result, start, source, e_step)
             if has_special_cases(start, self.options):
                 result = self._compared(result, start, e_step)
             return result
@@ -147,6 +154,54 @@ class FitRun:
                     trace = self._em(e_step, start, options)
                     yield trace.normal, trace.gig
 
+    def _at_other_rows(
+        self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
+    ) -> EMResult:
+        """The result, or a likelier one with mu at another of few rows, or that goes on from there.
+
+        A density that has a cusp or a peak at mu gives the likelihood a maximum at many rows.
+        """
+        if has_special_cases(start, self.options) or not self._may_be_elsewhere(result, source):
+            return result
+        one = replace(self, checkpoint=None)
+        search = CuspSearch.of(source, e_step.weight, self.options)
+        found = search.raced([result.model, start])
+        n_passes, n = result.n_passes + search.n_passes, result.n_observations
+        if found is not None and found.log_likelihood * n > result.log_likelihood:
+            result = one._assembled(found, Status.CUSP, start, e_step)  # noqa: SLF001
+        inside = one._inside(result.model)  # noqa: SLF001
+        if inside is not None:
+            again = one._fitted(inside, e_step)  # noqa: SLF001
+            n_passes += again.n_passes
+            ends = result, again
+            result = ends[most_likely(ends)]
+        return replace(result, n_passes=n_passes)
+
+    def _may_be_elsewhere(self, result: EMResult, source: ArraySource) -> bool:
+        """Whether rows are few, and the fit at a peak, or one that may be and has not converged."""
+        constraints, values = self.options.constraints, source.values
+        if constraints.mu is not None or values.size > _FEW_VALUES or np.isnan(values).any():
+            return False
+        model, p, status = result.model, constraints.fixed.p, result.status
+        has_cusp = may_have_cusp(model) and model.subordinator.gig[0] > 0.5 * model.d
+        may_have_peak = p is not None and 0.0 < p - 0.5 * model.d <= 0.5
+        return (
+            status in (Status.CUSP, Status.SINGULAR)
+            or (status in _SETTLED and has_cusp)
+            or (status in _OPEN and (has_cusp or may_have_peak))
+        )
+
+    def _inside(self, model: Mixture) -> Mixture | None:
+        """A model beside one at b = 0, from which a fit may go elsewhere; None for others."""
+        (p, a, b), y = model.subordinator.gig, model.subordinator.mean()
+        if b > 0.0 or not np.isfinite(y):
+            return None
+        if self.options.constraints.fixed.b is None:
+            return model.at(model.normal, (p, a, _ABOVE_ZERO * y))
+        mu, gamma, L = model.normal
+        step = _BESIDE * np.sqrt(y / model.d) * L.sum(axis=1)
+        return model.at(NormalParameters(mu + step, gamma, L), (p, a, b))
+
     def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
         """The result, or that of a fit that goes on from a special case of the family."""
         if not isinstance(e_step.source, ArraySource):
@@ -165,7 +220,8 @@ class FitRun:
             ended = run._fitted(model, e_step)  # noqa: SLF001
             is_special = options.constraints.fixed != Fixed()
             if is_special and isinstance(source, ArraySource):
-                return run._from_other_starts(ended, model, source, e_step)  # noqa: SLF001
+                ended = run._from_other_starts(ended, model, source, e_step)  # noqa: SLF001
+                return run._at_other_rows(ended, model, source, e_step)  # noqa: SLF001
             return ended
 
         cases = SpecialCases(result, start, self.options, e_step.source, em, fit)
@@ -225,14 +281,9 @@ class FitRun:
 
     def _result_of(self, trace: FitTrace, start: Mixture, e_step: EStep) -> EMResult:
         """The result of a loop: its end judged, its model in the gauge."""
-        n_iter, source = trace.n_iter, e_step.source
-        constraints = self.options.constraints
-        trace = trace._replace(
-            log_likelihood=float(trace.log_likelihood),
-            log_likelihoods=read_only(trace.log_likelihoods[:n_iter]),
-            changes=read_only(trace.changes[:n_iter]),
-        )
-        looped, fitted = trace, start.at(trace.normal, trace.gig)
+        source, constraints = e_step.source, self.options.constraints
+        trace = trace._replace(log_likelihood=float(trace.log_likelihood))
+        fitted = start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
         if status in (Status.CUSP, Status.SINGULAR) or (
             status in (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT) and is_pointed(fitted)
@@ -241,9 +292,18 @@ class FitRun:
         elif self.options.rule is None:
             found = gaussian_limit(fitted, trace, status, source, constraints)
             trace, status = (trace, status) if found is None else (found, Status.GAUSSIAN_LIMIT)
-        if trace is not looped:
-            fitted = start.at(trace.normal, trace.gig)
-        fitted = snapped(fitted, status, constraints.fixed)
+        return self._assembled(trace, status, start, e_step)
+
+    def _assembled(
+        self, trace: FitTrace, status: Status, start: Mixture, e_step: EStep
+    ) -> EMResult:
+        """The result of a loop that ended in a status: its model in the gauge."""
+        n_iter, source, constraints = trace.n_iter, e_step.source, self.options.constraints
+        trace = trace._replace(
+            log_likelihoods=read_only(trace.log_likelihoods[:n_iter]),
+            changes=read_only(trace.changes[:n_iter]),
+        )
+        fitted = snapped(start.at(trace.normal, trace.gig), status, constraints.fixed)
         gauged = in_gauge(fitted, self.regularization, start)
         order = "p" if "p" in fitted.subordinator.parameters else "alpha"
         return replace(
@@ -261,13 +321,13 @@ class FitRun:
         """Trace and status of the likeliest fit with mu at a row nearby."""
         if self.options.constraints.mu is not None or e_step.source.missing == "em":
             return trace, status
-        options = self.options._replace(method="newton", rule=None)
-        found = highest_cusp(fitted, e_step.source, e_step.weight, options)
+        search = CuspSearch.of(e_step.source, e_step.weight, self.options)
+        found = search.nearby(fitted)
         if found is None:
             return trace, status
         value, likelihood = trace.log_likelihood, found.log_likelihood
         if likelihood >= value - _SLACK * abs(value):
-            passes, status = trace.n_passes + found.n_passes, Status.CUSP
+            passes, status = trace.n_passes + search.n_passes, Status.CUSP
             trace = trace._replace(
                 normal=found.normal, theta=found.theta, log_likelihood=likelihood, n_passes=passes
             )

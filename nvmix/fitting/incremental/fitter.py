@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -19,7 +20,7 @@ from nvmix.fitting.incremental.run import IncrementalFitRun, Step, StreamState
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.report.progress import Forecast, Progress
 from nvmix.fitting.rules.updates import EtaUpdate, RobbinsMonroUpdate
-from nvmix.fitting.settings import check_model, check_start
+from nvmix.fitting.settings import check_model, check_start, settings_of
 from nvmix.foundation.arrays import on_jax, traced
 from nvmix.foundation.exceptions import ConvergenceWarning, DegenerateError, SolveError
 from nvmix.foundation.statistics import SufficientStatistics
@@ -232,7 +233,7 @@ class IncrementalEMFitter:
         )
         try:
             with closing(source):
-                result = run.run()
+                result = replace(run.run(), settings=settings_of(self))
         finally:
             self._state = run.state
         warn_unless_converged(result, stacklevel=3)

@@ -29,8 +29,12 @@ OF_MODELS: Final = {
     "loglikelihood": "log_prob(X).sum(), or log_likelihood of a fit's result",
     "aic": "aic of a fit's result",
     "bic": "bic of a fit's result",
-    "summary": "print(model), and standard_errors() of a fit's result",
-    "plot": "pdf(x) and a plotting library",
+    "summary": "print(model), and summary() of a fit's result",
+    "plot": "nvmix.utils.plotting, or pdf(x) and a plotting library",
+    "logpdf": "log_prob(x), or logpdf(x)",
+    "mode": "mu if gamma is 0, else scipy.optimize.minimize of -log_prob from mean()",
+    "copy": "the model itself, which nothing changes, or dataclasses.replace(model, ...)",
+    "tojson": "save(path), or json.dumps(model.to_dict())",
     "df": "StudentT, which has it, or 2 alpha of a NormalInverseGamma",
 }
 OF_RESULTS: Final = {
@@ -43,9 +47,9 @@ OF_RESULTS: Final = {
     "bse": "standard_errors()",
     "confint": "standard_errors().confidence_intervals()",
     "covparams": "standard_errors().covariance",
-    "summary": "print(result) and standard_errors()",
     "predict": "model.log_prob(X) or model.conditional(...)",
     "plot": "nvmix.utils.plotting",
+    "tojson": "save(path), or json.dumps(result.to_dict())",
 }
 
 

@@ -11,14 +11,22 @@ import numpy as np
 
 from nvmix.backends.status import Status
 from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
+from nvmix.fitting.outcome.summary import Summary, without_errors
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
+from nvmix.foundation.files.json_text import all_encoded, encoded
+from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import one_of
-from nvmix.inference.standard_errors import StandardErrors, standard_errors
+from nvmix.inference.standard_errors import (
+    StandardErrors,
+    elements_of,
+    labels_of,
+    standard_errors,
+)
 from nvmix.mixture.em_maps import Mixture
-from nvmix.sources.observations import MISSING, row_weights, sample
+from nvmix.sources.observations import MISSING, sample
 
 _LEAVES = (
     "model", "log_likelihoods", "param_changes", "n_iter", "converged", "elapsed_time", "code",
@@ -26,14 +34,18 @@ _LEAVES = (
 )  # fmt: skip
 _STATIC = (
     "n_parameters", "held", "at_bound", "regularization", "scores", "best_start", "rows", "notes",
+    "settings",
 )  # fmt: skip
+# What a file has of a fit as numbers, and as counts.
+NUMBERS = ("log_likelihood", "n_observations", "elapsed_time")
+COUNTS = ("n_parameters", "n_iter", "n_passes", "best_start")
 # Largest number of rows that a message lists.
 _NAMED = 10
 
 
 @pytree(_LEAVES, _STATIC)
-@dataclass(frozen=True, eq=False)
-class EMResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class EMResult(Storable):
     """Record of a fit.
 
     A result is a pytree once JAX is loaded. In a fit under a JAX trace, such as `jax.vmap`, numbers
@@ -85,6 +97,8 @@ class EMResult:
         Numbers, from 0, of the rows at mu if they dominate the fit; 10,000 at most.
     notes : tuple of str
         Sentences that `message` has beside that of the status.
+    settings : tuple of pairs
+        Names and values of the settings of the fitter; what is no number or text is a text.
     data : tuple or None
         The observations and their weights or None; not pickled, and no leaf of the pytree.
     """
@@ -107,6 +121,7 @@ class EMResult:
     best_start: int = 0
     rows: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
     data: tuple[Any, Any] | None = field(default=None, repr=False)
 
     @property
@@ -198,8 +213,8 @@ class EMResult:
             raise ValueError(msg)
         if X is not None:
             one_of("missing", missing, MISSING)
-            values = sample(X, self.model.d, self.model.columns, missing).values
-            omega = row_weights(weights, len(values))
+            rows = sample(X, self.model.d, self.model.columns, missing, weights)
+            values, omega = rows.values, rows.weights
         elif self.data is not None:
             values, omega = self.data
         else:
@@ -209,11 +224,110 @@ class EMResult:
         gauge, held = self.regularization, (*self.held, *self.at_bound)
         return standard_errors(self.model, values, omega, regularization=gauge, held=held)
 
+    def summary(
+        self, X: Any = None, *, weights: Any = None, missing: str = "raise", level: float = 0.95
+    ) -> Summary:
+        """Table of the fit: likelihood, status, and parameters with errors and intervals.
+
+        Parameters
+        ----------
+        X, weights, missing
+            As of `standard_errors`; where the fit has none, the table says why.
+        level : float
+            Coverage of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        Summary
+            Text under `print`, HTML in notebooks, and a DataFrame by its ``to_frame()``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If level is not a number between 0 and 1, or X or weights are not those of a fit.
+
+        Examples
+        --------
+        >>> import nvmix
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> summary = nvmix.fit(X, "t").summary()
+        >>> summary
+        <Summary of StudentT, CONVERGED, log-likelihood -2336.0657>
+        >>> bool(summary.to_frame().std_error["df"] < 1.1)
+        True
+        """
+        names, estimates = elements_of(self.model)
+        labels = labels_of(names, self.model.columns)
+        errors, note = without_errors(estimates), "No standard errors: the fit did not converge."
+        if self.converged:
+            try:
+                found = self.standard_errors(X, weights=weights, missing=missing)
+            except ValueError as error:
+                if X is not None:
+                    raise
+                note = f"No standard errors: {error}."
+            else:
+                errors = found.errors
+                note = f"Standard errors by the observed information, with {found.constant} held."
+        if "df" in self.model.law_names:
+            # alpha = beta = df / 2 are the last elements.
+            labels = (*labels[:-2], "df")
+            estimates, errors = (np.append(x[:-2], 2.0 * x[-1]) for x in (estimates, errors))
+        side = "symmetric " if self.symmetric and not self.model.symmetric_only else ""
+        facts = {
+            "columns": self.model.d,
+            "rows": float(self.n_observations),
+            "log-likelihood": float(self.log_likelihood),
+            "AIC": float(self.aic),
+            "BIC": float(self.bic),
+            "free parameters": self.n_parameters,
+            "iterations": int(self.n_iter),
+            "passes": int(self.n_passes),
+            "seconds": float(self.elapsed_time),
+        }
+        family, status = side + type(self.model).__name__, self.status.name
+        return Summary(family, facts, status, self.message, labels, estimates, errors, note, level)
+
+    def __repr__(self) -> str:
+        """Family, status and numbers in a line."""
+        family = type(self.model).__name__
+        if np.ndim(self.code) != 0 or traced(self.code):
+            return f"<EMResult of {family}, batched or traced by JAX, code {self.code}>"
+        numbers = f"n_observations={self.n_observations:.10g}, n_iter={self.n_iter}"
+        value = f"log_likelihood={float(self.log_likelihood):.10g}"
+        return f"EMResult({family}, d={self.model.d}, {self.status.name}, {value}, {numbers})"
+
     if not TYPE_CHECKING:  # of unknown names a type checker has its own errors
 
         def __getattr__(self, name: str) -> Any:
             """AttributeError, with the name here of what other packages call so."""
             raise no_attribute(self, name, OF_RESULTS)
+
+    def _record(self) -> dict[str, Any]:
+        """The model and what is known of its fit, without the data."""
+        if traced(self.code, self.log_likelihood):
+            msg = "a result that JAX traces has no numbers to save"
+            raise TypeError(msg)
+        model, converged = self.model.to_dict(), self.converged
+        of_model = {k: x for k, x in model.items() if k not in ("format", "schema", "version")}
+        return {
+            "kind": "fit",
+            "model": {k: x for k, x in of_model.items() if k != "kind"},
+            "status": self.status.name,
+            "converged": None if converged is None else bool(converged),
+            **{name: encoded(getattr(self, name)) for name in NUMBERS},
+            **{name: int(getattr(self, name)) for name in COUNTS},
+            "held": list(self.held),
+            "at_bound": list(self.at_bound),
+            "regularization": self.regularization,
+            "scores": all_encoded(self.scores),
+            "rows": list(self.rows),
+            "notes": list(self.notes),
+            "settings": dict(self.settings),
+            "log_likelihoods": all_encoded(self.log_likelihoods),
+            "param_changes": all_encoded(self.param_changes),
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling: all attributes, without the data."""

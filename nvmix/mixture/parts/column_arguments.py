@@ -9,7 +9,7 @@ import numpy as np
 from nvmix.foundation.arrays import namespace
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import array
-from nvmix.sources.observations import frame_values
+from nvmix.sources.frames import frame_values
 
 
 def positions_of(name: str, chosen: Any, columns: Columns, d: int) -> list[int]:

@@ -36,7 +36,8 @@ def raw_moments(theta: GIGParameters, n: int) -> FloatArray:
         return np.ones(n + 1)
     orders = p + np.arange(float(n))
     _, _, _, means = get_backend().gig_moments(orders, np.full(n, a), np.full(n, b))
-    return np.concatenate([[1.0], np.cumprod(means)])
+    with np.errstate(over="ignore"):
+        return np.concatenate([[1.0], np.cumprod(means)])
 
 
 def cumulants(theta: GIGParameters) -> Cumulants:

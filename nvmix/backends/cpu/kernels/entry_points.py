@@ -33,7 +33,7 @@ from nvmix.backends.cpu.kernels.gig.table import (
 )
 from nvmix.backends.cpu.kernels.gig.tails import gig_log_tails, gig_quantiles
 from nvmix.backends.cpu.kernels.gig.variates import gig_variates
-from nvmix.backends.cpu.kernels.univariate.loops import quantiles, tails
+from nvmix.backends.cpu.kernels.univariate.loops import quantiles, sequential_tails, tails
 from nvmix.foundation.typing import FloatArray
 
 
@@ -115,6 +115,7 @@ patterns_loop = loop(add_patterns)
 advance_loop = loop(advance, seconds=8.0)
 tails_loop = loop(tails)
 quantiles_loop = loop(quantiles)
+sequential_tails_loop = loop(sequential_tails)
 
 
 @entry

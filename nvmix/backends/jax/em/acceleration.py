@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_solve
 
-from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
+from nvmix.backends.jax.em.e_step import all_finite
 from nvmix.backends.jax.em.m_step import Held, is_trusted
+from nvmix.backends.jax.em.rows import inverse_lower
 from nvmix.backends.tolerances import (
     CAUTIOUS,
     DAMPED,
@@ -21,6 +22,7 @@ from nvmix.backends.tolerances import (
     MEMORY,
     STRIDES,
     UNDAMPED,
+    UNKNOWN_RATE,
 )
 from nvmix.backends.types import NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
@@ -202,7 +204,8 @@ def _slowest_rate(history: History, metric: Any) -> Any:
 
     From where the distance is e, along an eigenvector of EM's map, the residual is a share of e. So
     the differences of residuals and of proposals have ratios between the smallest and the largest
-    share, and near the smallest where steps go along the ridge of the likelihood. 1 without any.
+    share, and near the smallest where steps go along the ridge of the likelihood. `UNKNOWN_RATE`
+    without any.
     """
     residuals, steps = history.residuals, history.images - history.residuals
     squares = (jnp.sum((rows * metric) ** 2, axis=1) for rows in (residuals, steps))
@@ -210,7 +213,8 @@ def _slowest_rate(history: History, metric: Any) -> Any:
     ratios = square / of_steps
     known = _filled(history) & (ratios < 1.0)
     rate = jnp.sqrt(jnp.min(jnp.where(known, ratios, 1.0)))
-    return jnp.minimum(FORGETTING * history.rate, rate)
+    before = jnp.where(history.n_images > 3, FORGETTING * history.rate, 1.0)
+    return jnp.where(history.n_images > 2, jnp.minimum(before, rate), UNKNOWN_RATE)
 
 
 def _filled(history: History) -> Any:

@@ -42,10 +42,15 @@ def _within_range_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 def beyond_plain(X: Any, theta: Any, d: int, A: Any, B: Any) -> Any:
     """(n,) whether the plain sum of a row's terms would lose digits; A B is of its posterior."""
+    far = jnp.max(jnp.abs(X), axis=1) > jnp.finfo(X.dtype).max ** _LONGEST
+    return far | cancels(theta, d, A, B)
+
+
+def cancels(theta: Any, d: int, A: Any, B: Any) -> Any:
+    """Whether the plain sum has terms so large that their differences lose digits."""
     p, a, b = theta
     r, order = jnp.hypot(p, jnp.sqrt(a) * jnp.sqrt(b)), p - 0.5 * d
-    far = jnp.max(jnp.abs(X), axis=1) > jnp.finfo(X.dtype).max ** _LONGEST
-    return far | ~(LARGE * LARGE - order * order >= A * B) | ~(r <= LARGE)
+    return ~(LARGE * LARGE - order * order >= A * B) | ~(r <= LARGE)
 
 
 def _exponent(x: Any, axis: Any = None) -> Any:

@@ -6,14 +6,15 @@ of `em.density`.
 """
 
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 
 from nvmix.backends.jax.derivatives import with_value
 from nvmix.backends.jax.em.density import beyond_plain, log_densities, within_range
+from nvmix.backends.jax.em.rows import Posterior, Rows, inverse_lower, posterior, product, whitened
+from nvmix.backends.jax.em.streamed import MANY, streamed_sums
 from nvmix.backends.jax.gig.moments import log_norm
 from nvmix.backends.jax.gig.series import log_norm_along, moments_along
 from nvmix.backends.types import NormalParameters
@@ -23,51 +24,18 @@ from nvmix.foundation.statistics import SufficientStatistics
 Sums: TypeAlias = tuple[Any, Any, Any, Any, Any, Any, Any, Any]
 
 
-class Rows(NamedTuple):
-    """Observations (n, d) and their weights (n,), which are 0 on rows of padding."""
-
-    values: Any
-    weights: Any
-
-
-def inverse_lower(L: Any) -> Any:
-    """Inverse of a lower-triangular matrix."""
-    return solve_triangular(L, jnp.eye(len(L), dtype=L.dtype), lower=True)
-
-
 def all_finite(tree: Any) -> Any:
     """Whether every number is finite."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]))
 
 
-def _product(A: Any, B: Any) -> Any:
-    """A B in full precision on every device."""
-    return jnp.matmul(A, B, precision="highest")
-
-
-def whitened(X: Any, normal: NormalParameters) -> Any:
-    """Rows w = L^-1 (x - mu)."""
-    return _product(X - normal.mu, inverse_lower(normal.L).T)
-
-
-def _posterior(X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any) -> tuple[Any, ...]:
-    """w, the posterior's p, a and (n,) b, and log f less the posterior's lnZ."""
-    d = normal.mu.size
-    w = whitened(X, normal)
-    g = solve_triangular(normal.L, normal.gamma, lower=True)
-    p, a, b = theta
-    constant = -0.5 * d * jnp.log(2.0 * jnp.pi) - jnp.sum(jnp.log(jnp.diag(normal.L))) - log_norm_y
-    return w, p - 0.5 * d, a + g @ g, b + jnp.sum(w * w, axis=1), constant + _product(w, g)
-
-
 def _log_density(
-    X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any, posterior: tuple[Any, ...],
+    X: Any, normal: NormalParameters, theta: Any, log_norm_y: Any, law: Posterior, w: Any, s: Any,
     log_z: Any,
 ) -> Any:  # fmt: skip
     """(n,) log f: the plain sum of its terms if these are small in all rows; its derivatives."""
-    _, _, A, B, rest = posterior
-    plain = rest + log_z
-    held = jax.lax.stop_gradient((X, normal, theta, log_norm_y, log_z, plain, A, B))
+    plain = law.constant + product(w, law.g) + log_z
+    held = jax.lax.stop_gradient((X, normal, theta, log_norm_y, log_z, plain, law.a, s))
     X, normal, theta, log_norm_y, log_z, value, A, B = held
     large = beyond_plain(X, theta, normal.mu.size, A, B)
 
@@ -79,21 +47,28 @@ def _log_density(
     return with_value(plain, jax.lax.cond(jnp.any(large), careful, lambda: value))
 
 
+def _with_squares(X: Any, normal: NormalParameters, law: Posterior) -> tuple[Any, Any]:
+    """Rows w = L^-1 (x - mu), and s = b + |w|^2."""
+    w = whitened(X, normal)
+    return w, law.b + jnp.sum(w * w, axis=1)
+
+
 def log_prob(X: Any, normal: NormalParameters, theta: Any) -> Any:
     """(n,) log-densities."""
-    log_norm_y = log_norm(*theta)
-    posterior = _posterior(within_range(X), normal, theta, log_norm_y)
-    _, p, a, s, _ = posterior
-    return _log_density(X, normal, theta, log_norm_y, posterior, log_norm_along(p, a, s))
+    X, log_norm_y = within_range(X), log_norm(*theta)
+    law = posterior(normal, theta, log_norm_y)
+    w, s = _with_squares(X, normal, law)
+    log_z = log_norm_along(law.p, law.a, s)
+    return _log_density(X, normal, theta, log_norm_y, law, w, s, log_z)
 
 
 def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any) -> Sums:
     """Sums over the rows of one block."""
     X, weights = rows
-    posterior = _posterior(X, normal, theta, log_norm_y)
-    w, p, a, s, _ = posterior
-    log_z, log_y, inv_y, y = moments_along(p, a, s)
-    log_density = _log_density(X, normal, theta, log_norm_y, posterior, log_z)
+    law = posterior(normal, theta, log_norm_y)
+    w, s = _with_squares(X, normal, law)
+    log_z, log_y, inv_y, y = moments_along(law.p, law.a, s)
+    log_density = _log_density(X, normal, theta, log_norm_y, law, w, s, log_z)
     # Rows whose squares overflow are no data, which nan says.
     log_density = jnp.where(s < jnp.inf, log_density, jnp.nan)
 
@@ -106,7 +81,7 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
     finite = jnp.where(by_inv_y < jnp.inf, by_inv_y, 0.0)
     # One product, so that a device reads w once.
     factors = jnp.column_stack((weights, finite, finite[:, None] * w))
-    x, x_inv_y, xx_inv_y = jnp.split(_product(factors.T, w), (1, 2))
+    x, x_inv_y, xx_inv_y = jnp.split(product(factors.T, w), (1, 2))
     return (
         jnp.sum(weights),
         jnp.sum(weighted(log_density)),
@@ -119,6 +94,21 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
     )
 
 
+@jax.custom_jvp
+def _sums_of_many(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any) -> Sums:
+    """`_block_sums` of many rows, streamed on an accelerator."""
+    streamed = partial(streamed_sums, otherwise=_block_sums)
+    return jax.lax.platform_dependent(
+        rows, normal, theta, log_norm_y, cpu=_block_sums, default=streamed
+    )
+
+
+@_sums_of_many.defjvp
+def _sums_of_many_jvp(primals: Any, tangents: Any) -> Any:
+    """The derivatives of `_block_sums`, which hold for any row."""
+    return jax.jvp(_block_sums, primals, tangents)
+
+
 def e_step(
     rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: Any, blocks: int
 ) -> SufficientStatistics:
@@ -126,7 +116,12 @@ def e_step(
 
     log_norm_y is lnZ(p, a, b).
     """
-    block_sums = partial(_block_sums, normal=normal, theta=theta, log_norm_y=log_norm_y)
+    many = blocks == 1 and len(rows.weights) >= MANY
+    sums_of = _sums_of_many if many else _block_sums
+
+    def block_sums(block: Rows) -> Sums:
+        return sums_of(block, normal, theta, log_norm_y)
+
     if blocks == 1:
         return SufficientStatistics(*block_sums(rows), origin=normal.mu, scale=normal.L)
     cut = jax.tree.map(lambda x: x.reshape(blocks, -1, *x.shape[1:]), rows)

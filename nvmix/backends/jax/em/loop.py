@@ -15,8 +15,9 @@ import jax.numpy as jnp
 
 from nvmix.backends.jax.em import acceleration
 from nvmix.backends.jax.em.acceleration import Frame
-from nvmix.backends.jax.em.e_step import Rows, e_step, inverse_lower, whitened
+from nvmix.backends.jax.em.e_step import e_step
 from nvmix.backends.jax.em.m_step import RUNNING, Held, Model, m_step, parameter_change
+from nvmix.backends.jax.em.rows import Rows, inverse_lower, whitened
 from nvmix.backends.jax.gig.moments import moments_and_covariance
 from nvmix.backends.jax.gig.series import moments_along
 from nvmix.backends.jax.gig.solve import GAMMA, INVERSE_GAMMA
@@ -333,8 +334,7 @@ def _with_limit(options: LoopOptions, state: State) -> State:
 def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     """Whether rows are at mu: b is negligible, and the nearest rows have half of all E[1/Y]."""
     p, a, b = theta
-    w, counted = whitened(rows.values, normal), rows.weights > 0.0
-    q = jnp.sum(w * w, axis=1)
+    q, counted = jnp.sum(whitened(rows.values, normal) ** 2, axis=1), rows.weights > 0.0
     mean = jnp.sum(jnp.where(counted, rows.weights * q, 0.0)) / jnp.sum(rows.weights)
     g = inverse_lower(normal.L) @ normal.gamma
     inv_y = moments_along(p - 0.5 * normal.mu.size, a + g @ g, b + q)[2]

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nvmix.backends.jax.em.e_step import all_finite, inverse_lower
+from nvmix.backends.jax.em.e_step import all_finite
+from nvmix.backends.jax.em.rows import inverse_lower
 from nvmix.backends.jax.gig.moments import gig_moments
 from nvmix.backends.jax.gig.solve import (
     GAMMA,

@@ -3,11 +3,15 @@
 E-steps need the moments at one p and a and every s = b + q of a sample. In t = log s the moments,
 divided by powers of the mode, are analytic in the strip |Im t| < pi, so that a Chebyshev series on
 an interval of half-width T converges like exp(-k arcsinh(pi / T)). The range of t is cut into equal
-intervals. Each turn of a loop computes the quadrature at the nodes of one interval, and its series
-at every s, so that a row costs a few additions and multiplications for each interval.
+intervals, in one of two ways.
+
+`moments_along` takes few wide ones. Each turn of a loop computes the quadrature at the nodes of one
+interval, and its series at every s, so that a row costs a few additions and multiplications for
+each interval, and no range is too wide. `Table` has many narrow ones with short series, and a row
+looks up its own: more quadrature, and less for each of many rows.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +32,23 @@ _BATCH: Final = 4096
 # Series of 40 terms on intervals of half-width 3.1 at most: exp(-40 arcsinh(pi / 3.1)) = 3e-16.
 _TERMS: Final = 40
 _WIDTH: Final = 6.2
-_ANGLES: Final = np.pi * (np.arange(_TERMS) + 0.5) / _TERMS
-_NODES: Final = np.cos(_ANGLES)
-# Values at the nodes to coefficients.
-_TO_SERIES: Final = np.cos(np.outer(np.arange(_TERMS), _ANGLES)) * 2.0 / _TERMS
-_TO_SERIES[0] /= 2.0
+# Short series of 16 terms on intervals of half-width 0.68 at most: exp(-16 arcsinh(pi / 0.68)) =
+# 3e-16. So many intervals cover s over 37 decades.
+_SHORT_TERMS: Final = 16
+_INTERVALS: Final = 64
+WIDEST: Final = 1.36 * _INTERVALS
+
+
+def _chebyshev(terms: int) -> tuple[Any, Any]:
+    """(terms,) nodes in [-1, 1], and the matrix from values there to coefficients."""
+    angles = np.pi * (np.arange(terms) + 0.5) / terms
+    to_series = np.cos(np.outer(np.arange(terms), angles)) * 2.0 / terms
+    to_series[0] /= 2.0
+    return np.cos(angles), to_series
+
+
+_NODES, _TO_SERIES = _chebyshev(_TERMS)
+_SHORT_NODES, _TO_SHORT_SERIES = _chebyshev(_SHORT_TERMS)
 
 
 def _standard(p: Any, a: Any, s: Any) -> Any:
@@ -46,12 +62,12 @@ def _standard(p: Any, a: Any, s: Any) -> Any:
 
 
 def _evaluated(series: Any, x: Any) -> Any:
-    """(3, n) Chebyshev series (3, terms) at x in [-1, 1], by Clenshaw's recurrence."""
+    """Chebyshev series, a sequence of coefficients, at x in [-1, 1], by Clenshaw's recurrence."""
     twice = 2.0 * x
-    first = second = jnp.zeros((3, *x.shape), x.dtype)
-    for k in range(_TERMS - 1, 0, -1):
-        first, second = series[:, k, None] + twice * first - second, first
-    return series[:, 0, None] + x * first - second
+    first, second = series[-1], jnp.zeros_like(x)
+    for coefficient in series[-2:0:-1]:
+        first, second = coefficient + twice * first - second, first
+    return series[0] + x * first - second
 
 
 def _interpolated(p: Any, a: Any, s: Any, inside: Any) -> Any:
@@ -69,13 +85,28 @@ def _interpolated(p: Any, a: Any, s: Any, inside: Any) -> Any:
         j, values = state
         centre = low + (2.0 * j + 1.0) * half
         at_nodes = _standard(p, a, jnp.exp(centre + half * nodes))
-        new = _evaluated(
-            jnp.matmul(at_nodes, to_series.T, precision="highest"), (t - centre) / half
-        )
+        series = jnp.matmul(at_nodes, to_series.T, precision="highest")
+        new = _evaluated(series.T[:, :, None], (t - centre) / half)
         return j + 1.0, jnp.where(interval == j, new, values)
 
     start = (jnp.zeros_like(count), jnp.zeros((3, *s.shape), t.dtype))
     return jax.lax.while_loop(lambda state: state[0] < count, body, start)[1]
+
+
+def _with_mode(p: Any, a: Any, s: Any, log_integral: Any, log_mean: Any, u: Any) -> tuple[Any, ...]:
+    """lnZ, E log Y, and the log of the mean that `_standard` has over its value at the mode."""
+    r, _, log_mode = mode_terms(p, a, s)
+    log_mean += jnp.where(p < 0.0, log_mode, -log_mode)
+    return p * log_mode - r + log_integral, log_mode + u, log_mean
+
+
+def _both_means(p: Any, a: Any, s: Any, mean: Any) -> tuple[Any, Any]:
+    """E 1/Y and E Y from E Y for p < 0, and from E 1/Y else.
+
+    a E Y = s E 1/Y + 2 p is solved for the mean that is a sum of two positive terms.
+    """
+    inverse = jnp.where(p < 0.0, (a * mean - 2.0 * p) / s, mean)
+    return inverse, jnp.where(p < 0.0, mean, (s * mean + 2.0 * p) / a)
 
 
 def _slopes(values: Any, p: Any, a: Any, s: Any) -> tuple[Any, ...]:
@@ -95,13 +126,9 @@ def moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
     limit = vanishing(a * s)
     s1, a1 = jnp.where(limit, 1.0, s), jnp.where(vanishing(a), 1.0, a)
     # An infinite range would have no end of intervals.
-    log_integral, log_mean, u = _interpolated(p, a, s1, ~limit & (s1 < jnp.inf))
-    r, _, log_mode = mode_terms(p, a1, s1)
-    mean = jnp.exp(log_mean + jnp.where(p < 0.0, log_mode, -log_mode))
-    # a E Y = s E 1/Y + 2 p, solved for the mean that is a sum of two positive terms.
-    inverse = jnp.where(p < 0.0, (a1 * mean - 2.0 * p) / s1, mean)
-    y = jnp.where(p < 0.0, mean, (s1 * mean + 2.0 * p) / a1)
-    inner = (p * log_mode - r + log_integral, log_mode + u, inverse, y)
+    standard = _interpolated(p, a, s1, ~limit & (s1 < jnp.inf))
+    log_z, log_y, log_mean = _with_mode(p, a1, s1, *standard)
+    inner = (log_z, log_y, *_both_means(p, a1, s1, jnp.exp(log_mean)))
 
     def with_limits() -> tuple[Any, ...]:
         outer = limit_moments(p, a, s)
@@ -114,3 +141,40 @@ def moments_along(p: Any, a: Any, s: Any) -> tuple[Any, ...]:
 def log_norm_along(p: Any, a: Any, s: Any) -> Any:
     """lnZ of `moments_along`, differentiable twice."""
     return moments_along(p, a, s)[0]
+
+
+class Table(NamedTuple):
+    """Short series on equal intervals of log s from low, of half-width half, for GIG(p, a, s).
+
+    They are of lnZ, E log Y, and the log of the mean that `_standard` has; series is
+    (terms, 3, intervals).
+    """
+
+    series: Any
+    low: Any
+    half: Any
+    p: Any
+    a: Any
+
+    def moments(self, s: Any) -> tuple[Any, ...]:
+        """(lnZ, E log Y, E 1/Y, E Y) at each s in the range, elementwise; 1e-14 relative."""
+        place = (jnp.log(s) - self.low) / (2.0 * self.half)
+        interval = jnp.clip(jnp.floor(place), 0.0, _INTERVALS - 1.0)
+        x, at = 2.0 * (place - interval) - 1.0, interval.astype(jnp.int32)
+        log_z, log_y, log_mean = (
+            _evaluated([c[i].at[at].get(mode="promise_in_bounds") for c in self.series], x)
+            for i in range(3)
+        )
+        return log_z, log_y, *_both_means(self.p, self.a, s, jnp.exp(log_mean))
+
+
+def table(p: Any, a: Any, low: Any, high: Any) -> Table:
+    """The table of GIG(p, a, s) for log s from low to high, at most `WIDEST` apart, and a s > 0."""
+    # One point alone has an interval, too.
+    half = jnp.maximum((high - low) / (2.0 * _INTERVALS), 1e-6)
+    centres = low + (2.0 * jnp.arange(_INTERVALS, dtype=half.dtype) + 1.0) * half
+    s = jnp.exp(centres[:, None] + half * jnp.asarray(_SHORT_NODES, half.dtype))
+    at_nodes = jnp.stack(_with_mode(p, a, s, *_standard(p, a, s)))
+    to_series = jnp.asarray(_TO_SHORT_SERIES, half.dtype)
+    series = jnp.einsum("ikj,lj->lik", at_nodes, to_series, precision="highest")
+    return Table(series, low, half, p, a)

@@ -55,6 +55,8 @@ def quantile(q: Any, law: Any, upper: bool) -> Any:
         step = -excess / slope
         proposal = T + step
         good = (low <= proposal) & (proposal <= high) & (jnp.abs(step) < 0.7 * last)
+        # Far out the difference of two logs is rounding, and its exponential may overflow.
+        good &= slope < jnp.inf
         step = jnp.where(good, step, 0.5 * (low + high) - T)
         last = jnp.where(good, jnp.abs(step), jnp.inf)
         moving = jnp.abs(step) > 8.0 * eps * (1.0 + jnp.abs(T))

@@ -26,6 +26,7 @@ from nvmix.backends.tolerances import (
     MEMORY,
     STRIDES,
     UNDAMPED,
+    UNKNOWN_RATE,
 )
 from nvmix.backends.types import ACCELERATIONS
 from nvmix.foundation.typing import FloatArray
@@ -211,15 +212,17 @@ def slowest_rate(history: History) -> float:
 
     From where the distance is e, along an eigenvector of EM's map, the residual is a share of e. So
     the differences of residuals and of proposals have ratios between the smallest and the largest
-    share, and near the smallest where steps go along the ridge of the likelihood. 1 without any.
+    share, and near the smallest where steps go along the ridge of the likelihood. `UNKNOWN_RATE`
+    without any.
     """
-    rate = min(FORGETTING * history.state[_RATE], 1.0)
-    for i in range(min(int(history.state[_N_IMAGES]) - 2, MEMORY)):
+    n = min(int(history.state[_N_IMAGES]) - 2, MEMORY)
+    rate = min(FORGETTING * history.state[_RATE], 1.0) if n > 0 else UNKNOWN_RATE
+    for i in range(n):
         residuals, steps = history.residuals[i], 0.0
         for k in range(residuals.size):
             steps += (history.metric[k] * (history.images[i, k] - residuals[k])) ** 2
         square = _dot(residuals, residuals, history.metric)
         if square < rate * rate * steps:
             rate = math.sqrt(square / steps)
-    history.state[_RATE] = rate
+    history.state[_RATE] = rate if n > 0 else 1.0
     return float(rate)

@@ -1,4 +1,4 @@
-"""Distribution functions and quantiles of one law at many points."""
+"""Distribution functions and quantiles of one law at many points, and of a law for each point."""
 
 import math
 from typing import Final
@@ -103,3 +103,23 @@ def quantiles(
             out[i] = c.mu + value_at(rows, row, z)
         else:
             out[i] = _direct_quantile(c, f, q[i], upper)
+
+
+@device
+def sequential_tails(
+    p: float, a: float, b: float, g: FloatArray, w: FloatArray, out: FloatArray, upper: FloatArray
+) -> None:
+    """Fill out (n, d) with logs of the smaller tails of w[i, j] given w[i, :j], upper with 1 or 0.
+
+    Columns of w are N(g_j Y, Y), independent given Y ~ GIG(p, a, b). Given those before it, column
+    j has this law with p - j / 2, a + g_1^2 + ... and b + w_1^2 + ...
+    """
+    first = column(0.0, g[0], 1.0, p, a, b)
+    for i in range(len(w)):
+        c = first
+        for j in range(g.size):
+            out[i, j], _, sign = small_tail(c, w[i, j], 0.0)
+            upper[i, j] = 1.0 if sign < 0.0 else 0.0
+            if j + 1 < g.size:
+                rate, shift = c.a + g[j] * g[j], c.b + w[i, j] * w[i, j]
+                c = column(0.0, g[j + 1], 1.0, c.p - 0.5, rate, shift)

@@ -1,20 +1,12 @@
-"""Plots of fits; requires matplotlib, the extra nvmix[plot]."""
+"""The theme, and the convergence of a fit."""
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
-
-try:
-    import matplotlib.pyplot as plt
-except ImportError as error:
-    message = "plots need matplotlib: pip install 'nvmix[plot]'"
-    raise ImportError(message) from error
-
 from matplotlib.figure import Figure
 
 from nvmix.fitting.em import EMResult
-
-__all__ = ["plot_convergence", "set_theme"]
 
 _THEME = {
     "axes.grid": True,

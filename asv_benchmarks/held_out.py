@@ -1,0 +1,169 @@
+"""Default fits of fresh samples beside long plain EM, SQUAREM and 8 other starts, without Newton.
+
+Each fit is a line of a JSON file as soon as it is done, so that a run goes on where it stopped. The
+references know nothing of the starts, the cores, Newton's method and the searches of a default fit.
+"""
+
+import json
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from everyday_data import KINDS, Rows
+from likelihood_climb import Point
+from likelihood_search import Problem, starts, whitened
+
+import nvmix
+from nvmix.backends import get_backend
+from nvmix.backends.status import Status
+from nvmix.backends.types import Constraints, EMOptions, Fixed
+
+# Rows of the samples, in turn, and what differs from the seeds of `everyday_data`.
+SIZES = (20, 30, 40, 60, 100, 150)
+FRESH = 2026
+# Steps of plain EM, of SQUAREM from the default start and from each of the others.
+PLAIN, SQUAREM, BRIEF, N_STARTS = 20_000, 3_000, 1_000, 8
+# Steps after which a fit is given up if all that are left, each gaining as much as these did on
+# average, would not reach the default fit.
+STAGE = 500
+# Gain of mean log-likelihood below which a step is rounding.
+LEAST = 1e-15
+# Cusps are searched at all rows of up to as many.
+MOST_ROWS = 60
+# How near to mu a row is at it, and the largest b of a pole there.
+AT_ROW, POLE = 1e-5, 1e-5
+
+
+def held_out_samples(kinds: Iterable[str], count: int, base: int) -> Iterator[tuple[str, Rows]]:
+    """`count` samples of each kind with seeds that no other script has, by name; kinds in turn."""
+    numbers = [(number, name) for number, name in enumerate(KINDS) if name in kinds]
+    for seed in range(count):
+        for number, name in numbers:
+            rng = np.random.default_rng([FRESH + base, number, seed])
+            X = KINDS[name](rng, SIZES[seed % len(SIZES)])
+            if np.linalg.matrix_rank(X - X.mean(axis=0)) == X.shape[1]:
+                yield f"{name}/{base}.{seed:03d}", X
+
+
+@dataclass(frozen=True)
+class LongEM:
+    """EM by the compiled loop alone, as far as it may exceed a mean log-likelihood."""
+
+    problem: Problem
+    to_exceed: float
+    constraints: Constraints
+
+    def __call__(self, point: Point, steps: int, method: str) -> tuple[float, Point]:
+        """Mean log-likelihood and point of the end."""
+        backend, value = get_backend(), -np.inf
+        options = EMOptions(self.constraints, "newton", None, method, "likelihood", STAGE, LEAST)
+        placed = backend.place(self.problem.W)
+        model = self.problem.model(point)
+        normal, theta = model.normal, model.subordinator.gig
+        for left in range(steps - STAGE, -1, -STAGE):
+            trace = backend.fit(placed, normal, theta, options)
+            gain, value = float(trace.log_likelihood) - value, float(trace.log_likelihood)
+            normal, theta = trace.normal, trace.gig
+            if trace.status != Status.MAX_ITER or not value + gain * left / STAGE > self.to_exceed:
+                break
+        return value, Point(*normal, theta)
+
+
+def is_pole(problem: Problem, point: Point) -> bool:
+    """Whether the likelihood is infinite, or tends to be, as Sigma or b vanishes at rows at mu.
+
+    With k of n rows there, that of a law with tails of order -p grows as Sigma^(|p| (n - k) - k d /
+    2) where that is negative; that of a law with p > 0 where p <= d / 2.
+    """
+    p, _, b = point.law
+    R = np.linalg.solve(point.L, (problem.W - point.mu).T)
+    q = np.square(R).sum(axis=0)
+    size, n, d = float(np.median(q)), len(q), problem.d
+    k = int((q < AT_ROW * size).sum())
+    if p > 0.0:
+        return k > 0 and b < POLE * size and p <= 0.5 * d + 1e-6
+    return 2.0 * -p * (n - k) <= 1.2 * k * d
+
+
+def ends(problem: Problem, to_exceed: float, seed: int) -> Iterator[tuple[float, str]]:
+    """Mean log-likelihood of each end of EM, and how it was found."""
+    first = problem.type.default_init(problem.W)
+    own = Point(first.mu, first.gamma, first.L_sigma, first.subordinator.gig)
+    em = LongEM(problem, to_exceed, Constraints(first.fixed, None, problem.symmetric))
+    rng = np.random.default_rng(seed)
+    others = list(starts(problem, rng))
+    rng.shuffle(others)
+    runs = [("plain", own, PLAIN, "none"), ("squarem", own, SQUAREM, "squarem")]
+    runs += [("starts", point, BRIEF, "squarem") for point in islice(others, N_STARTS)]
+    best, end = -np.inf, own
+    for name, point, steps, method in runs:
+        try:
+            value, there = em(point, steps, method)
+        except (ValueError, FloatingPointError):
+            continue
+        if np.isfinite(value) and not is_pole(problem, there):
+            yield value, name
+            best, end = max((best, end), (value, there), key=lambda pair: pair[0])
+    value, there = em(end, PLAIN // 4, "none")
+    if not is_pole(problem, there):
+        yield value, "plain from the best"
+    if problem.name in ("vg", "hyperbolic") and len(problem.W) <= MOST_ROWS:
+        yield from cusps(problem, end, to_exceed)
+
+
+def cusps(problem: Problem, end: Point, to_exceed: float) -> Iterator[tuple[float, str]]:
+    """Fits with mu held at each row, by EM from an end."""
+    order = 0.5 * (problem.d + 1)
+    fixed = Fixed(p=order if problem.name == "hyperbolic" else None, b=0.0)
+    p, a, _ = end.law
+    for row in np.unique(problem.W, axis=0):
+        em = LongEM(problem, to_exceed, Constraints(fixed, row, problem.symmetric))
+        value, point = em(Point(row, end.gamma, end.L, (max(p, order), a, 0.0)), STAGE, "squarem")
+        if np.isfinite(value) and point.law[0] > 0.5 * problem.d + 1e-6:
+            yield value, "cusps"
+
+
+def held_out_fit(X: Rows, family: str, seed: int) -> dict[str, Any]:
+    """A default fit and its reference, as JSON."""
+    symmetric = {"symmetric": True} if family.endswith("_sym") else {}
+    entry: dict[str, Any] = {"n": len(X), "d": X.shape[1]}
+    begin = time.perf_counter()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            result = nvmix.fit(X, family.removesuffix("_sym"), **symmetric)
+        except (ValueError, ArithmeticError, RuntimeError) as error:
+            return entry | {"status": type(error).__name__, "value": None}
+        entry |= {"status": result.status.name, "value": float(result.log_likelihood)}
+        entry |= {"seconds": round(time.perf_counter() - begin, 3), "passes": int(result.n_passes)}
+        W, shift = whitened(X)
+        to_exceed = entry["value"] / len(X) + shift
+        best, name = max(ends(Problem(W, family), to_exceed, seed), default=(np.nan, "none"))
+        best = len(X) * (best - shift)
+    return entry | {"best": best, "by": name, "gap": best - entry["value"]}
+
+
+def held_out(
+    file: Path, kinds: Iterable[str], families: Iterable[str], count: int, base: int
+) -> list[dict[str, Any]]:
+    """All fits of these kinds and families, those in the file and those that are done anew."""
+    done: dict[tuple[str, str], dict[str, Any]] = {}
+    if file.exists():
+        for line in file.read_text().splitlines():
+            entry = json.loads(line)
+            done[entry["key"], entry["family"]] = entry
+    fits = []
+    for key, X in held_out_samples(kinds, count, base):
+        for family in families:
+            if (key, family) not in done:
+                entry = {"key": key, "family": family} | held_out_fit(X, family, 0)
+                with file.open("a") as out:
+                    out.write(json.dumps(entry) + "\n")
+                done[key, family] = entry
+            fits.append(done[key, family])
+    return fits

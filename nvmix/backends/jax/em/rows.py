@@ -1,0 +1,49 @@
+"""Rows on a device, their coordinates, and the posterior law of their Y."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+
+from nvmix.backends.types import NormalParameters
+
+
+class Rows(NamedTuple):
+    """Observations (n, d) and their weights (n,), which are 0 on rows of padding."""
+
+    values: Any
+    weights: Any
+
+
+class Posterior(NamedTuple):
+    """Y | x ~ GIG(p, a, b + |w|^2), and log f(x) = constant + w . g + lnZ of that."""
+
+    p: Any
+    a: Any
+    b: Any
+    g: Any
+    constant: Any
+
+
+def inverse_lower(L: Any) -> Any:
+    """Inverse of a lower-triangular matrix."""
+    return solve_triangular(L, jnp.eye(len(L), dtype=L.dtype), lower=True)
+
+
+def product(A: Any, B: Any) -> Any:
+    """A B in full precision on every device."""
+    return jnp.matmul(A, B, precision="highest")
+
+
+def whitened(X: Any, normal: NormalParameters) -> Any:
+    """Rows w = L^-1 (x - mu)."""
+    return product(X - normal.mu, inverse_lower(normal.L).T)
+
+
+def posterior(normal: NormalParameters, theta: Any, log_norm_y: Any) -> Posterior:
+    """The posterior law of Y as a function of w; log_norm_y is lnZ of theta."""
+    d = normal.mu.size
+    g = solve_triangular(normal.L, normal.gamma, lower=True)
+    p, a, b = theta
+    constant = -0.5 * d * jnp.log(2.0 * jnp.pi) - jnp.sum(jnp.log(jnp.diag(normal.L))) - log_norm_y
+    return Posterior(p - 0.5 * d, a + g @ g, b, g, constant)

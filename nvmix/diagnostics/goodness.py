@@ -1,0 +1,211 @@
+"""Tests of goodness of fit by parametric bootstrap."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from nvmix.diagnostics.arguments import model_and_rows
+from nvmix.diagnostics.simulation import Simulation, draws, refits
+from nvmix.diagnostics.statistics import NAMES, of_rows, statistics_of
+from nvmix.diagnostics.transforms import log_tails
+from nvmix.fitting.em import BatchEMFitter
+from nvmix.fitting.outcome.result import EMResult
+from nvmix.foundation.tables import html_table, text_table
+from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.validation import generator, integer
+from nvmix.many import fitter_of_many
+from nvmix.mixture.em_maps import Mixture
+
+_HEADER = ("test", "statistic", "p-value")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GoodnessOfFit:
+    """Result of `goodness_of_fit`, printed as a table.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the tests.
+    statistics, pvalues : (3,) arrays
+        Statistic of each, and probability of one as large under the null.
+    family : str
+        Class of the model.
+    n_observations : int
+        Number of rows.
+    simulated : (k, 3) array
+        Statistics of the k simulated samples.
+    n_unconverged : int
+        How many of the k refits did not converge; their statistics count all the same.
+    is_refitted : bool
+        Whether the model was fitted again to each simulated sample.
+    """
+
+    names: tuple[str, ...]
+    statistics: FloatArray
+    pvalues: FloatArray
+    family: str
+    n_observations: int
+    simulated: FloatArray = field(repr=False)
+    n_unconverged: int
+    is_refitted: bool
+
+    def to_frame(self) -> Any:
+        """The table as a DataFrame, with one row per test.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With columns statistic and pvalue, indexed by the names.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = importlib.import_module("pandas")
+        columns = {"statistic": self.statistics, "pvalue": self.pvalues}
+        return pandas.DataFrame(columns, index=list(self.names))
+
+    def __repr__(self) -> str:
+        """Table of the tests."""
+        return f"{self._title()}\n{text_table(_HEADER, self._cells())}"
+
+    def _repr_html_(self) -> str:
+        """Table of the tests as HTML, for notebooks."""
+        return f"<p>{self._title()}</p>{html_table(_HEADER, self._cells())}"
+
+    def _title(self) -> str:
+        kind = "refits" if self.is_refitted else "samples of the known law"
+        title = f"{self.family}, {self.n_observations:,} rows, {len(self.simulated):,} {kind}"
+        return f"{title}, {self.n_unconverged:,} unconverged" if self.n_unconverged else title
+
+    def _cells(self) -> list[list[str]]:
+        numbers = zip(self.names, self.statistics, self.pvalues, strict=True)
+        return [[name, f"{statistic:.5g}", f"{p:.4f}"] for name, statistic, p in numbers]
+
+
+def goodness_of_fit(
+    fitted: Any,
+    X: Any = None,
+    *,
+    n_simulations: int = 1000,
+    seed: Any = 0,
+    verbose: int = 0,
+    **settings: Any,
+) -> GoodnessOfFit:
+    r"""Test whether data have the law that was fitted to them.
+
+    The statistics are those of Kolmogorov and Smirnov, the largest distance of distribution
+    functions; of Anderson and Darling, the mean squared distance with weights that grow in the
+    tails; and of Cramer and von Mises, without these weights. In one column they compare the
+    `probability_integral_transform` with the uniform distribution. In d columns the `rosenblatt`
+    transform u of a row has one number, :math:`\sum_j \Phi^{-1}(u_j)^2`, chi-squared with d degrees
+    of freedom under the null: how far out the row is, as the Mahalanobis distance of the normal
+    distribution is. That has power against wrong tails, by which the families differ, and little
+    against wrong skewness alone, for which single columns can be tested.
+
+    Parameters were estimated, which makes statistics smaller than those of a known law. So p-values
+    are by parametric bootstrap: samples of the fitted model are fitted again, as the data were, and
+    the p-value is (1 + number of statistics at least as large) / (1 + number of samples).
+
+    Parameters
+    ----------
+    fitted : EMResult or NormalMixture
+        A fit. A model is taken as known beforehand: nothing is refitted, and with a model that was
+        fitted to X the p-values are too large.
+    X : (n, d) array_like or DataFrame, or None
+        The observations that were fitted; None takes those that the result remembers.
+    n_simulations : int
+        Number of samples, at least 1.
+    seed : int, numpy.random.Generator or None
+        Source of the samples; results do not depend on the number of threads.
+    verbose : int
+        0 prints nothing, 1 a line every 10 seconds and at the end, 2 ten lines or more.
+    **settings
+        Of `nvmix.fitting.em.BatchEMFitter`, for the refits, which start from the fitted model. What
+        the fit held is held in them.
+
+    Returns
+    -------
+    GoodnessOfFit
+        Statistics and p-values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If fitted is neither a fit nor a model, or the fit has not converged or has weights, X is
+        missing, or not finite real numbers of the model's columns, so that missing values are an
+        error, or a setting is unknown or outside its domain.
+
+    Notes
+    -----
+    A thread for each processor draws and fits; see `nvmix.set_num_threads`.
+
+    References
+    ----------
+    W. Stute, W. Gonzalez Manteiga and M. Presedo Quindimil, Bootstrap based goodness-of-fit tests,
+    Metrika 40 (1993), 243-256.
+    W. Breymann, A. Dias and P. Embrechts, Dependence structures for multivariate high-frequency
+    data in finance, Quantitative Finance 3 (2003), 1-14, for several columns.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> from nvmix.diagnostics import goodness_of_fit
+    >>> X, _ = load_crude_oil()
+    >>> normal, nig = (
+    ...     goodness_of_fit(nvmix.fit(X[:, 1], family), n_simulations=99)
+    ...     for family in ("normal", "nig"))
+    >>> bool((normal.pvalues < 0.05).all()), bool((nig.pvalues > 0.1).all())
+    (True, True)
+    """
+    model, values = _observed(fitted, X)
+    seeds = generator(seed).integers(1 << 63, size=integer("n_simulations", n_simulations, 1))
+    verbose = integer("verbose", verbose, 0)
+    observed = statistics_of(of_rows(log_tails(model, values)))
+    fitter = _fitter(fitted, settings)
+    if fitter is None:
+        simulated = draws(len(values), seeds.tolist(), verbose)
+    else:
+        simulated = refits(model, fitter, len(values), seeds.tolist(), verbose)
+    return GoodnessOfFit(
+        NAMES,
+        observed,
+        _pvalues(observed, simulated),
+        type(model).__name__,
+        len(values),
+        simulated.statistics,
+        int((~simulated.converged).sum()),
+        fitter is not None,
+    )
+
+
+def _observed(fitted: Any, X: Any) -> tuple[Mixture, FloatArray]:
+    """The model, and validated rows; ValueError for a fit that has not converged."""
+    if isinstance(fitted, EMResult) and not fitted.converged:
+        msg = f"fitted must be a fit that converged, got {fitted.status.name}: {fitted.message}"
+        raise ValueError(msg)
+    return model_and_rows(fitted, X)
+
+
+def _fitter(fitted: Any, settings: Any) -> BatchEMFitter | None:
+    """How the fit is done again; None for a model, which is not."""
+    if not isinstance(fitted, EMResult):
+        if settings:
+            msg = f"settings are of refits, and a model is not fitted again, got {[*settings]}"
+            raise TypeError(msg)
+        return None
+    fixed = {name: getattr(fitted.model, name) for name in fitted.held if name != "gamma"}
+    held = {"fixed": fixed, "symmetric": fitted.symmetric, "bounded": bool(fitted.at_bound)}
+    return fitter_of_many("goodness_of_fit", held | settings)
+
+
+def _pvalues(observed: FloatArray, simulated: Simulation) -> FloatArray:
+    """Shares of statistics at least as large; the sample itself is one of them."""
+    larger = (simulated.statistics >= observed).sum(axis=0)
+    pvalues: FloatArray = (1.0 + larger) / (1.0 + len(simulated.statistics))
+    return pvalues
