@@ -120,7 +120,8 @@ _MODULES = {
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 _SUBMODULES = (
-    "backends", "datasets", "diagnostics", "distributions", "fitting", "risk", "special", "utils",
+    "backends", "datasets", "diagnostics", "distributions", "estimators", "fitting", "interop",
+    "risk", "special", "utils",
 )  # fmt: skip
 
 # What others call a name, in lower case and without underscores.
