@@ -50,8 +50,8 @@ _STAGES: Final = ((2, 16), (6, 6), (20, 2))
 _SETTLED: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT)
 _OPEN: Final = (Status.MAX_ITER, Status.DEGENERATE)
 _SMALL: Final = 0.01
-# b of the start of a fit that goes on from one at b = 0, in units of E[Y], and, where the family has
-# no b, how far its mu is from there, in standard deviations.
+# b of the start of a fit that goes on from one at b = 0, in units of E[Y]; where the family has no
+# b, how far its mu is from there, in standard deviations.
 _ABOVE_ZERO: Final = 3.0
 _BESIDE: Final = 0.01
 
