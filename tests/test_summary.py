@@ -92,6 +92,13 @@ def test_a_word_why_there_are_no_errors(frame, result):
         result.summary(np.ones((3, 3)))
 
 
+def test_errors_of_many_elements_are_computed_if_asked_for(monkeypatch, result):
+    monkeypatch.setattr("nvmix.fitting.outcome.result._FEW_ELEMENTS", 8)
+    expected = "No standard errors: summary(errors=True) computes those of 9 elements."
+    assert result.summary().note == result.summary(errors=False).note == expected
+    assert (result.summary(errors=True).errors == result.standard_errors().errors).all()
+
+
 def test_gaussian_limit_and_missing_values():
     X = np.random.default_rng(1).uniform(size=(300, 2))
     ended = nvmix.fit(X, "nig", symmetric=True)
