@@ -66,6 +66,7 @@ def test_degrees_of_freedom_of_student_t(frame):
     assert row.estimate == result.model.df
     assert row.std_error == pytest.approx(2.0 * result.standard_errors()["alpha"], rel=1e-12)
     assert f"df={result.model.df:.6g}" in repr(result.model)
+    assert str(result.model).endswith(f"\ndf = {result.model.df:.6g}")
 
 
 def test_a_word_why_there_are_no_errors(frame, result):

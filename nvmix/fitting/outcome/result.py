@@ -221,7 +221,9 @@ class EMResult(Storable):
         elif self.data is not None:
             values, omega = self.data
         else:
-            msg = "X must be given: this result has no data, as of a source, or after pickle or JAX"
+            msg = (
+                "X must be given: this result has no data, as of a source, a file, a pickle or JAX"
+            )
             raise ValueError(msg)
         values = np.asarray(values, np.float64)
         gauge, held = self.regularization, (*self.held, *self.at_bound)
