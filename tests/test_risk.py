@@ -341,8 +341,13 @@ def test_least_risk():
     assert high @ normal.mean() == pytest.approx(0.28, rel=1e-8)
     with pytest.raises(ValueError, match="bounds must allow"):
         risk.minimum_risk_weights(model, bounds=(0.0, 0.2))
-    with pytest.raises(ValueError, match="no weights of least risk"):
+    largest = normal.mean().max()
+    best = risk.minimum_risk_weights(normal, min_return=largest)
+    np.testing.assert_allclose(best, normal.mean() == largest, atol=1e-8)
+    with pytest.raises(ValueError, match=f"min_return must be at most {largest}.* got 10.0"):
         risk.minimum_risk_weights(normal, min_return=10.0)
+    short = risk.minimum_risk_weights(normal, min_return=10.0, bounds=(-np.inf, np.inf))
+    assert short @ normal.mean() == pytest.approx(10.0, rel=1e-8)
 
 
 def test_standard_errors_of_the_normal_block_are_exact():
