@@ -138,7 +138,8 @@ def goodness_of_fit(
     TypeError, ValueError
         If fitted is neither a fit nor a model, or the fit has not converged or has weights, X is
         missing, or not finite real numbers of the model's columns, so that missing values are an
-        error, or a setting is unknown or outside its domain.
+        error, or has a row where the density of its first columns is infinite, or a setting is
+        unknown or outside its domain.
 
     Notes
     -----
