@@ -2,6 +2,7 @@
 
 import decimal
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -208,3 +209,34 @@ def test_ranks_in_any_case_and_what_criterion_is():
 def test_the_advice_for_an_unbounded_likelihood_names_families_that_take_it():
     message = Status.UNBOUNDED.message
     assert "VarianceGamma or GeneralizedHyperbolic with bounded=True" in message
+
+
+class TestFramesOfResults:
+    def test_densities_keep_an_index(self):
+        law = make(NormalInverseGaussian)
+        frame = pd.DataFrame(law.rvs(3, 0), index=pd.date_range("2026-01-01", periods=3))
+        for method in (law.log_prob, law.logpdf, law.pdf):
+            values = method(frame, keep_index=True)
+            assert isinstance(values, pd.Series)
+            assert values.index.equals(frame.index)
+            np.testing.assert_array_equal(values, method(frame.to_numpy()))
+        holes = frame.mask(frame > 0.5)
+        assert law.log_prob(holes, missing="em", keep_index=True).index.equals(frame.index)
+        one = law.marginal(0)
+        assert one.log_prob(frame[0], keep_index=True).index.equals(frame.index)
+        assert isinstance(one.log_prob(0.5, keep_index=True), float)
+        for without in (frame.to_numpy(), frame.to_numpy().tolist()):
+            with pytest.raises(TypeError, match="keep_index needs x with an index"):
+                law.log_prob(without, keep_index=True)
+
+    def test_draws_have_names(self):
+        law = replace(make(NormalInverseGaussian), columns=("a", "b"))
+        frame = law.rvs(4, seed=1, as_frame=True)
+        assert list(frame.columns) == ["a", "b"]
+        np.testing.assert_array_equal(frame, law.rvs(4, seed=1))
+        frame, mixing = law.rvs(4, seed=1, as_frame=True, return_mixing=True)
+        assert frame.shape == (4, 2)
+        assert mixing.shape == (4,)
+        assert list(make(NormalInverseGaussian).rvs(2, 0, as_frame=True).columns) == [0, 1]
+        with pytest.raises(ValueError, match=r"as_frame needs rows \(n, d\), got the shape \(2, 3"):
+            law.rvs(size=(2, 3), as_frame=True)

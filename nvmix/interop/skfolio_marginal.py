@@ -73,4 +73,4 @@ class MixtureMarginal(BaseUnivariateDist):  # type: ignore[misc]
     def fitted_repr(self) -> str:
         """The family and its parameters, in one line."""
         check_is_fitted(self)
-        return " ".join(repr(self.model_).split())
+        return repr(self.model_)

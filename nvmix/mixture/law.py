@@ -29,6 +29,7 @@ from nvmix.mixture.parts.display import Displayed
 from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.univariate import Univariate
+from nvmix.sources.frames import data_frame, with_index
 from nvmix.sources.observations import MISSING, observations, points
 from nvmix.sources.patterns import patterns_of, values_of
 
@@ -199,7 +200,7 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         value = 2.0 * xp.log(xp.diag(self.L_sigma)).sum()
         return value if xp is not np else float(value)
 
-    def log_prob(self, x: Any, *, missing: str = "raise") -> Any:
+    def log_prob(self, x: Any, *, missing: str = "raise", keep_index: bool = False) -> Any:
         """Log-density of the mixture.
 
         Parameters
@@ -210,11 +211,14 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         missing : {"raise", "em"}
             Whether nan is an error, or stands for a missing value, over which the density is
             integrated: the log-density of the values that the row has, 0 if it has none.
+        keep_index : bool
+            Whether n points are a DataFrame or Series whose index the result has.
 
         Returns
         -------
         float or (n,) array
-            Log-densities; inf where the density is infinite, nan where a JAX array has nan.
+            Log-densities, in a Series with keep_index; inf where the density is infinite, nan where
+            a JAX array has nan.
 
         Raises
         ------
@@ -231,7 +235,7 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         else:
             result = self._log_densities(values, self.normal)
         if not single:
-            return result
+            return with_index("x", result, x) if boolean("keep_index", keep_index) else result
         return result[0] if on_jax(result) else float(result[0])
 
     def _log_densities(self, values: Any, normal: NormalParameters) -> Any:
@@ -250,14 +254,14 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
                 result[rows] = self._log_densities(values_of(values, columns, rows), normal)
         return result
 
-    def pdf(self, x: Any, *, missing: str = "raise") -> Any:
+    def pdf(self, x: Any, *, missing: str = "raise", keep_index: bool = False) -> Any:
         """Density of the mixture: exp of `log_prob`.
 
         Parameters
         ----------
         x : (d,) or (n, d) array_like
             As for `log_prob`, with the same errors.
-        missing : {"raise", "em"}
+        missing, keep_index
             As for `log_prob`.
 
         Returns
@@ -265,7 +269,8 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         float or (n,) array
             Densities; inf where the density is infinite.
         """
-        density = namespace(log_density := self.log_prob(x, missing=missing)).exp(log_density)
+        log_density = self.log_prob(x, missing=missing, keep_index=keep_index)
+        density = namespace(log_density).exp(log_density)
         if on_jax(density):
             return density
         return float(density) if np.ndim(density) == 0 else density
@@ -303,6 +308,7 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         size: int | tuple[int, ...] | None = None,
         random_state: Seed = None,
         return_mixing: bool = False,
+        as_frame: bool = False,
     ) -> Any:
         """Draw observations.
 
@@ -318,6 +324,8 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
             In the place of seed, as in SciPy.
         return_mixing : bool
             Whether to return the values of Y as well.
+        as_frame : bool
+            Whether rows are in a DataFrame of pandas, with the names of the model's columns.
 
         Returns
         -------
@@ -349,6 +357,7 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         y = self.subordinator.rvs(n, rng)[:, None]
         noise = rng.standard_normal((n, self.d)) @ self.L_sigma.T
         rows = (self.mu + y * self.gamma + np.sqrt(y) * noise).reshape(*shape, self.d)
+        rows = data_frame(rows, self.columns) if boolean("as_frame", as_frame) else rows
         return (rows, y.reshape(shape)) if boolean("return_mixing", return_mixing) else rows
 
     def rescaled(self, c: float) -> Self:

@@ -33,7 +33,7 @@ class Univariate(DistributionFunctions):
     L_sigma: FloatArray
     subordinator: Subordinator
 
-    def log_prob(self, x: Any, *, missing: str = "raise") -> Any:
+    def log_prob(self, x: Any, *, missing: str = "raise", keep_index: bool = False) -> Any:
         """Log-density."""
         raise NotImplementedError
 
@@ -75,9 +75,9 @@ class Univariate(DistributionFunctions):
             total -= mass * _STEP * terms[np.isfinite(terms)].sum()
         return float(total)
 
-    def logpdf(self, x: Any, *, missing: str = "raise") -> Any:
+    def logpdf(self, x: Any, *, missing: str = "raise", keep_index: bool = False) -> Any:
         """Log-density: another name of `log_prob`."""
-        return self.log_prob(x, missing=missing)
+        return self.log_prob(x, missing=missing, keep_index=keep_index)
 
     def _column(self) -> tuple[NormalParameters, Any]:
         """Parameters; ValueError unless there is one column."""

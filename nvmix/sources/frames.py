@@ -1,5 +1,6 @@
 """DataFrames, Series and their like: names of columns, numbers, and weights by the index."""
 
+import importlib
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -144,3 +145,20 @@ def _index(x: Any) -> Any:
     """Index of a DataFrame or Series of pandas, else None."""
     index = getattr(x, "index", None)
     return index if hasattr(x, "reindex") and hasattr(index, "equals") else None
+
+
+def with_index(name: str, values: Any, x: Any) -> Any:
+    """Series of values (n,) with the index of x (n, ...), which must have one: else TypeError."""
+    index = getattr(x, "index", None)
+    if index is None or callable(index):
+        msg = f"keep_index needs {name} with an index, as of pandas, got {type(x).__name__}"
+        raise TypeError(msg)
+    return importlib.import_module("pandas").Series(np.asarray(values), index=index)
+
+
+def data_frame(rows: FloatArray, columns: Columns) -> Any:
+    """DataFrame of rows (n, d); ValueError for an array of another shape."""
+    if rows.ndim != 2:
+        msg = f"as_frame needs rows (n, d), got the shape {rows.shape}"
+        raise ValueError(msg)
+    return importlib.import_module("pandas").DataFrame(rows, columns=columns)
