@@ -39,7 +39,10 @@ def _coefficients() -> FloatArray:
     to_chebyshev[0] /= 2.0
     # Differences from the centre are small, and so is their rounding.
     c = (values - middle[:, None]) @ to_chebyshev.T
-    rows = np.array([np.pad(cheb2poly(row), (0, _POWERS))[:_POWERS] for row in c])
+    to_powers = np.array(
+        [np.pad(cheb2poly(row), (0, _POWERS))[:_POWERS] for row in np.eye(_POWERS)]
+    )
+    rows = c @ to_powers
     rows[:, 0] += middle
     return np.ascontiguousarray(rows[:, ::-1])
 
