@@ -121,7 +121,7 @@ class CuspSearch:
         best: FitTrace | None = None
         tried = set[bytes]()
         for _ in range(_MOST_ROUNDS):
-            likeliest = self._starts(model, self.count)[:_HIGHEST]
+            likeliest = self._starts(model, self.count, _HIGHEST)
             starts = [start for start in likeliest if start.mu.tobytes() not in tried]
             tried |= {start.mu.tobytes() for start in starts}
             traces = [self._climb(start) for start in starts]
@@ -141,9 +141,11 @@ class CuspSearch:
         At the rows next to an end that has settled inside; else at all, from the start too.
         """
         least = result.log_likelihood / result.n_observations
-        starts = self._starts(result.model, _NEAR if result.status in _SETTLED else self.count)
-        if result.status not in _SETTLED:
-            starts = starts[:_RACING] + self._starts(start, self.count)[:_RACING]
+        if result.status in _SETTLED:
+            starts = self._starts(result.model, _NEAR, _NEAR)
+        else:
+            models = result.model, start
+            starts = [x for model in models for x in self._starts(model, self.count, _RACING)]
         found = self._raced(starts, least)
         return found if found is not None and found.log_likelihood > least else None
 
@@ -169,8 +171,8 @@ class CuspSearch:
             starts = list(ends.values())[:kept]
         return _likeliest([self._climb(start) for start in starts])
 
-    def _starts(self, model: Mixture, count: int) -> list[Mixture]:
-        """Models with mu at the rows next to that of `model` and b = 0, the likeliest first.
+    def _starts(self, model: Mixture, count: int, most: int) -> list[Mixture]:
+        """Models with mu at the rows next to that of `model` and b = 0, the likeliest of them.
 
         gamma is such that the mean of X stays as it is, unless the fit is symmetric.
         """
@@ -183,7 +185,7 @@ class CuspSearch:
             shift = np.zeros(model.d) if is_symmetric else (mu - model.mu) / y
             moved.append(NormalParameters(mu, model.gamma - shift, model.L_sigma.copy()))
         values = self.source.reduce(partial(_log_likelihoods, moved, theta), operator.add)
-        return [model.at(moved[i], theta) for i in np.argsort(values)[::-1]]
+        return [model.at(moved[i], theta) for i in np.argsort(values)[::-1][:most]]
 
     def _climb(self, start: Mixture) -> FitTrace:
         """Fit with mu held where it is, which makes the likelihood smooth."""
