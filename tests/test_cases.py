@@ -215,4 +215,4 @@ class TestCusps:
         X = np.random.default_rng([6, 8]).exponential(1.0, (100, 2)).round(3)
         result = BatchEMFitter(verbose=1).run(VarianceGamma.default_init(X), X)
         assert "fits at other rows in" in capsys.readouterr().out
-        assert result.n_passes > 500
+        assert result.n_passes > result.n_iter + 100

@@ -162,12 +162,11 @@ class FitRun:
             return result
         one = replace(self, checkpoint=None)
         search = CuspSearch.of(source, e_step.weight, self.options)
-        found = search.raced([result.model, start])
-        n_passes, n = result.n_passes + search.n_passes, result.n_observations
-        before = result.log_likelihood
-        if found is not None and found.log_likelihood * n > result.log_likelihood:
+        found, before = search.likelier(result, start), result.log_likelihood
+        n_passes = result.n_passes + search.n_passes
+        if found is not None:
             result = one._assembled(found, Status.CUSP, start, e_step)  # noqa: SLF001
-        aside = beside(result.model, constraints)
+        aside = beside(result, constraints)
         if aside is not None:
             again = one._fitted(aside, e_step)  # noqa: SLF001
             n_passes += again.n_passes
