@@ -4,7 +4,6 @@ import gzip
 import io
 import sys
 
-import numpy as np
 import pytest
 from conftest import make
 
@@ -39,13 +38,21 @@ def expected():
     return nvmix.fit(X, max_iter=1000).log_likelihood
 
 
+def indexed(name, labels):
+    """The rows with an index in the first column."""
+    return text(header=(name, "left", "right"), labels=labels).encode()
+
+
+NUMBERS = list(map(str, range(60)))
+R_HEADER = ('""', '"left"', '"right"')
+LAST = [f"{line},{date}" for line, date in zip(text().splitlines(), ["when", *DATES], strict=True)]
 CONTENTS = {
     "semicolon": text(";").encode(),
     "tab": text("\t").encode(),
     "bar": text("|").encode(),
     "decimal comma": text(";", comma=True).encode(),
     "decimal comma, tab": text("\t", comma=True).encode(),
-    "write.csv2": text(";", ('""', '"left"', '"right"'), comma=True, labels=DATES).encode(),
+    "write.csv2": text(";", R_HEADER, comma=True, labels=DATES).encode(),
     "BOM": text().encode("utf-8-sig"),
     "UTF-16": text("\t").encode("utf-16"),
     "carriage returns": text().replace("\n", "\r\n").encode(),
@@ -53,18 +60,17 @@ CONTENTS = {
     "sep=": b"sep=;\r\n" + text(";", comma=True).encode(),
     "quoted": text(header=('"left"', '"right"')).encode(),
     "separator in a name": text(header=("left", '"right; or wrong"')).encode(),
-    "dates": text(header=("left", "right", "when"), rows=np.c_[X, X[:, 0]]).encode(),
+    "bar in a name": text(header=("left|up", "right|down")).encode(),
+    "dates, last": "\n".join(LAST).encode(),
     "trailing": text().replace("\n", ",\n").encode(),
-    "index": text(header=("index", "left", "right"), labels=map(str, range(60))).encode(),
-    "Unnamed": text(header=("Unnamed: 0", "left", "right"), labels=map(str, range(60))).encode(),
-    "days": text(header=("Date", "left", "right"), labels=[x.replace("-", "") for x in DATES]).encode(),
-    "months": text(header=("m", "left", "right"), labels=[f"{x[:7]}" for x in DATES]).encode(),
-    "words": text(header=("m", "left", "right"), labels=["31-Jan-2020"] * 60).encode(),
-}  # fmt: skip
-CONTENTS["dates"] = b"\n".join(
-    line.rpartition(b",")[0] + b"," + (DATES[i - 1] if i else "when").encode()
-    for i, line in enumerate(CONTENTS["dates"].splitlines())
-)
+    "index": indexed("index", NUMBERS),
+    "Unnamed": indexed("Unnamed: 0", NUMBERS),
+    "days": indexed("Date", [date.replace("-", "") for date in DATES]),
+    "months": indexed("m", [date[:7] for date in DATES]),
+    "words": indexed("m", ["31-Jan-2020"] * 60),
+}
+ASIDE = ("write.csv2", "dates, last", "trailing", "index", "Unnamed", "days", "months", "words")
+COMMAS = ("decimal comma", "decimal comma, tab", "gz", "sep=", "write.csv2")
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
@@ -72,13 +78,11 @@ def test_kinds_of_csv(kind, expected, tmp_path, capsys):
     path = tmp_path / "data"
     path.write_bytes(CONTENTS[kind])
     columns, value = fitted(path, tmp_path)
-    assert columns[0] == "left"
+    assert columns[0].startswith("left")
     assert value == expected
     notes = capsys.readouterr().err
-    aside = ("write.csv2", "dates", "trailing", "index", "Unnamed", "days", "months", "words")
-    assert ("set aside" in notes) is (kind in aside)
-    commas = ("decimal comma", "decimal comma, tab", "gz", "sep=", "write.csv2")
-    assert ("decimal commas" in notes) is (kind in commas)
+    assert ("set aside" in notes) is (kind in ASIDE)
+    assert ("decimal commas" in notes) is (kind in COMMAS)
 
 
 def test_a_single_column_of_decimal_commas(tmp_path, capsys):
@@ -145,7 +149,9 @@ def test_arrow_files_of_pandas(name, expected, tmp_path, capsys):
 def test_what_arrow_files_must_not_have(tmp_path, capsys):
     path = tmp_path / "bad.parquet"
     gap = [None, *X[1:, 0]]
-    path.write_bytes(parquet_of({"a": gap, "b": X[:, 1], "name": ["x"] * 60, "n": range(60)}))
+    path.write_bytes(
+        parquet_of({"a": gap, "b": X[:, 1], "name": ["x"] * 60, "n": (99.0 * X[:, 0]).astype(int)})
+    )
     for arguments, message in [
         ([], "column 'name' is of type string and not of numbers (choose columns"),
         (["--columns", "b,a"], "row 1, column 'a': nan is not finite (--missing em"),

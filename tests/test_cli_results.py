@@ -82,9 +82,7 @@ def test_score(saved, tmp_path, capsys):
     expected = nvmix.load(saved).model.log_prob(X)
     # Columns go by their names, and others do not matter.
     path, out = tmp_path / "data.csv", tmp_path / "scores.csv"
-    np.savetxt(path, np.c_[X[:, 1], X], fmt="%r", delimiter=",", header="wti,a,brent", comments="")
-    swapped = path.read_text().splitlines()
-    rows = [f"{w},x,{b}" for w, b in ((x.split(",")[0], x.split(",")[1]) for x in swapped[1:])]
+    rows = [f"{w},x,{b}" for b, w in X.tolist()]
     path.write_text("\n".join(["wti,a,brent", *rows]))
     assert main(["score", saved, str(path), "--out", str(out)]) == 0
     np.testing.assert_array_equal(np.loadtxt(out, skiprows=1), expected)

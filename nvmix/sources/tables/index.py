@@ -30,7 +30,8 @@ def index_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[
         if not name and not any(fields):
             found[j] = f"column {j + 1}, which has neither a name nor values, is set aside"
         elif fields and _is_index(j, name, fields):
-            what = f"column {name!r}" if name else "the first column, which has no name"
+            place = f"column {j + 1}" if j else "the first column"
+            what = f"column {name!r}" if name else f"{place}, which has no name"
             found[j] = f"{what}, from {fields[0]} to {fields[-1]}, is set aside as an index"
     return found if len(found) < len(header) else {}
 
