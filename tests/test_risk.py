@@ -345,17 +345,6 @@ def test_least_risk():
         risk.minimum_risk_weights(normal, min_return=10.0)
 
 
-def test_standard_errors_are_those_of_simulated_fits():
-    true = make(NormalInverseGaussian, 1)
-    results = [nvmix.fit(true.rvs(1000, seed=s), criterion="likelihood") for s in range(60)]
-    estimates = np.array([risk.expected_shortfall(r.model, [1.0], 0.95) for r in results])
-    errors = np.array([risk.standard_error(r, [1.0], 0.95) for r in results])
-    # The standard deviation of 60 draws has a relative error of 9 percent.
-    assert np.median(errors) == pytest.approx(estimates.std(), rel=0.3)
-    both = risk.standard_error(results[0], [[1.0], [-2.0]], 0.95)
-    assert both[0] == errors[0]
-
-
 def test_standard_errors_of_the_normal_block_are_exact():
     """The variance of w'mu alone, where all else is held."""
     X, _ = load_crude_oil()
@@ -449,17 +438,18 @@ def test_derivatives_are_those_of_jax(name):
 
 
 def test_standard_errors_equal_a_parametric_bootstrap():
-    """The standard deviation of 1500 fits has a relative error of 2 percent."""
+    """The standard deviation of 800 fits has a relative error of 2.5 percent."""
     law = NormalInverseGaussian.from_classical(**normal_block(2), mu_ig=1.2, lam=0.8)
-    result = nvmix.fit(law.rvs(3000, seed=1), criterion="likelihood")
+    result = nvmix.fit(law.rvs(2000, seed=1), criterion="likelihood")
     model, w = result.model, np.array([0.7, 0.3])
-    samples = [model.rvs(3000, seed) for seed in range(1500)]
+    samples = [model.rvs(2000, seed) for seed in range(800)]
     fits = nvmix.fit_many(samples, "nig", criterion="likelihood")
     assert all(fit.converged for fit in fits)
     for measure, level in (("var", 0.99), ("es", 0.975), ("expectile", 0.99)):
         estimates = [MEASURES[measure](fit.model, w, level) for fit in fits]
-        found = risk.standard_error(result, w, level, measure)
-        assert found == pytest.approx(np.std(estimates), rel=0.1)
+        found = risk.standard_error(result, [w, -w], level, measure)
+        assert found[0] == pytest.approx(risk.standard_error(result, w, level, measure), rel=1e-9)
+        assert found[0] == pytest.approx(np.std(estimates), rel=0.1)
 
 
 def test_infinite_risks_have_no_standard_error():

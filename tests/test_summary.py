@@ -42,7 +42,8 @@ def test_text_and_html_show_names_harmlessly(result):
     for shown in (f"{result.log_likelihood:.4f}", f"{result.bic:.4f}", result.message, "CONVERGED"):
         assert shown in text
         assert shown in html
-    assert "<b>spx" not in html
+    assert "<b>spx" not in html + result._repr_html_()
+    assert result._repr_html_().endswith(result.model._repr_html_())
     assert "&lt;b&gt;spx" in html
     assert "\x1b" not in text + html + str(result.model) + result.model._repr_html_()
     assert len(text_table(["a", "b"], [["x\ny", "\0"]]).splitlines()) == 2

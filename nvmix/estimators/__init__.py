@@ -1,12 +1,34 @@
-"""Estimators with the interface of scikit-learn, which they need: the extra nvmix[sklearn]."""
+"""Estimators with the interface of scikit-learn, which is loaded when one is first used."""
 
-try:
-    import sklearn as _sklearn  # noqa: F401
-except ModuleNotFoundError as error:
-    message = "estimators need scikit-learn: pip install 'nvmix[sklearn]'"
-    raise ImportError(message) from error
+from __future__ import annotations
 
-from nvmix.estimators.density import NormalMixtureEstimator
-from nvmix.estimators.outliers import NormalMixtureOutliers
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["NormalMixtureEstimator", "NormalMixtureOutliers"]
+if TYPE_CHECKING:
+    from nvmix.estimators.density import NormalMixtureEstimator as NormalMixtureEstimator
+    from nvmix.estimators.outliers import NormalMixtureOutliers as NormalMixtureOutliers
+
+_HOME: Final = {"NormalMixtureEstimator": "density", "NormalMixtureOutliers": "outliers"}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    """Load an estimator, and scikit-learn."""
+    if name not in _HOME:
+        msg = f"module 'nvmix.estimators' has no attribute {name!r}"
+        raise AttributeError(msg)
+    try:
+        module = importlib.import_module(f"nvmix.estimators.{_HOME[name]}")
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("sklearn"):
+            raise
+        msg = f"{name} needs scikit-learn: pip install 'nvmix[sklearn]'"
+        raise ImportError(msg) from error
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """Public names."""
+    return __all__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,22 +34,22 @@ class MixtureContinuous(stats.rv_continuous):  # type: ignore[misc]
         return np.exp(self._logpdf(x))
 
     def _cdf(self, x: Any) -> Any:
-        return _numpy(self.model.cdf(x))
+        return _numpy(self.model.cdf, x)
 
     def _sf(self, x: Any) -> Any:
-        return _numpy(self.model.sf(x))
+        return _numpy(self.model.sf, x)
 
     def _logcdf(self, x: Any) -> Any:
-        return _numpy(self.model.logcdf(x))
+        return _numpy(self.model.logcdf, x)
 
     def _logsf(self, x: Any) -> Any:
-        return _numpy(self.model.logsf(x))
+        return _numpy(self.model.logsf, x)
 
     def _ppf(self, q: Any) -> Any:
-        return _numpy(self.model.ppf(q))
+        return _numpy(self.model.ppf, q)
 
     def _isf(self, q: Any) -> Any:
-        return _numpy(self.model.isf(q))
+        return _numpy(self.model.isf, q)
 
     def _rvs(self, size: Any = None, random_state: Any = None) -> Any:
         size = () if size is None else tuple(np.atleast_1d(size).tolist())
@@ -64,9 +65,12 @@ class MixtureContinuous(stats.rv_continuous):  # type: ignore[misc]
         return self.model.entropy()
 
 
-def _numpy(value: Any) -> Any:
-    """NumPy's float in the place of Python's."""
-    return np.asarray(value)[()]
+def _numpy(method: Callable[[Any], Any], x: Any) -> Any:
+    """A method at x, with NumPy's float in the place of Python's.
+
+    It takes a copy: NumPy 2.0 warns of arrays that SciPy has broadcast as if they were written to.
+    """
+    return np.asarray(method(np.array(x)))[()]
 
 
 def scipy_distribution(model: Mixture) -> MixtureContinuous:

@@ -15,11 +15,20 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
-from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
+from nvmix.backends.types import (
+    Constraints,
+    EMOptions,
+    FitTrace,
+    Fixed,
+    GIGParameters,
+    NormalParameters,
+)
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.outcome.limits import Distances, distances_from
+from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.typing import FloatArray
+from nvmix.inference.newton import may_have_cusp
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source
 
@@ -36,6 +45,41 @@ _MOST_ROUNDS: Final = 10
 # of the likeliest rows go on after each.
 _RACING: Final = 50
 _STAGES: Final = ((2, 16), (6, 6), (20, 2))
+# Ends of fits whose parameters settled, and of those that go on; they may be below a cusp elsewhere
+# if the density has a peak and, where they settled, b is at most so many times E[Y].
+_SETTLED: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT)
+_OPEN: Final = (Status.MAX_ITER, Status.DEGENERATE)
+_SMALL: Final = 0.01
+# b of the start of a fit that goes on from one at b = 0, in units of E[Y]; where the family has no
+# b, how far its mu is from there, in standard deviations.
+_ABOVE_ZERO: Final = 3.0
+_BESIDE: Final = 0.01
+
+
+def in_doubt(result: EMResult, constraints: Constraints) -> bool:
+    """Whether the end of a fit has mu free and is at a cusp, or may be below one at another row."""
+    model, status = result.model, result.status
+    (p, _, b), y = model.subordinator.gig, model.subordinator.mean()
+    is_finite, has_peak = p > 0.5 * model.d, 0.0 < p - 0.5 * model.d <= 0.5
+    if status in _SETTLED:
+        doubtful = (is_finite and may_have_cusp(model)) or (has_peak and b <= _SMALL * y)
+    elif status in _OPEN:
+        doubtful = (is_finite and may_have_cusp(model)) or has_peak
+    else:
+        doubtful = status in (Status.CUSP, Status.SINGULAR)
+    return doubtful and constraints.mu is None
+
+
+def beside(model: Mixture, constraints: Constraints) -> Mixture | None:
+    """A model beside one at b = 0, from which a fit may go elsewhere; None for others."""
+    (p, a, b), y = model.subordinator.gig, model.subordinator.mean()
+    if b > 0.0 or not np.isfinite(y):
+        return None
+    if constraints.fixed.b is None:
+        return model.at(model.normal, (p, a, _ABOVE_ZERO * y))
+    mu, gamma, L = model.normal
+    step = _BESIDE * np.sqrt(y / model.d) * L.sum(axis=1)
+    return model.at(NormalParameters(mu + step, gamma, L), (p, a, b))
 
 
 @dataclass

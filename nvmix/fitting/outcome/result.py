@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nvmix.backends.status import Status
 from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
-from nvmix.fitting.outcome.summary import Summary, without_errors
+from nvmix.fitting.outcome.summary import Summary, html_of_fit, without_errors
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.files.json_text import all_encoded, encoded
@@ -274,8 +275,17 @@ class EMResult(Storable):
             # alpha = beta = df / 2 are the last elements.
             labels = (*labels[:-2], "df")
             estimates, errors = (np.append(x[:-2], 2.0 * x[-1]) for x in (estimates, errors))
+        about = self._family(), self._facts(), self.status.name, self.message
+        return Summary(*about, labels, estimates, errors, note, level)
+
+    def _family(self) -> str:
+        """Name of the family, and whether gamma was fixed."""
         side = "symmetric " if self.symmetric and not self.model.symmetric_only else ""
-        facts = {
+        return side + type(self.model).__name__
+
+    def _facts(self) -> dict[str, float]:
+        """What a table says of the fit as a whole."""
+        return {
             "columns": self.model.d,
             "rows": float(self.n_observations),
             "log-likelihood": float(self.log_likelihood),
@@ -286,13 +296,22 @@ class EMResult(Storable):
             "passes": int(self.n_passes),
             "seconds": float(self.elapsed_time),
         }
-        family, status = side + type(self.model).__name__, self.status.name
-        return Summary(family, facts, status, self.message, labels, estimates, errors, note, level)
+
+    def _repr_html_(self) -> str:
+        """How the fit ended, and the model, for notebooks; `summary` has standard errors too."""
+        if self._is_batch():
+            return f"<p>{escape(repr(self))}</p>"
+        about = self._family(), self._facts(), self.status.name, self.message
+        return html_of_fit(*about) + self.model._repr_html_()
+
+    def _is_batch(self) -> bool:
+        """Whether this is of several fits at once, or JAX traces it."""
+        return np.ndim(self.code) != 0 or traced(self.code)
 
     def __repr__(self) -> str:
         """Family, status and numbers in a line."""
         family = type(self.model).__name__
-        if np.ndim(self.code) != 0 or traced(self.code):
+        if self._is_batch():
             return f"<EMResult of {family}, batched or traced by JAX, code {self.code}>"
         numbers = f"n_observations={self.n_observations:.10g}, n_iter={self.n_iter}"
         value = f"log_likelihood={float(self.log_likelihood):.10g}"
