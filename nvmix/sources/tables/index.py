@@ -12,9 +12,9 @@ _DATE: Final = re.compile(
     r"|(\d{1,2}[- ])?(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*[-. ]*"
     r"(\d{1,2}, )?\d{2,4}"
 )
-# Days and years that are numbers too, so the name of the column has to say what they are.
+# 1987, 198706 and 19870630 are numbers too, so the name of the column has to say what they are.
 _NUMERIC_DATE: Final = re.compile(r"(1[5-9]|2[01])\d\d((0[1-9]|1[0-2])([0-2]\d|3[01])?)?")
-_NAMES_OF_DATES: Final = ("date", "day", "month", "year", "datum", "time", "timestamp", "period")
+_NAMES_OF_DATES: Final = ("date", "day", "month", "year", "datum")
 # What programs call numbers of rows.
 _NAMES_OF_NUMBERS: Final = ("index", "unnamed: 0", "rownames", "row.names", "row", "obs")
 
