@@ -14,6 +14,7 @@ from nvmix.distributions.members import MultivariateNormal
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.fitting.settings import with_signature_of
+from nvmix.foundation.files.pickles import PublicPickle
 from nvmix.foundation.tables import html_table, text_table
 from nvmix.foundation.validation import one_of
 from nvmix.many import fit_rows, fitter_of_many
@@ -30,7 +31,7 @@ _FOOTNOTE: Final = "* did not converge"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Sequence[EMResult]):
+class Comparison(PublicPickle, Sequence[EMResult]):
     """Fits of several families to the same data: a sequence of results, printed as a table.
 
     Parameters

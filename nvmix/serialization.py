@@ -18,7 +18,8 @@ from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.foundation.files.fields import Fields
 from nvmix.foundation.files.json_text import read_json
-from nvmix.foundation.files.storable import FORMAT, SCHEMA, package
+from nvmix.foundation.files.pickles import package
+from nvmix.foundation.files.storable import FORMAT, SCHEMA
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import GIG, Gamma, InverseGamma, InverseGaussian, PointMass
 

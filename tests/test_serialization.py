@@ -108,6 +108,15 @@ def test_pickles_name_the_package_and_not_its_modules():
             assert same(again, saved)
 
 
+def test_pickles_of_what_a_fit_leads_to_name_the_package():
+    model, fits = MODELS[-2], nvmix.fit_many(FRAME)
+    eta, errors = model.e_step(FRAME), nvmix.fit(FRAME).standard_errors()
+    for saved in (eta, errors, fits, nvmix.compare(FRAME, "nig")):
+        content = pickle.dumps(saved)
+        assert b"nvmix." not in content
+        assert repr(pickle.loads(content)) == repr(saved)
+
+
 class Mine(VarianceGamma):
     pass
 

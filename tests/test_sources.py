@@ -477,8 +477,22 @@ class TestErrors:
                 self.fit(chunks_of(bad), missing="em")
             with pytest.raises(ValueError, match=match):
                 self.fit(bad, missing="em")
-        with pytest.raises(ValueError, match="rows of missing values only, got row 77"):
-            self.fit(chunks_of(no_row), missing="em")
+
+    def test_rows_without_values_are_passed_over(self, X):
+        holes, weights = X.copy(), np.linspace(0.5, 1.5, len(X))
+        holes[::9, 1] = np.nan
+        empty = [0, 77, 778, len(X) - 1]
+        holes[empty] = np.nan
+        rest = np.delete(holes, empty, axis=0)
+        start = make(NormalInverseGaussian, 3)
+        kept = np.delete(weights, empty)
+        expected = start.fit(chunks_of(rest), missing="em", weights=kept)
+        match = r"the chunks of .*: rows of missing values only, the first row 0, are passed over"
+        with pytest.warns(UserWarning, match=match) as caught:
+            result = start.fit(chunks_of(holes), missing="em", weights=weights)
+        assert len(caught) == 1
+        assert result.n_observations == pytest.approx(expected.n_observations, rel=1e-14)
+        assert result.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-9)
 
     def test_text_in_frames_is_refused(self, X, tmp_path):
         frame = _table(X, tmp_path).to_pandas().assign(right="x")

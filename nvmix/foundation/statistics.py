@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from nvmix.foundation.arrays import is_number, namespace
+from nvmix.foundation.files.pickles import PublicPickle
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import FloatArray
@@ -27,7 +28,7 @@ _SUMS = ("weight", "log_likelihood", "log_y", "inv_y", "y", "x", "x_inv_y", "xx_
 
 @pytree((*_SUMS, "origin", "scale"))
 @dataclass(frozen=True, eq=False, repr=False)
-class SufficientStatistics:
+class SufficientStatistics(PublicPickle):
     r"""Weighted sums of E[t(X, Y) | X] over rows, and the log-likelihood of the same rows.
 
     Vectors and matrices are sums of the coordinates :math:`w = L^{-1}(x - o)` of a frame, which the

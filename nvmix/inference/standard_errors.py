@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from nvmix.backends import GAUGES, get_backend
+from nvmix.foundation.files.pickles import PublicPickle
 from nvmix.foundation.tables import brief, html_table, text_table
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import one_of, real
@@ -37,7 +38,7 @@ _HEADER: Final = ("parameter", "estimate", "std. error")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StandardErrors(Mapping[str, Any]):
+class StandardErrors(PublicPickle, Mapping[str, Any]):
     r"""Standard errors of a fitted model: a mapping from the parameters' names to their errors.
 
     Errors have the shapes of their parameters: (d,) for ``"mu"`` and ``"gamma"``, (d, d) for

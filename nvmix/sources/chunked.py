@@ -5,7 +5,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nvmix.foundation.exceptions import ReadError
+import numpy as np
+
+from nvmix.foundation.exceptions import ReadError, warn_user
 from nvmix.foundation.pairwise_sum import PairwiseSum
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.sources.frames import column_names, same_columns
@@ -34,6 +36,9 @@ class ChunkedSource:
     weights: FloatArray | None  # (n,), of all rows
     name: str  # in error messages
     stable: bool = False
+    # The first row without any value, which missing "em" passes over; whether a warning said so.
+    first_empty: int | None = None
+    warned: bool = False
 
     def __str__(self) -> str:
         """Name of the source in error messages."""
@@ -48,6 +53,12 @@ class ChunkedSource:
         if not total.parts:
             msg = f"X must not be empty, got no rows from {self.name}; each pass reads it anew"
             raise ValueError(msg)
+        if self.first_empty is not None and not self.warned:
+            self.warned = True
+            warn_user(
+                f"{self.name}: rows of missing values only, the first row {self.first_empty}, are "
+                "passed over, and the others numbered without them"
+            )
         return total.total()
 
     def chunks(self) -> Generator[Chunk, None, None]:
@@ -59,25 +70,30 @@ class ChunkedSource:
 
     def _chunks(self) -> Generator[Chunk, None, None]:
         """Validated chunks of one pass, without those that have no rows."""
-        end, d, all_weights = 0, self.d, self.weights
+        n_read, end, d, all_weights = 0, 0, self.d, self.weights
         for number, raw in enumerate(self._read()):
             values, weights = raw if isinstance(raw, tuple) and len(raw) == 2 else (raw, None)
             name = f"chunk {number} of {self.name}"
             rows = self._rows(name, values, d)
             d = rows.shape[1] if rows.size else d
-            first, end = end, end + len(rows)
+            begin, n_read = n_read, n_read + len(rows)
             if weights is not None:
                 if all_weights is not None:
                     msg = f"weights must be given once, got them with X and with {name}"
                     raise ValueError(msg)
                 weights = chunk_weights(f"weights of {name}", weights, len(rows)).copy()
             elif all_weights is not None:
-                if end > len(all_weights):
+                if n_read > len(all_weights):
                     break
-                weights = all_weights[first:end]
+                weights = all_weights[begin:n_read]
+            if self.missing == "em" and (empty := np.isnan(rows).all(axis=1)).any():
+                if self.first_empty is None:
+                    self.first_empty = begin + int(empty.argmax())
+                rows, weights = rows[~empty], None if weights is None else weights[~empty]
+            first, end = end, end + len(rows)
             if len(rows):
                 yield Chunk(rows, weights, first, number)
-        if all_weights is not None and end != len(all_weights):
+        if all_weights is not None and n_read != len(all_weights):
             msg = f"weights must have shape (n,), one for each row of X, got ({len(all_weights)},)"
             raise ValueError(msg)
 

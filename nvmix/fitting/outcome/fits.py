@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from nvmix.fitting.outcome.result import EMResult
+from nvmix.foundation.files.pickles import PublicPickle
 from nvmix.foundation.tables import html_table, text_table
 
 _HEADER = ("data", "rows", "log-likelihood", "AIC", "status", "iterations", "seconds")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fits(Mapping[Any, EMResult]):
+class Fits(PublicPickle, Mapping[Any, EMResult]):
     """Results by label: a mapping, printed as a table.
 
     Parameters

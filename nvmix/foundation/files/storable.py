@@ -1,17 +1,15 @@
-"""Objects that are saved as JSON, and pickled by their public names."""
+"""Objects that are saved as JSON."""
 
 from __future__ import annotations
 
-import copyreg
 import os
-import sys
 from abc import abstractmethod
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 from nvmix.foundation.files.json_text import MOST_BYTES, json_text
+from nvmix.foundation.files.pickles import PublicPickle, package
 from nvmix.foundation.files.replacing import replace_file
 
 FORMAT: Final = "nvmix"
@@ -19,12 +17,7 @@ FORMAT: Final = "nvmix"
 SCHEMA: Final = 1
 
 
-def package() -> ModuleType:
-    """The package, whose names last where its modules move."""
-    return sys.modules[__name__.partition(".")[0]]
-
-
-class Storable:
+class Storable(PublicPickle):
     """Base of the classes of the package that can be saved in a file."""
 
     @abstractmethod
@@ -87,14 +80,3 @@ class Storable:
             msg = f"{len(content)} bytes are more than the {MOST_BYTES} that are read again"
             raise ValueError(msg)
         replace_file(Path(path).resolve(), content)
-
-    def _is_public(self) -> bool:
-        """Whether the package has the class under its name."""
-        return getattr(package(), type(self).__name__, None) is type(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: by the name in the package, wherever the class's module is."""
-        cls, state = type(self), self.__getstate__()
-        if self._is_public():
-            return package()._unpickled, (cls.__name__,), state  # noqa: SLF001
-        return copyreg.__newobj__, (cls,), state  # type: ignore[attr-defined]
