@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nvmix.diagnostics.arguments import model_and_rows
@@ -48,7 +48,7 @@ class GoodnessOfFit:
     pvalues: FloatArray
     family: str
     n_observations: int
-    simulated: FloatArray = field(repr=False)
+    simulated: FloatArray
     n_unconverged: int
     is_refitted: bool
 
