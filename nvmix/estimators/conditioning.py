@@ -75,15 +75,15 @@ def _accepted(law: Mixture, n: int, ranges: Ranges, rng: np.random.Generator) ->
     low, high = np.full(law.d, -math.inf), np.full(law.d, math.inf)
     for column, ends in ranges.items():
         low[column], high[column] = ends
-    kept, n_kept, n_drawn = [], 0, 0
-    while n_kept < n:
+    parts, n_inside, n_drawn = [], 0, 0
+    while n_inside < n:
         rows = law.rvs(_BATCH, rng)
         rows = rows[((rows >= low) & (rows <= high)).all(axis=1)]
-        kept.append(rows)
-        n_kept, n_drawn = n_kept + len(rows), n_drawn + _BATCH
-        if n_drawn * _LEAST_SHARE > n_kept + 3.0:
+        parts.append(rows)
+        n_inside, n_drawn = n_inside + len(rows), n_drawn + _BATCH
+        if n_drawn * _LEAST_SHARE > n_inside + 3.0:
             _refuse(law, ranges)
-    return np.concatenate(kept)[:n]
+    return np.concatenate(parts)[:n]
 
 
 def _between(law: Any, low: float, high: float, n: int, rng: np.random.Generator) -> FloatArray:
