@@ -179,6 +179,7 @@ def test_a_missing_pyarrow_names_the_extra(tmp_path, capsys, monkeypatch):
     [
         (b"a,b\n\xff\xfe\n", "it is not UTF-8 text"),
         (b"\xff\xfea", "it is not UTF-16 text"),
+        (b"PK\x03\x04\xff\xfe", "save it as CSV"),
         (b"\x1f\x8b\x08", "damaged gzip data"),
         (gzip.compress(b"a,b\n1,2\n")[:-3], "damaged gzip data"),
     ],

@@ -87,6 +87,7 @@ def test_score(saved, tmp_path, capsys):
     assert main(["score", saved, str(path), "--out", str(out)]) == 0
     np.testing.assert_array_equal(np.loadtxt(out, skiprows=1), expected)
     record = printed_json(capsys, "score", saved, str(CRUDE_OIL))
+    assert record["rows"] == 391
     assert record["log_densities"] == expected.tolist()
     assert record["log_likelihood"] == pytest.approx(expected.sum(), rel=1e-14)
     assert main(["score", saved, str(CRUDE_OIL), "--total"]) == 0

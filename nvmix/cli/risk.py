@@ -7,7 +7,7 @@ import numpy as np
 
 from nvmix import risk
 from nvmix.cli import options as shared
-from nvmix.cli.output import note, show, show_json
+from nvmix.cli.output import columns, note, show, show_json
 from nvmix.cli.reading import fields, is_saved, rows_to_fit, saved_model
 from nvmix.distributions.families import family_of
 from nvmix.distributions.normal_mixture import NormalMixture
@@ -70,11 +70,10 @@ def run(options: argparse.Namespace) -> int:
         rows = [(name, w[j], parts["var"][j], parts["es"][j]) for j, name in enumerate(names)]
         rows.append(("portfolio", w.sum(), totals["var"], totals["es"]))
         header = (f"level {options.level:g}", "weight", "value at risk", "expected shortfall")
-        table = text_table(header, [(name, *(f"{x:.6g}" for x in xs)) for name, *xs in rows])
-        family = type(model).__name__
-        show(
-            f"{printable(name_of(options.data))}: {family}, {model.d} columns\n{_SIGN}.\n\n{table}"
-        )
+        # Adding 0 makes -0 plain.
+        table = text_table(header, [(name, *(f"{x + 0.0:.6g}" for x in xs)) for name, *xs in rows])
+        what = f"{type(model).__name__}, {columns(model.d)}"
+        show(f"{printable(name_of(options.data))}: {what}\n{_SIGN}.\n\n{table}")
     return int(not converged)
 
 
@@ -108,13 +107,13 @@ def _weights(text: str, model: NormalMixture) -> Any:
     if len(set(names)) < len(pairs):
         msg = f"--weights must name each column once, got {text!r}"
         raise ValueError(msg)
-    columns = model.columns or ()
+    known = model.columns or ()
     for name in names:
-        if columns.count(name) != 1:
-            msg = f"--weights names column {name!r}; those of the fit are {', '.join(columns)}"
+        if known.count(name) != 1:
+            msg = f"--weights names column {name!r}; those of the fit are {', '.join(known)}"
             raise ValueError(msg)
     by_name = dict(zip(names, numbers, strict=True))
-    return np.array([by_name.get(name, 0.0) for name in columns])
+    return np.array([by_name.get(name, 0.0) for name in known])
 
 
 def _record(level: float, names: Any, w: Any, totals: Any, parts: Any) -> dict[str, Any]:
