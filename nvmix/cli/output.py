@@ -67,7 +67,7 @@ def without_reader() -> None:
 def show_data(target: str | None, names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
     """Rows of numbers as CSV, whose digits bring them back, to a file or to standard output."""
     text = io.StringIO()
-    if target is None and sys.stdout.isatty():
+    if target is None and sys.stdout is not None and sys.stdout.isatty():
         names = [printable(name) for name in names]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

@@ -1,11 +1,11 @@
 """``nvmix risk FIT.json --weights a=0.5,b=0.5``: value at risk and expected shortfall."""
 
 import argparse
+import importlib
 from typing import Any, Final
 
 import numpy as np
 
-from nvmix import risk
 from nvmix.cli import options as shared
 from nvmix.cli.output import columns, note, show, show_json
 from nvmix.cli.reading import fields, is_saved, rows_to_fit, saved_model
@@ -56,6 +56,8 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, or fit, and print."""
+    # Its optimizers are slow to import, and other commands do without.
+    risk = importlib.import_module("nvmix.risk")
     model, converged = _model(options)
     w = _weights(options.portfolio, model)
     totals = {
