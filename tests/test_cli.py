@@ -209,7 +209,10 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         (["fit", str(csv_file), "--half-life", "0"], "--half-life must be positive"),
         (["fit", str(csv_file), "--weights", "w"], "no column 'w'"),
         (["fit", str(csv_file), "--fixed", "q=1"], "'q'"),
+        (["fit", str(csv_file), "--columns", '"a\nb"'], "no column 'a"),
+        (["fit", str(csv_file), "--columns", "a\rb"], "no column 'a'"),
         (["compare", str(csv_file), "--families", "nig,cauchy"], "cauchy"),
+        (["compare", str(csv_file), "--families", ""], "--families must name"),
         (["fit", str(csv_file), "--weights", "left"], "weights must be nonnegative"),
         (["info", str(csv_file)], "no saved model, fit or law"),
         (["info", str(tmp_path / "none.json")], "No such file"),
@@ -218,9 +221,14 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         error = capsys.readouterr().err
         assert message in error
         assert len(error.splitlines()) == 1
-    for arguments in (["--family", "cauchy"], ["--fixed", "p"], ["--criterion", "aic"]):
+    for option, value in [
+        ("--family", "cauchy"),
+        ("--fixed", "p"),
+        ("--fixed", "p=1,2"),
+        ("--criterion", "aic"),
+    ]:
         with pytest.raises(SystemExit) as stop:
-            main(["fit", *arguments])
+            main(["fit", option, value])
         assert stop.value.code == 2
 
 
@@ -252,7 +260,9 @@ def test_weights_of_a_column_and_by_age(csv_file, tmp_path, capsys):
     np.savetxt(path, np.c_[w, X], delimiter=",", header="w,left,right", comments="")
     arguments = ["--weights", "w", "--half-life", "100", "--out", str(out)]
     assert main(["fit", str(path), *arguments]) == 0
-    assert "400 rows, 2 columns" in capsys.readouterr().out
+    printed, notes = capsys.readouterr()
+    assert "400 rows, 2 columns" in printed
+    assert "weights halve every 100 rows back from the last row" in notes
     expected = nvmix.fit(X, weights=w * 0.5 ** ((399 - np.arange(400)) / 100))
     assert nvmix.load(out).log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
 
@@ -295,3 +305,12 @@ def test_compare(csv_file, tmp_path, capsys):
     assert nvmix.load(out).bic == record["fits"][0]["bic"]
     assert nvmix.load(out).model.columns == ("left", "right")
     assert main(["compare", str(csv_file), "--families", "nig", "--max-iter", "1"]) == 1
+
+
+def test_an_interrupt_ends_without_a_trace(csv_file, capsys, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nvmix.cli.fit.rows_to_fit", interrupted)
+    assert main(["fit", str(csv_file)]) == 130
+    assert capsys.readouterr() == ("", "")

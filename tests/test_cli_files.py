@@ -4,12 +4,14 @@ import gzip
 import io
 import sys
 
+import numpy as np
 import pytest
 from conftest import make
 
 import nvmix
 from nvmix import NormalInverseGaussian
 from nvmix.cli import main
+from nvmix.sources.tables.table import read_table
 
 X = make(NormalInverseGaussian).rvs(60, seed=0)
 DATES = [f"2020-{i // 28 + 1:02}-{i % 28 + 1:02}" for i in range(60)]
@@ -166,6 +168,15 @@ def test_what_arrow_files_must_not_have(tmp_path, capsys):
     assert f"{path}: cannot be read" in capsys.readouterr().err
 
 
+def test_numbers_of_arrow_files(tmp_path, capsys):
+    big, flags = (2**60 * X[:, 0]).astype(int), X[:, 1] > 0.0
+    path = tmp_path / "numbers.parquet"
+    path.write_bytes(parquet_of({"big": big, "flag": flags, "single": X[:, 0].astype("f4")}))
+    table = read_table(path)
+    expected = np.column_stack([big, flags, X[:, 0].astype("f4")])
+    np.testing.assert_array_equal(table.numbers(table.columns, "raise"), expected)
+
+
 def test_a_missing_pyarrow_names_the_extra(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = tmp_path / "data.parquet"
@@ -179,9 +190,11 @@ def test_a_missing_pyarrow_names_the_extra(tmp_path, capsys, monkeypatch):
     [
         (b"a,b\n\xff\xfe\n", "it is not UTF-8 text"),
         (b"\xff\xfea", "it is not UTF-16 text"),
+        (b"PK\x03\x04\xff\xfe", "save it as CSV"),
         (b"\x1f\x8b\x08", "damaged gzip data"),
-        (gzip.compress(b"a,b\n1,2\n")[:-3], "damaged gzip data"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-3], "damaged gzip data"),
     ],
+    ids=["utf8", "utf16", "zip", "gzip", "cut gzip"],
 )
 def test_damaged_files(content, message, tmp_path, capsys):
     path = tmp_path / "data.csv"

@@ -87,6 +87,7 @@ def test_score(saved, tmp_path, capsys):
     assert main(["score", saved, str(path), "--out", str(out)]) == 0
     np.testing.assert_array_equal(np.loadtxt(out, skiprows=1), expected)
     record = printed_json(capsys, "score", saved, str(CRUDE_OIL))
+    assert record["rows"] == 391
     assert record["log_densities"] == expected.tolist()
     assert record["log_likelihood"] == pytest.approx(expected.sum(), rel=1e-14)
     assert main(["score", saved, str(CRUDE_OIL), "--total"]) == 0
@@ -251,7 +252,8 @@ def test_a_broken_pipe_ends_quietly(saved):
 def test_help_and_versions_load_no_kernels():
     code = (
         "import sys; from nvmix.cli import main; main(['info']); "
-        "print([m for m in sys.modules if 'kernels' in m or m in ('jax', 'matplotlib', 'pandas')])"
+        "heavy = ('jax', 'matplotlib', 'pandas', 'scipy.optimize'); "
+        "print([m for m in sys.modules if 'kernels' in m or m in heavy])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"

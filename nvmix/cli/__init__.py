@@ -6,7 +6,7 @@ Tables, and data that were asked for, are on standard output; notes are on stand
 from collections.abc import Sequence
 from typing import Final
 
-from nvmix.cli.output import flush, note, without_reader
+from nvmix.cli.output import flush, note, warnings_as_notes, without_reader
 from nvmix.cli.parser import make_parser
 
 _BAD_INPUT: Final = 2
@@ -23,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             options = make_parser().parse_args(arguments)
-            status: int = options.run(options)
+            with warnings_as_notes():
+                status: int = options.run(options)
         finally:
             flush()
     except BrokenPipeError:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from nvmix.cli import options as shared
-from nvmix.cli.output import note, show, show_json
+from nvmix.cli.output import columns, note, show, show_json
 from nvmix.cli.reading import fields, rows_to_fit
 from nvmix.cli.targets import check_target, naming
 from nvmix.fitting.em import EMResult
@@ -58,15 +58,19 @@ def run(options: argparse.Namespace) -> int:
         show_json({"rank_by": options.rank_by, "fits": [_record(fit) for fit in comparison]})
     else:
         n, d = rows.values.shape
-        show(f"{source}: {n} rows, {d} column{'s' if d > 1 else ''}\n\n{comparison}")
+        show(f"{source}: {n} rows, {columns(d)}\n\n{comparison}")
     return int(not best.converged)
 
 
 def compared(rows: ArraySource, families: str, options: argparse.Namespace) -> Comparison:
     """Fits of the families, with and without skewness."""
+    names = "all" if families.lower() == "all" else fields(families)
+    if not names:
+        msg = f"--families must name families, got {families!r}"
+        raise ValueError(msg)
     return compare(
         rows.values,
-        "all" if families.lower() == "all" else fields(families),
+        names,
         symmetric=True if options.symmetric else (False, True),
         rank_by=options.rank_by,
         weights=rows.weights,

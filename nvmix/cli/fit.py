@@ -6,7 +6,7 @@ from typing import Any
 
 from nvmix.cli import options as shared
 from nvmix.cli.compare import best_of, compared, ranks
-from nvmix.cli.output import note, show, show_json
+from nvmix.cli.output import columns, note, show, show_json
 from nvmix.cli.reading import rows_to_fit
 from nvmix.cli.targets import check_picture, check_target, naming, write_picture
 from nvmix.distributions.families import family_of
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     fitter = BatchEMFitter(symmetric=options.symmetric, **shared.settings_of(options))
     source, rows = rows_to_fit(options)
     n, d = rows.values.shape
-    lines = [f"{source}: {n} rows, {d} column{'s' if d > 1 else ''}", ""]
+    lines = [f"{source}: {n} rows, {columns(d)}", ""]
     if options.family == "all":
         comparison = compared(rows, "all", options)
         best = best_of(comparison, rows)

@@ -12,6 +12,7 @@ from nvmix.sources.observations import MISSING
 FAMILY_NAMES: Final = f"{', '.join(FAMILIES)}, t, normal"
 STATUS: Final = "Exit status: 0, 1 when the (best) fit did not converge, 2 for bad input."
 _DATA: Final = "CSV, Parquet or Arrow file, or - for standard input"
+_VECTORS: Final = ("mu", "gamma")
 
 
 def add_data(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -78,7 +79,7 @@ def add_fitter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--acceleration",
         type=str.lower,
-        choices=ACCELERATIONS,
+        choices=("auto", *ACCELERATIONS),
         default="auto",
         help="how steps are extrapolated (default: %(default)s)",
     )
@@ -111,12 +112,17 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 def held(text: str) -> tuple[str, Any]:
     """Name and value of a parameter, from NAME=VALUE, or NAME=VALUE,VALUE of a vector."""
     name, _, value = text.partition("=")
+    name = name.strip()
     try:
         numbers = [float(field) for field in value.split(",")]
     except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        return name, numbers[0]
+    if not numbers or name not in _VECTORS:
         msg = f"must be a name and a number, as in p=-0.5, got {text!r}"
-        raise argparse.ArgumentTypeError(msg) from None
-    return name.strip(), numbers[0] if len(numbers) == 1 else np.array(numbers)
+        raise argparse.ArgumentTypeError(msg)
+    return name, np.array(numbers)
 
 
 def family_name(text: str) -> str:

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from nvmix.cli.targets import write
@@ -25,6 +27,24 @@ def show_json(record: dict[str, Any]) -> None:
 def note(text: str) -> None:
     """Print a line on standard error, with control characters escaped."""
     _print(printable(text), sys.stderr)
+
+
+def columns(d: int) -> str:
+    """A number of columns in words."""
+    return f"{d} column{'s' if d > 1 else ''}"
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Print warnings as notes, without the line of code that they come from."""
+
+    def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+        note(f"nvmix: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show_warning
+        yield
 
 
 def _print(text: str, stream: TextIO) -> None:
@@ -47,7 +67,7 @@ def without_reader() -> None:
 def show_data(target: str | None, names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
     """Rows of numbers as CSV, whose digits bring them back, to a file or to standard output."""
     text = io.StringIO()
-    if target is None and sys.stdout.isatty():
+    if target is None and sys.stdout is not None and sys.stdout.isatty():
         names = [printable(name) for name in names]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

@@ -2,11 +2,11 @@
 
 import argparse
 import csv
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -42,6 +42,7 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
         if half_life is not None:
             ages = np.arange(len(X))[::-1]
             weights = np.exp2(-ages / half_life) * (1.0 if weights is None else weights)
+            _notes(path, [f"weights halve every {half_life:g} rows back from the last row"])
         _notes(path, table.notes([*names, *([options.weights] if options.weights else [])]))
         rows = sample(X, columns=names, missing=options.missing, weights=weights)
     return printable(name_of(path)) if options.data else _OIL, rows
@@ -69,7 +70,11 @@ def chosen(columns: str | None) -> tuple[str, ...] | None:
 
 def fields(text: str) -> list[str]:
     """Fields of a row of CSV; none of an empty one."""
-    return next(csv.reader([text], skipinitialspace=True), [])
+    try:
+        return next(csv.reader(StringIO(text, newline=""), skipinitialspace=True), [])
+    except csv.Error as error:
+        msg = f"{text!r} is no row of CSV: {error}"
+        raise ValueError(msg) from None
 
 
 def saved_model(path: str) -> NormalMixture:
@@ -92,22 +97,15 @@ def is_saved(path: str) -> bool:
 
 @contextmanager
 def _errors_name(path: str) -> Iterator[None]:
-    """Errors name the file, and warnings are notes that do."""
+    """Errors name the file."""
     name = name_of(path)
-
-    def show_warning(message: Warning | str, *_: Any) -> None:
-        note(f"{name}: {message}")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = show_warning  # type: ignore[assignment]
-        try:
-            yield
-        except ValueError as error:
-            if str(error).startswith(name):
-                raise
-            msg = f"{name}: {error}"
-            raise ValueError(msg) from None
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith(name):
+            raise
+        msg = f"{name}: {error}"
+        raise ValueError(msg) from None
 
 
 def _notes(path: str, texts: Sequence[str]) -> None:

@@ -1,13 +1,13 @@
 """``nvmix risk FIT.json --weights a=0.5,b=0.5``: value at risk and expected shortfall."""
 
 import argparse
+import importlib
 from typing import Any, Final
 
 import numpy as np
 
-from nvmix import risk
 from nvmix.cli import options as shared
-from nvmix.cli.output import note, show, show_json
+from nvmix.cli.output import columns, note, show, show_json
 from nvmix.cli.reading import fields, is_saved, rows_to_fit, saved_model
 from nvmix.distributions.families import family_of
 from nvmix.distributions.normal_mixture import NormalMixture
@@ -56,6 +56,8 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, or fit, and print."""
+    # Its optimizers are slow to import, and other commands do without.
+    risk = importlib.import_module("nvmix.risk")
     model, converged = _model(options)
     w = _weights(options.portfolio, model)
     totals = {
@@ -70,11 +72,10 @@ def run(options: argparse.Namespace) -> int:
         rows = [(name, w[j], parts["var"][j], parts["es"][j]) for j, name in enumerate(names)]
         rows.append(("portfolio", w.sum(), totals["var"], totals["es"]))
         header = (f"level {options.level:g}", "weight", "value at risk", "expected shortfall")
-        table = text_table(header, [(name, *(f"{x:.6g}" for x in xs)) for name, *xs in rows])
-        family = type(model).__name__
-        show(
-            f"{printable(name_of(options.data))}: {family}, {model.d} columns\n{_SIGN}.\n\n{table}"
-        )
+        # Adding 0 makes -0 plain.
+        table = text_table(header, [(name, *(f"{x + 0.0:.6g}" for x in xs)) for name, *xs in rows])
+        what = f"{type(model).__name__}, {columns(model.d)}"
+        show(f"{printable(name_of(options.data))}: {what}\n{_SIGN}.\n\n{table}")
     return int(not converged)
 
 
@@ -108,13 +109,13 @@ def _weights(text: str, model: NormalMixture) -> Any:
     if len(set(names)) < len(pairs):
         msg = f"--weights must name each column once, got {text!r}"
         raise ValueError(msg)
-    columns = model.columns or ()
+    known = model.columns or ()
     for name in names:
-        if columns.count(name) != 1:
-            msg = f"--weights names column {name!r}; those of the fit are {', '.join(columns)}"
+        if known.count(name) != 1:
+            msg = f"--weights names column {name!r}; those of the fit are {', '.join(known)}"
             raise ValueError(msg)
     by_name = dict(zip(names, numbers, strict=True))
-    return np.array([by_name.get(name, 0.0) for name in columns])
+    return np.array([by_name.get(name, 0.0) for name in known])
 
 
 def _record(level: float, names: Any, w: Any, totals: Any, parts: Any) -> dict[str, Any]:

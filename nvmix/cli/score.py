@@ -29,12 +29,14 @@ def run(options: argparse.Namespace) -> int:
     X, _ = rows_of_model(options.data, model.columns, options.missing)
     values = model.log_prob(X, missing=options.missing).tolist()
     total = math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
-    sums = {"rows": len(values), "log_likelihood": total, "mean": total / len(values)}
+    sums = {"log_likelihood": total, "mean": total / len(values)}
     if options.json:
         each = {} if options.total else {"log_densities": all_encoded(values)}
-        show_json({**{name: encoded(x) for name, x in sums.items()}, **each})
+        encoded_sums = {name: encoded(x) for name, x in sums.items()}
+        show_json({"rows": len(values), **encoded_sums, **each})
     elif options.total:
-        show("\n".join(f"{name.replace('_', '-'):14}  {x:.15g}" for name, x in sums.items()))
+        facts = {"rows": len(values), **sums}
+        show("\n".join(f"{name.replace('_', '-'):14}  {x:.15g}" for name, x in facts.items()))
     if options.out or not (options.json or options.total):
         show_data(options.out, ["log_density"], [[x] for x in values])
     return 0

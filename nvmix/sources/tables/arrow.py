@@ -64,7 +64,8 @@ class ArrowTable(NamedTuple):
                 "columns with --columns)"
             )
             raise ValueError(msg)
-        values: FloatArray = np.asarray(column.cast("float64").to_numpy(), np.float64)
+        # Integers beyond 2^53 are rounded, as anywhere else.
+        values: FloatArray = np.asarray(column.cast("float64", safe=False).to_numpy(), np.float64)
         return values
 
 

@@ -9,6 +9,7 @@ from typing import Final
 # The path that stands for standard input, and what messages call it.
 STANDARD_INPUT: Final = "-"
 _GZIP: Final = b"\x1f\x8b"
+_ZIP: Final = b"PK\x03\x04"
 
 
 def name_of(path: str | Path) -> str:
@@ -38,5 +39,8 @@ def text_of(name: str, content: bytes) -> str:
     try:
         return content.decode("utf-16" if utf_16 else "utf-8-sig")
     except UnicodeDecodeError:
-        msg = f"{name}: cannot be read: it is not UTF-{16 if utf_16 else 8} text"
+        what = f"not UTF-{16 if utf_16 else 8} text"
+        if content.startswith(_ZIP):
+            what = "an archive, as spreadsheets are: save it as CSV"
+        msg = f"{name}: cannot be read: it is {what}"
         raise ValueError(msg) from None
