@@ -55,9 +55,9 @@ def _with_squares(X: Any, normal: NormalParameters, law: Posterior) -> tuple[Any
 
 def log_prob(X: Any, normal: NormalParameters, theta: Any) -> Any:
     """(n,) log-densities."""
-    X, log_norm_y = within_range(X), log_norm(*theta)
+    log_norm_y = log_norm(*theta)
     law = posterior(normal, theta, log_norm_y)
-    w, s = _with_squares(X, normal, law)
+    w, s = _with_squares(within_range(X), normal, law)
     log_z = log_norm_along(law.p, law.a, s)
     return _log_density(X, normal, theta, log_norm_y, law, w, s, log_z)
 
