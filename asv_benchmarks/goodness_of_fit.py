@@ -14,7 +14,8 @@ from nvmix.diagnostics import goodness_of_fit
 from nvmix.foundation.threads import ThreadPool, get_num_threads
 
 LEVEL, REFITS = 0.05, 99
-FAMILIES = ("nig", "vg", "skewt", "hyperbolic", "normal")
+# The true family, of twice as many samples, and others.
+FAMILIES = ("nig", "skewt", "hyperbolic", "normal")
 
 
 def pvalues_of(family, n, d, seed):
@@ -28,13 +29,13 @@ def pvalues_of(family, n, d, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=400, help="of each kind (400)")
+    parser.add_argument("--samples", type=int, default=400, help="of the true family (400)")
     samples = parser.parse_args().samples
     print("| rows | family | KS | AD | CvM | samples |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for n, d in ((500, 1), (500, 5)):
         for family in FAMILIES:
-            seeds = list(range(samples))
+            seeds = list(range(samples if family == FAMILIES[0] else samples // 2))
             pool = ThreadPool(get_num_threads())
             found = np.array(pool.map(partial(pvalues_of, family, n, d), seeds))
             found = found[np.isfinite(found[:, 0])]

@@ -50,6 +50,11 @@ def held_out_samples(kinds: Iterable[str], count: int, base: int) -> Iterator[tu
                 yield f"{name}/{base}.{seed:03d}", X
 
 
+# Statuses without a likelihood to compare, and those that promise a maximum or a limit.
+UNBOUNDED = ("UNBOUNDED", "NON_FINITE")
+SETTLED = ("CONVERGED", "VARIANCE_GAMMA_LIMIT", "SKEW_T_LIMIT", "GAUSSIAN_LIMIT", "CUSP")
+
+
 @dataclass(frozen=True)
 class LongEM:
     """EM by the compiled loop alone, as far as it may exceed a mean log-likelihood."""
@@ -128,8 +133,8 @@ def cusps(problem: Problem, end: Point, to_exceed: float) -> Iterator[tuple[floa
             yield value, "cusps"
 
 
-def held_out_fit(X: Rows, family: str, seed: int) -> dict[str, Any]:
-    """A default fit and its reference, as JSON."""
+def default_fit(X: Rows, family: str) -> dict[str, Any]:
+    """A fit by default settings, as JSON."""
     symmetric = {"symmetric": True} if family.endswith("_sym") else {}
     entry: dict[str, Any] = {"n": len(X), "d": X.shape[1]}
     begin = time.perf_counter()
@@ -138,32 +143,73 @@ def held_out_fit(X: Rows, family: str, seed: int) -> dict[str, Any]:
         try:
             result = nvmix.fit(X, family.removesuffix("_sym"), **symmetric)
         except (ValueError, ArithmeticError, RuntimeError) as error:
-            return entry | {"status": type(error).__name__, "value": None}
-        entry |= {"status": result.status.name, "value": float(result.log_likelihood)}
-        entry |= {"seconds": round(time.perf_counter() - begin, 3), "passes": int(result.n_passes)}
-        W, shift = whitened(X)
-        to_exceed = entry["value"] / len(X) + shift
-        best, name = max(ends(Problem(W, family), to_exceed, seed), default=(np.nan, "none"))
-        best = len(X) * (best - shift)
-    return entry | {"best": best, "by": name, "gap": best - entry["value"]}
+            return entry | {"status": type(error).__name__, "value": np.nan}
+    entry |= {"status": result.status.name, "value": float(result.log_likelihood)}
+    seconds = round(time.perf_counter() - begin, 3)
+    return entry | {"seconds": seconds, "passes": int(result.n_passes)}
+
+
+def reference_of(X: Rows, family: str, value: float) -> dict[str, Any]:
+    """The likeliest end of EM, as far as it may exceed that log-likelihood, as JSON."""
+    W, shift = whitened(X)
+    problem, to_exceed = Problem(W, family), value / len(X) + shift
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        best, name = max(ends(problem, to_exceed, 0), default=(np.nan, "none"))
+    return {"best": len(X) * (best - shift), "by": name}
 
 
 def held_out(
-    file: Path, kinds: Iterable[str], families: Iterable[str], count: int, base: int
+    file: Path, kinds: Iterable[str], families: Iterable[str], count: int, base: int, *, again: bool
 ) -> list[dict[str, Any]]:
-    """All fits of these kinds and families, those in the file and those that are done anew."""
-    done: dict[tuple[str, str], dict[str, Any]] = {}
-    if file.exists():
-        for line in file.read_text().splitlines():
-            entry = json.loads(line)
-            done[entry["key"], entry["family"]] = entry
+    """All fits of these kinds and families: those in the file, and others, which go there.
+
+    Those in the file are fitted again, beside the reference in the file, if asked for.
+    """
+    lines = file.read_text().splitlines() if file.exists() else []
+    done = {(entry["key"], entry["family"]): entry for entry in map(json.loads, lines)}
     fits = []
     for key, X in held_out_samples(kinds, count, base):
         for family in families:
-            if (key, family) not in done:
-                entry = {"key": key, "family": family} | held_out_fit(X, family, 0)
+            entry = done.get((key, family))
+            if entry is None:
+                fit = default_fit(X, family)
+                fit |= reference_of(X, family, fit["value"])
+                entry = {"key": key, "family": family} | fit
                 with file.open("a") as out:
                     out.write(json.dumps(entry) + "\n")
-                done[key, family] = entry
-            fits.append(done[key, family])
+            elif again:
+                entry |= default_fit(X, family)
+            fits.append(entry | {"gap": entry["best"] - entry["value"]})
     return fits
+
+
+def print_held_out(fits: list[dict[str, Any]], families: Iterable[str]) -> None:
+    """A row for each family, and all fits that are short.
+
+    Fits that end at an infinite likelihood count apart, and so do those whose reference does.
+    """
+    print("family       fits  short   >0.1  settled  unbounded   passes  seconds  worst")
+    listed = []
+    for family in families:
+        all_fits = [fit for fit in fits if fit["family"] == family]
+        with_value = [
+            fit for fit in all_fits if fit["status"] not in UNBOUNDED and np.isfinite(fit["best"])
+        ]
+        short = [fit for fit in with_value if not fit["gap"] <= min(1e-6 * fit["n"], 1e-3)]
+        short.sort(key=lambda fit: -fit["gap"])
+        tenths = sum(not fit["gap"] <= 0.1 for fit in short)
+        settled = sum(fit["status"] in SETTLED for fit in short)
+        passes = sum(fit.get("passes", 0) for fit in all_fits)
+        seconds = sum(fit.get("seconds", 0.0) for fit in all_fits)
+        worst = f"{short[0]['gap']:.3g} at {short[0]['key']}" if short else "none"
+        print(
+            f"{family:11}{len(with_value):6}{len(short):7}{tenths:7}{settled:9}"
+            f"{len(all_fits) - len(with_value):11}{passes:9}{seconds:9.1f}  {worst}"
+        )
+        listed += short
+    for fit in listed:
+        print(
+            f"{fit['gap']:12.5g}  {fit['key']:26} {fit['family']:11} n={fit['n']:<5} "
+            f"{fit['status']:20} {fit['value']:15.6f}  reference {fit['best']:15.6f} by {fit['by']}"
+        )

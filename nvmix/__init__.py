@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nvmix.fitting.em import BatchEMFitter as BatchEMFitter
     from nvmix.fitting.em import EMResult as EMResult
     from nvmix.fitting.em import IncrementalEMFitter as IncrementalEMFitter
+    from nvmix.fitting.outcome.fits import Fits as Fits
     from nvmix.fitting.rules.shrinkage import Shrinkage as Shrinkage
     from nvmix.fitting.rules.targets import eta0_diagonal as eta0_diagonal
     from nvmix.fitting.rules.targets import eta0_from_model as eta0_from_model
@@ -84,6 +85,7 @@ _MODULES = {
     "nvmix.distributions.normal_mixture": ("NormalMixture",),
     "nvmix.fitting.checkpoints.checkpoint": ("Checkpoint",),
     "nvmix.fitting.em": ("BatchEMFitter", "EMResult", "IncrementalEMFitter"),
+    "nvmix.fitting.outcome.fits": ("Fits",),
     "nvmix.fitting.rules.shrinkage": ("Shrinkage",),
     "nvmix.fitting.rules.targets": (
         "eta0_diagonal",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from nvmix import diagnostics, special
 from nvmix.backends.cpu.compiler.compilation import compile_late_kernels, compiled_kernels
 from nvmix.distributions import GeneralizedHyperbolic, Hyperbolic, NormalInverseGaussian
 from nvmix.fitting.em import BatchEMFitter
+from nvmix.foundation.typing import FloatArray
 from nvmix.sources.observations import sample
 
 # Number of Bessel arguments at one order for which a table is made.
@@ -33,12 +36,32 @@ def warm_up() -> list[str]:
     []
     """
     before = compiled_kernels()
-    X = np.random.default_rng(0).standard_t(4.0, (300, 2))
+    for part in PARTS:
+        part()
+    return sorted(compiled_kernels() - before)
+
+
+def _rows() -> FloatArray:
+    return np.random.default_rng(0).standard_t(4.0, (300, 2))
+
+
+def _fits() -> None:
+    X = _rows()
     for family in (NormalInverseGaussian, Hyperbolic, GeneralizedHyperbolic):
         start = family.default_init(X)
         BatchEMFitter(max_iter=1).run_source(start, sample(X))
-        # Fits of many rows call the steps one by one.
-        start.m_step(start.e_step(X))
+
+
+def _steps() -> None:
+    """Fits of many rows call the steps one by one."""
+    X, start = _rows(), GeneralizedHyperbolic.default_init(_rows())
+    start.m_step(start.e_step(X))
+    X[0, 0] = np.nan
+    BatchEMFitter(max_iter=1, missing="em").run(start, X)
+
+
+def _laws() -> None:
+    X, start = _rows(), GeneralizedHyperbolic.default_init(_rows())
     start.log_prob(X)
     start.posterior(X).mean()
     start.rvs(1, 0)
@@ -49,10 +72,13 @@ def warm_up() -> list[str]:
         law.ppf(law.cdf(1.0))
         law.entropy()
     start.subordinator.raw_moment(0.5)
-    X[0, 0] = np.nan
-    BatchEMFitter(max_iter=1, missing="em").run(start, X)
+
+
+def _special() -> None:
     special.log_kv(1.0, np.arange(1.0, _MANY))
     special.log_kv(np.arange(3.0), 1.0)
     special.log_kv_dv(1.0, 1.0)
-    compile_late_kernels()
-    return sorted(compiled_kernels() - before)
+
+
+# Those that share most are neighbours: two processes that go from either end share the work.
+PARTS: Final = (_fits, _steps, _laws, _special, compile_late_kernels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nvmix.foundation.typing import FloatArray
-from nvmix.sources.csv import read_csv
+from nvmix.sources.tables.table import read_table
 
 __all__ = ["load_crude_oil"]
 
@@ -34,5 +34,5 @@ def load_crude_oil() -> tuple[FloatArray, tuple[str, ...]]:
     >>> X.shape, columns
     ((391, 2), ('brent', 'wti'))
     """
-    values, columns, _ = read_csv(CRUDE_OIL)
-    return values, columns
+    table = read_table(CRUDE_OIL)
+    return table.numbers(table.columns, "raise"), table.columns

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from nvmix.distributions.families import family_of
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
+from nvmix.fitting.outcome.fits import Fits
 from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
 from nvmix.fitting.settings import FitSettings, with_signature_of
 from nvmix.foundation.stopwatch import Stopwatch
@@ -70,14 +71,34 @@ def fit(
     return result
 
 
-@with_signature_of(BatchEMFitter)
+@overload
+def fit_many(  # type: ignore[overload-overlap]
+    data: Mapping[Any, Any],
+    family: str | type[NormalMixture] = "nig",
+    *,
+    weights: Any = None,
+    **settings: Unpack[FitSettings],
+) -> Fits: ...
+
+
+@overload
 def fit_many(
     data: Iterable[Any],
     family: str | type[NormalMixture] = "nig",
     *,
-    weights: Iterable[Any] | None = None,
+    weights: Any = None,
     **settings: Unpack[FitSettings],
-) -> list[EMResult]:
+) -> list[EMResult]: ...
+
+
+@with_signature_of(BatchEMFitter)
+def fit_many(
+    data: Any,
+    family: str | type[NormalMixture] = "nig",
+    *,
+    weights: Any = None,
+    **settings: Unpack[FitSettings],
+) -> list[EMResult] | Fits:
     """Fit a family to each of many data sets, in parallel threads.
 
     Each fit is equal to the last bit to ``family.default_init(X).fit(X)``, and all its iterations
@@ -85,26 +106,28 @@ def fit_many(
 
     Parameters
     ----------
-    data : (k, n, d) array_like or iterable of (n, d) array_like
-        The data sets.
+    data : (k, n, d) array_like, iterable or mapping of (n, d) array_like, DataFrame or GroupBy
+        The data sets: of a DataFrame each column, of a GroupBy of pandas each group, without the
+        columns that it is grouped by.
     family : str or type
         A family, or its name, in upper or lower case: "nig", "vg", "skewt", "hyperbolic", "gh",
         "t" or "normal", or the class's name.
-    weights : (k, n) array_like or iterable of (n,) array_like, or None
-        Weights of the rows of each data set.
+    weights : (k, n) array_like, iterable or mapping of (n,) array_like, or None
+        Weights of the rows of each data set, in the same order or by the same labels.
     **settings
         Of `nvmix.fitting.em.BatchEMFitter`, for every fit.
 
     Returns
     -------
-    list of EMResult
-        In the order of the data.
+    list of EMResult, or Fits
+        In the order of the data; of a mapping, DataFrame or GroupBy a mapping from its labels,
+        which prints as a table.
 
     Raises
     ------
     TypeError, ValueError
-        If a data set cannot be fitted (the message has its number, from 0), or a setting is unknown
-        or outside its domain.
+        If a data set cannot be fitted (the message has its label or number, from 0), or a setting
+        is unknown or outside its domain.
 
     See Also
     --------
@@ -120,29 +143,48 @@ def fit_many(
     (20, True)
     """
     chosen, fitter = family_of("family", family), fitter_of_many("fit_many", settings)
-    sets = _data_sets(data)
+    labelled = _labelled(data)
+    if labelled is not None:
+        if isinstance(weights, Mapping) or hasattr(weights, "columns"):
+            _check_labels(labelled, weights)
+            weights = [weights[label] for label in labelled]
+        results = _fit_all(labelled, chosen, fitter, weights)
+        return Fits(dict(zip(labelled, results, strict=True)))
+    if getattr(data, "ndim", 3) != 3:
+        use = "data[:, :, None] has a data set in each row, data.T[:, :, None] in each column"
+        msg = f"data must have shape (k, n, d) or be a list of data sets, got {data.shape}: {use}"
+        raise ValueError(msg)
+    return _fit_all(dict(enumerate(data)), chosen, fitter, weights)
+
+
+def _fit_all(
+    sets: dict[Any, Any], family: type[NormalMixture], fitter: BatchEMFitter, weights: Any
+) -> list[EMResult]:
+    """Results of the data sets, in order; weights is None or has those of each set in order."""
     omegas = [None] * len(sets) if weights is None else list(weights)
     if len(omegas) != len(sets):
         msg = f"weights must be one array for each of {len(sets)} data sets, got {len(omegas)}"
         raise ValueError(msg)
 
-    def fit_one(i: int) -> EMResult:
+    def fit_one(job: tuple[tuple[Any, Any], Any]) -> EMResult:
+        (label, X), omega = job
         try:
             # default_init validates the rows; `observations` only converts them.
-            start = chosen.default_init(sets[i], missing=fitter.missing)
-            rows = observations(sets[i], missing=fitter.missing)
-            rows = rows._replace(weights=row_weights(omegas[i], len(rows.values), sets[i]))
+            start = family.default_init(X, missing=fitter.missing)
+            rows = observations(X, missing=fitter.missing)
+            rows = rows._replace(weights=row_weights(omega, len(rows.values), X))
             return fitter.run_source(start, without_empty_rows(rows))
         except (TypeError, ValueError) as error:
-            msg = f"data set {i}: {error}"
+            msg = f"data set {label!r}: {error}"
             raise type(error)(msg) from error
 
-    if get_num_threads() == 1 or len(sets) < 2:
-        return [fit_one(i) for i in range(len(sets))]
+    jobs = list(zip(sets.items(), omegas, strict=True))
+    if get_num_threads() == 1 or len(jobs) < 2:
+        return [fit_one(job) for job in jobs]
     # The first fit runs alone, so that threads do not compile the same kernels at once.
     # The others have a pool beside that which shares the rows of a fit among threads.
-    first = fit_one(0)
-    return [first, *ThreadPool(get_num_threads()).map(fit_one, list(range(1, len(sets))))]
+    first = fit_one(jobs[0])
+    return [first, *ThreadPool(get_num_threads()).map(fit_one, jobs[1:])]
 
 
 def fit_rows(
@@ -163,14 +205,34 @@ def fitter_of_many(caller: str, settings: Mapping[str, Any]) -> BatchEMFitter:
     return fitter
 
 
-def _data_sets(data: Any) -> list[Any]:
-    """List of the data sets; TypeError or ValueError for data of other kinds or shapes."""
-    if isinstance(data, Mapping) or hasattr(data, "columns"):
-        use = "[data[name] for name in data] has each of its columns"
-        msg = f"data must be a sequence of data sets, got {type(data).__name__}: {use}"
-        raise TypeError(msg)
-    if getattr(data, "ndim", 3) != 3:
-        use = "data[:, :, None] has a data set in each row, data.T[:, :, None] in each column"
-        msg = f"data must have shape (k, n, d) or be a list of data sets, got {data.shape}: {use}"
+def _labelled(data: Any) -> dict[Any, Any] | None:
+    """Data sets by label, of a mapping, a DataFrame or a GroupBy of pandas; else None."""
+    if isinstance(data, Mapping):
+        return dict(data)
+    if hasattr(data, "columns"):
+        _check_distinct(data.columns)
+        return {name: data[name] for name in data.columns}
+    if hasattr(data, "get_group"):
+        keys: frozenset[Any] = frozenset(getattr(data, "exclusions", ()))
+        groups = (
+            (label, group, keys & set(getattr(group, "columns", ()))) for label, group in data
+        )
+        return {label: group.drop(columns=by) if by else group for label, group, by in groups}
+    return None
+
+
+def _check_distinct(labels: Any) -> None:
+    """Raise ValueError if a column has the name of another."""
+    names = list(labels)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        msg = f"data must have columns of different names, got {twice!r} twice"
         raise ValueError(msg)
-    return list(data)
+
+
+def _check_labels(sets: dict[Any, Any], weights: Any) -> None:
+    """Raise ValueError if weights have other labels than the data sets."""
+    labels = list(weights) if isinstance(weights, Mapping) else list(weights.columns)
+    if set(labels) != set(sets):
+        msg = f"weights must have the labels of data, {list(sets)}, got {labels}"
+        raise ValueError(msg)

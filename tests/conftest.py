@@ -24,6 +24,7 @@ from nvmix import (
     NormalInverseGaussian,
     VarianceGamma,
 )
+from nvmix._warm_up import PARTS
 from nvmix.backends import get_backend
 
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -42,6 +43,14 @@ ROWS = 1000
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(nvmix.__file__).parents[1])}
 HAS_JAX = importlib.util.find_spec("jax") is not None
 needs_jax = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed")
+
+
+def pytest_sessionstart(session):
+    """Two workers compile from either end, so that each finds half of the kernels compiled."""
+    if hasattr(session.config, "workerinput"):
+        odd = int(session.config.workerinput["workerid"][2:]) % 2
+        for part in PARTS[::-1] if odd else PARTS:
+            part()
 
 
 @pytest.fixture(scope="module", autouse=True)

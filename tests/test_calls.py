@@ -96,7 +96,6 @@ def test_editors_complete_the_settings():
         (lambda X: nvmix.fit_many([X], max_itr=3), "fit_many got an unexpected keyword argument"),
         (lambda X: nvmix.compare(X, critereon=3), "compare got .* did you mean 'criterion'"),
         (lambda X: nvmix.compare(X, sort="bic"), "'sort': rank_by='bic' ranks by BIC"),
-        (lambda X: nvmix.fit_many({"a": X}), r"got dict: \[data\[name\] for name in data\]"),
         (nvmix.eta0_from_model, "model must be a model to start from"),
         (
             lambda _: NormalInverseGaussian.from_classical(mu=0.0, gamma=0.0, sigma=1.0, alpha=1.0),

@@ -20,6 +20,7 @@ from nvmix import (
     NormalInverseGamma,
     NormalInverseGaussian,
     Status,
+    VarianceGamma,
 )
 
 CASES = Path(__file__).parent / "cases"
@@ -153,3 +154,65 @@ def test_parameter_changes_fall_and_end_below_tol():
         changes = nvmix.fit(X, family).param_changes
         assert (np.diff(changes) < 0.0).all()
         assert changes[-1] < 1e-4
+
+
+class TestCusps:
+    """Of few rows, a density with a peak at mu is tried at all of them, and beside b = 0."""
+
+    def test_the_highest_of_all_rows(self):
+        """EM goes to a Sigma that is nearly 0; the cusp is at the left edge."""
+        X = np.array([
+            -0.326, -0.208, -0.002, 0.158, 0.421, 0.477, -0.005, -0.238, -0.329, 0.496, 0.134,
+            0.315, -0.141, 0.229, 0.315, 0.158, -0.071, 0.131, 0.266, 0.155, 0.317, 0.107, 0.019,
+            -0.326, 0.252, -0.025, 0.069, -0.009, -0.175, -0.328, 0.282, 0.496, -0.328, -0.196,
+            -0.038, -0.328, -0.188, -0.099, 0.03, 0.434,
+        ])  # fmt: skip
+        start = Hyperbolic.default_init(X)
+        held = [BatchEMFitter(fixed={"mu": [x]}).run(start, X) for x in np.unique(X)]
+        result = start.fit(X)
+        assert result.status is Status.CUSP
+        assert result.log_likelihood >= max(r.log_likelihood for r in held) - 1e-5
+
+    def test_a_maximum_inside_that_is_above_every_cusp(self):
+        """Its value is of fits from the ends of other families, which all lead there."""
+        X = np.array([
+            0.18, -1.191, -0.546, -0.297, -0.117, -0.64, 1.836, -0.107, 0.827, 0.658, -1.929, 0.987,
+            2.224, -0.362, -1.118, 3.131, 0.077, 1.724, -0.505, -0.135, -1.072, 0.161, 2.972,
+            -0.234, 1.286, -1.303, -0.465, 3.368, 1.654, -0.747,
+        ])  # fmt: skip
+        result = nvmix.fit(X, "hyperbolic")
+        assert result.status is Status.CONVERGED
+        assert result.log_likelihood == pytest.approx(-49.62203, abs=2e-5)
+
+    def test_tails_of_index_one_half(self):
+        """EM from the moments stops 2,000 nats lower, at its first iteration."""
+        rng = np.random.default_rng([6, 2])
+        rng.integers(1, 3)
+        y = 1.0 / rng.gamma(0.25, 4.0, (100, 1))
+        X = rng.choice([0.0, 0.0, 0.3]) * y + np.sqrt(y) * rng.standard_normal((100, 2))
+        result = nvmix.fit(X, "hyperbolic")
+        assert result.status is Status.CUSP
+        assert result.log_likelihood == pytest.approx(-3216.1638, abs=1e-3)
+
+    @pytest.mark.parametrize(("seed", "value"), [(2, -227.069), (8, -222.386)])
+    def test_variance_gamma_of_exponential_columns(self, seed, value):
+        """Two interior maxima, or a cusp, are 1.0 and 1.3 nats lower."""
+        X = np.random.default_rng([6, seed]).exponential(1.0, (100, 2)).round(3)
+        result = BatchEMFitter().run(VarianceGamma.default_init(X), X)
+        assert result.log_likelihood == pytest.approx(value, abs=1e-3)
+
+    def test_a_cusp_on_a_ridge(self):
+        """A fit that goes on with mu at a row starts where EM is slow, and may not end at once."""
+        rng = np.random.default_rng([2, 1])
+        near = rng.random(30) < rng.uniform(0.35, 0.65)
+        wide = np.array([5.0, rng.uniform(-1, 1)]) + rng.standard_normal((30, 2)) * [0.8, 2.5]
+        X = np.where(near[:, None], 0.3 * rng.standard_normal((30, 2)), wide).round(1)
+        result = nvmix.fit(X, "hyperbolic")
+        assert result.status is Status.CUSP
+        assert result.log_likelihood == pytest.approx(-112.06488, abs=5e-5)
+
+    def test_other_rows_count_as_passes_and_can_be_told(self, capsys):
+        X = np.random.default_rng([6, 8]).exponential(1.0, (100, 2)).round(3)
+        result = BatchEMFitter(verbose=1).run(VarianceGamma.default_init(X), X)
+        assert "fits at other rows in" in capsys.readouterr().out
+        assert result.n_passes > result.n_iter + 100

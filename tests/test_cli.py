@@ -1,5 +1,6 @@
-"""The command line, as a user types it."""
+"""`nvmix fit` and `nvmix compare`, as a user types them."""
 
+import json
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ from conftest import ENVIRONMENT, make
 
 import nvmix
 from nvmix import NormalInverseGaussian
-from nvmix.cli import FAMILIES, main
+from nvmix.cli import main
+from nvmix.distributions.families import FAMILIES
 
 
 @pytest.fixture
@@ -115,12 +117,12 @@ def test_an_index_is_set_aside_with_a_note(csv_file, tmp_path, capsys, name, lab
     path = tmp_path / "indexed.csv"
     rows = zip((name, *(str(label(i)) for i in range(400))), lines, strict=True)
     path.write_text("\n".join(",".join(row) for row in rows))
-    assert main(["fit", str(path)]) == 0
-    out = capsys.readouterr().out
-    assert note in out
-    assert "400 rows, 2 columns" in out
-    assert main(["fit", str(path), "--columns", "right,left"]) == 0
-    assert "set aside" not in capsys.readouterr().out
+    for columns in ([], ["--columns", "right,left"]):
+        assert main(["fit", str(path), *columns]) == 0
+        out, err = capsys.readouterr()
+        assert note in err
+        assert "set aside" in err
+        assert "400 rows, 2 columns" in out
 
 
 def test_names_of_columns_that_are_not_read_do_not_matter(csv_file, capsys):
@@ -163,7 +165,16 @@ def test_one_bad_family_does_not_lose_the_table(tmp_path, capsys):
         ("date,a\n2024-01-01,1\nTotal,2\n", "row 2, column 'date': '2024-01-01' is not a number"),
         ("2024-01-01\n2024-01-02\n", "'2024-01-02' is not a number"),
         ("a,a\n1,2\n3,4\n", "names column 'a' twice"),
-        ("a;b\n1;2\n", "fields must be separated by commas"),
+        ("a;b\n1;2\n", "more rows than columns"),
+        ("a;b\n1,5;2\n2.5;3,1\n", "row 3, column 'a': '2.5' is not a number with a decimal comma"),
+        ("a;b\n1,5;2\n1.000,5;3,1\n", "'1.000,5' is not a number with a decimal comma"),
+        ("a\n1,2,3\n", "row 2, column 'a': '1,2,3' is not a number"),
+        ("2019,2019\n1,2\n", "row 1 must name the columns"),
+        ("sep=;\na;b\n1;x\n", "row 3, column 'b': 'x' is not a number"),
+        ("\na,b\n\n1,x\n", "row 4, column 'b'"),
+        ("a,b\n1,NA\n", "'NA' is not a number (--missing em takes it"),
+        ("a,b,c\n1,2,\n2,3,4\n", "row 2, column 'c': the field is empty"),
+        ("date,day\n2024-01-01,2024-01-02\n", "'2024-01-01' is not a number"),
         ('"a\nb",c\n1,2\n3,x\n', "row 4, column 'c'"),
         ('a,b\n1,"2\n', "unexpected end of data"),
         ("a,b\n1,2\n2,3\n", "more rows than columns"),
@@ -193,6 +204,13 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         (["fit", str(csv_file), "--tol", "nan"], "tol must be finite"),
         (["fit", str(csv_file), "--out", str(tmp_path / "no" / "where.json")], "where.json"),
         (["fit", str(csv_file), "--out", str(csv_file)], "would be overwritten"),
+        (["fit", str(csv_file), "--plot", str(csv_file)], "would be overwritten"),
+        (["fit", str(csv_file), "--out", str(tmp_path)], "no regular file"),
+        (["fit", str(csv_file), "--half-life", "0"], "--half-life must be positive"),
+        (["fit", str(csv_file), "--weights", "w"], "no column 'w'"),
+        (["fit", str(csv_file), "--fixed", "q=1"], "'q'"),
+        (["compare", str(csv_file), "--families", "nig,cauchy"], "cauchy"),
+        (["fit", str(csv_file), "--weights", "left"], "weights must be nonnegative"),
         (["info", str(csv_file)], "no saved model, fit or law"),
         (["info", str(tmp_path / "none.json")], "No such file"),
     ]:
@@ -200,6 +218,80 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         error = capsys.readouterr().err
         assert message in error
         assert len(error.splitlines()) == 1
-    with pytest.raises(SystemExit) as stop:
-        main(["fit", "--family", "cauchy"])
-    assert stop.value.code == 2
+    for arguments in (["--family", "cauchy"], ["--fixed", "p"], ["--criterion", "aic"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["fit", *arguments])
+        assert stop.value.code == 2
+
+
+def test_settings_reach_the_fit(csv_file, tmp_path, capsys):
+    X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
+    settings = {"criterion": "likelihood", "acceleration": "squarem", "max_iter": 300}
+    out = tmp_path / "fit.json"
+    arguments = ["--family", "GH", "--fixed", "p=-0.5", "--symmetric", "--criterion", "Likelihood"]
+    arguments += ["--acceleration", "SQUAREM", "--max-iter", "300", "--out", str(out)]
+    assert main(["fit", str(csv_file), *arguments]) == 0
+    expected = nvmix.fit(X, "gh", fixed={"p": -0.5}, symmetric=True, **settings)
+    found = nvmix.load(out)
+    assert found.log_likelihood == expected.log_likelihood
+    assert found.symmetric
+    assert found.model.subordinator.p == -0.5
+    assert dict(found.settings)["tol"] == 1e-9
+
+
+def test_vectors_are_held_too(csv_file, tmp_path, capsys):
+    out = tmp_path / "fit.json"
+    assert main(["fit", str(csv_file), "--fixed", "mu=0.1,0.2", "--out", str(out)]) == 0
+    assert nvmix.load(out).model.mu.tolist() == [0.1, 0.2]
+
+
+def test_weights_of_a_column_and_by_age(csv_file, tmp_path, capsys):
+    X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
+    w = 1.0 + np.arange(400) % 3
+    path, out = tmp_path / "weighted.csv", tmp_path / "fit.json"
+    np.savetxt(path, np.c_[w, X], delimiter=",", header="w,left,right", comments="")
+    arguments = ["--weights", "w", "--half-life", "100", "--out", str(out)]
+    assert main(["fit", str(path), *arguments]) == 0
+    assert "400 rows, 2 columns" in capsys.readouterr().out
+    expected = nvmix.fit(X, weights=w * 0.5 ** ((399 - np.arange(400)) / 100))
+    assert nvmix.load(out).log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
+
+
+@pytest.mark.parametrize("cell", ["NA", "", "NaN", "#N/A", "null"])
+def test_missing_cells(csv_file, tmp_path, capsys, cell):
+    lines = csv_file.read_text().splitlines()
+    lines[5] = f"{cell},{lines[5].split(',')[1]}"
+    lines[7] = f"{cell},{cell}"
+    csv_file.write_text("\n".join(lines))
+    out = tmp_path / "fit.json"
+    assert main(["fit", str(csv_file)]) == 2
+    assert "row 6, column 'left'" in (err := capsys.readouterr().err)
+    assert "--missing em" in err
+    assert main(["fit", str(csv_file), "--missing", "em", "--out", str(out)]) == 0
+    assert "1 row of missing values only" in capsys.readouterr().err
+    assert nvmix.load(out).n_observations == 399.0
+
+
+def test_json_of_a_fit_is_what_is_saved(csv_file, tmp_path, capsys):
+    out = tmp_path / "fit.json"
+    assert main(["fit", str(csv_file), "--json", "--out", str(out)]) == 0
+    printed, notes = capsys.readouterr()
+    assert nvmix.from_dict(json.loads(printed)).log_likelihood == nvmix.load(out).log_likelihood
+    assert notes == f"fit written to {out}\n"
+
+
+def test_compare(csv_file, tmp_path, capsys):
+    out = tmp_path / "best.json"
+    arguments = ["compare", str(csv_file), "--families", "nig, T", "--out", str(out)]
+    assert main(arguments) == 0
+    table = capsys.readouterr().out
+    assert "400 rows, 2 columns" in table
+    assert main([*arguments, "--symmetric", "--rank-by", "BIC", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["rank_by"] == "bic"
+    assert [fit["symmetric"] for fit in record["fits"]] == [True, True]
+    assert {fit["family"] for fit in record["fits"]} == {"NormalInverseGaussian", "StudentT"}
+    assert record["fits"][0]["bic"] <= record["fits"][1]["bic"]
+    assert nvmix.load(out).bic == record["fits"][0]["bic"]
+    assert nvmix.load(out).model.columns == ("left", "right")
+    assert main(["compare", str(csv_file), "--families", "nig", "--max-iter", "1"]) == 1

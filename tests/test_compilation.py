@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 from numba.core.registry import cpu_target
 
@@ -100,6 +101,16 @@ NormalInverseGaussian.default_init(X).fit(X).model.rvs(10, 1)
 code = "".join(text for kernel in KERNELS for text in kernel.inspect_llvm().values())
 print(json.dumps([names, len(re.findall("^  ", code, re.MULTILINE))]))
 """
+# A process that finds all it needs in the cache, and then compiles something else.
+WARM = """
+import json, sys
+import numpy as np, nvmix
+nvmix.fit(np.random.default_rng(0).standard_t(4, size=(300, 2)))
+slow = "numba.np.npyimpl", "numba.typed.typeddict", "scipy.linalg", "scipy.special"
+print(json.dumps([name for name in slow if name in sys.modules]))
+import numba
+print(numba.njit(lambda x: (2.0 * x).sum())(np.ones(3)))
+"""
 
 
 def _lines(program, **environment):
@@ -125,6 +136,22 @@ def test_numbas_internals_are_where_late_kernels_expect_them():
         f"numba {numba.__version__} moved what compiler/late.py relies on; each loop has "
         "its own copies of late kernels, until late.py follows: " + "; ".join(moved)
     )
+
+
+def test_numbas_internals_are_where_loading_expects_them():
+    moved = numba_internals.moved(numba_internals.LOADING)
+    assert not moved, (
+        f"numba {numba.__version__} moved what compiler/loading.py relies on; a process that finds "
+        "its kernels compiled starts half as fast, until loading.py follows: " + "; ".join(moved)
+    )
+
+
+def test_code_of_the_cache_needs_no_compiler():
+    """Nor the rest of SciPy, and kernels that are compiled afterwards find theirs."""
+    nvmix.fit(np.random.default_rng(0).standard_t(4, size=(300, 2)))
+    (loaded, compiled) = _lines(WARM)
+    assert json.loads(loaded) == []
+    assert float(compiled) == 6.0
 
 
 def test_moved_internals_do_no_harm():

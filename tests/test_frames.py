@@ -72,6 +72,7 @@ def test_nan_is_found_in_its_column():
     for call in (
         lambda: nvmix.fit(frame),
         lambda: model.log_prob(frame),
+        lambda: model.log_prob(frame.astype(float).iloc[7]),
         lambda: model.e_step(frame),
         lambda: nvmix.fit(frame.b),
     ):

@@ -42,7 +42,8 @@ def test_text_and_html_show_names_harmlessly(result):
     for shown in (f"{result.log_likelihood:.4f}", f"{result.bic:.4f}", result.message, "CONVERGED"):
         assert shown in text
         assert shown in html
-    assert "<b>spx" not in html
+    assert "<b>spx" not in html + result._repr_html_()
+    assert result._repr_html_().endswith(result.model._repr_html_())
     assert "&lt;b&gt;spx" in html
     assert "\x1b" not in text + html + str(result.model) + result.model._repr_html_()
     assert len(text_table(["a", "b"], [["x\ny", "\0"]]).splitlines()) == 2
@@ -65,6 +66,7 @@ def test_degrees_of_freedom_of_student_t(frame):
     assert row.estimate == result.model.df
     assert row.std_error == pytest.approx(2.0 * result.standard_errors()["alpha"], rel=1e-12)
     assert f"df={result.model.df:.6g}" in repr(result.model)
+    assert str(result.model).endswith(f"\ndf = {result.model.df:.6g}")
 
 
 def test_a_word_why_there_are_no_errors(frame, result):
@@ -89,6 +91,13 @@ def test_a_word_why_there_are_no_errors(frame, result):
         steps.summary(level=95.0)
     with pytest.raises(ValueError, match="X must have"):
         result.summary(np.ones((3, 3)))
+
+
+def test_errors_of_many_elements_are_computed_if_asked_for(monkeypatch, result):
+    monkeypatch.setattr("nvmix.fitting.outcome.result._FEW_ELEMENTS", 8)
+    expected = "No standard errors: summary(errors=True) computes those of 9 elements."
+    assert result.summary().note == result.summary(errors=False).note == expected
+    assert (result.summary(errors=True).errors == result.standard_errors().errors).all()
 
 
 def test_gaussian_limit_and_missing_values():

@@ -9,7 +9,7 @@ from typing import Any
 from nvmix.diagnostics.arguments import model_and_rows
 from nvmix.diagnostics.simulation import Simulation, draws, refits
 from nvmix.diagnostics.statistics import NAMES, of_rows, statistics_of
-from nvmix.diagnostics.transforms import log_tails
+from nvmix.diagnostics.transforms import check_density, log_tails
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.tables import html_table, text_table
@@ -138,7 +138,8 @@ def goodness_of_fit(
     TypeError, ValueError
         If fitted is neither a fit nor a model, or the fit has not converged or has weights, X is
         missing, or not finite real numbers of the model's columns, so that missing values are an
-        error, or a setting is unknown or outside its domain.
+        error, or has a row where the density of its first columns is infinite, or a setting is
+        unknown or outside its domain.
 
     Notes
     -----
@@ -166,6 +167,7 @@ def goodness_of_fit(
     model, values = _observed(fitted, X)
     seeds = generator(seed).integers(1 << 63, size=integer("n_simulations", n_simulations, 1))
     verbose = integer("verbose", verbose, 0)
+    check_density(model, values)
     observed = statistics_of(of_rows(log_tails(model, values)))
     fitter = _fitter(fitted, settings)
     if fitter is None:
@@ -205,7 +207,7 @@ def _fitter(fitted: Any, settings: Any) -> BatchEMFitter | None:
 
 
 def _pvalues(observed: FloatArray, simulated: Simulation) -> FloatArray:
-    """Shares of statistics at least as large; the sample itself is one of them."""
-    larger = (simulated.statistics >= observed).sum(axis=0)
+    """Shares of statistics that are not smaller, nan included; the sample itself is one of them."""
+    larger = (~(simulated.statistics < observed)).sum(axis=0)
     pvalues: FloatArray = (1.0 + larger) / (1.0 + len(simulated.statistics))
     return pvalues

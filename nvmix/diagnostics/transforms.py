@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.special import log_ndtr
 from nvmix.backends import get_backend
 from nvmix.foundation.arrays import traced
 from nvmix.foundation.linalg import inverse_lower, rows_times
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import BoolArray, FloatArray
 from nvmix.foundation.validation import instance
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.subordinators import PointMass
@@ -119,41 +120,60 @@ def rosenblatt(model: Any, X: Any) -> FloatArray:
            [0.5   , 0.8734]])
     """
     model = _on_host(model)
-    tails = log_tails(model, observations(X, model.d, model.columns).values)
-    return np.exp(tails.log_lower)
+    rows = observations(X, model.d, model.columns).values
+    check_density(model, rows)
+    return np.exp(log_tails(model, rows).log_lower)
 
 
 def log_tails(model: Mixture, rows: FloatArray) -> Tails:
-    """Logs of the conditional tails (n, d) of the Rosenblatt transform, of validated rows."""
+    """Logs of the conditional tails (n, d) of the Rosenblatt transform, of validated rows.
+
+    Where the density of the columns before is infinite, all is at mu, and both tails are 1/2.
+    """
     law = model.subordinator
     if model.d == 1 and not isinstance(law, PointMass):
         # Many points of one law are read from a table.
         return Tails(model.logcdf(rows), model.logsf(rows))
-    inverse = inverse_lower(model.L_sigma)
-    w, g = rows_times(rows - model.mu, inverse), inverse @ model.gamma
+    w, g = _standardized(model, rows)
     if isinstance(law, PointMass):
         return Tails(log_ndtr(w - g), log_ndtr(g - w))
     p, a, b = map(float, law.gig)
-    _check_density(w, p, b)
     small, is_upper = get_backend().sequential_tails(w, g, (p, a, b))
+    small[:, 1:][_at_poles(w, p, b)] = -math.log(2.0)
     large = np.log1p(-np.exp(small))
     return Tails(np.where(is_upper, large, small), np.where(is_upper, small, large))
 
 
-def _check_density(w: FloatArray, p: float, b: float) -> None:
+def check_density(model: Mixture, rows: FloatArray) -> None:
     """Raise ValueError for a row at which the density of its first columns is infinite, or 0."""
+    if isinstance(model.subordinator, PointMass):
+        return
+    p, _, b = map(float, model.subordinator.gig)
+    w, _ = _standardized(model, rows)
+    infinite = _at_poles(w, p, b)
     with np.errstate(over="ignore"):
-        distances = b + np.square(w[:, :-1]).cumsum(axis=1)
-    orders = p - 0.5 * np.arange(1, w.shape[1])
-    bad = ~(distances < np.inf) | ((distances == 0.0) & (orders <= 0.0))
+        bad = infinite | ~(np.square(w[:, :-1]).cumsum(axis=1) < np.inf)
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
-        why = "infinite" if distances[row, column] == 0.0 else "0 in doubles"
+        why = "infinite" if infinite[row, column] else "0 in doubles"
         msg = (
             f"X must not be where the density of its first {column + 1} columns is {why}, got row "
             f"{row}"
         )
         raise ValueError(msg)
+
+
+def _at_poles(w: FloatArray, p: float, b: float) -> BoolArray:
+    """Where the density of the first 1, ..., d - 1 columns is infinite, (n, d - 1)."""
+    orders = p - 0.5 * np.arange(1, w.shape[1])
+    at_mu: BoolArray = np.logical_and.accumulate(w[:, :-1] == 0.0, axis=1)
+    return at_mu & (orders <= 0.0) & (b == 0.0)
+
+
+def _standardized(model: Mixture, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """w (n, d) and g (d,): columns of w are N(g_j Y, Y), independent given Y."""
+    inverse = inverse_lower(model.L_sigma)
+    return rows_times(rows - model.mu, inverse), inverse @ model.gamma
 
 
 def _on_host(model: Any) -> Mixture:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.special
+import scipy
 
 from nvmix.backends.types import Fixed, NormalParameters
 from nvmix.distributions.normal_mixture import NormalMixture

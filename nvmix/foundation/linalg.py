@@ -1,21 +1,23 @@
 """Linear algebra of small matrices, and moments of the columns of tall ones.
 
-LAPACK is called directly, and triangular systems are solved with inverses: scipy's wrappers and
-triangular solvers wake a pool of threads even for a 3 x 3 matrix, which costs milliseconds on a
-busy machine.
+Triangular systems are solved with inverses: scipy's wrappers and triangular solvers wake a pool of
+threads even for a 3 x 3 matrix, which costs milliseconds on a busy machine. scipy.linalg takes a
+fifth of a second to load, which is left to models that need it.
 """
 
 import sys
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dtrtri
+import scipy
 
 from nvmix.foundation.arrays import on_jax, with_auto_axes
 from nvmix.foundation.typing import FloatArray
 
+# Number of columns up to which Python inverts a factor, as fast as LAPACK is called.
+_FEW: Final = 6
 # Doubles in a block of rows: 256 KiB, so that a block and its products stay in a core's cache.
 _BLOCK: Final = 1 << 15
 # Multiplications of a product that OpenBLAS does in the calling thread.
@@ -24,14 +26,26 @@ _ONE_THREAD: Final = 1 << 18
 
 def inverse_lower(L: FloatArray) -> FloatArray:
     """C-ordered inverse of a lower-triangular (d, d) matrix with a positive diagonal."""
-    inverse, _ = dtrtri(L, lower=1)
-    return np.ascontiguousarray(inverse)
+    d = len(L)
+    if d > _FEW:
+        inverse, _ = scipy.linalg.lapack.dtrtri(L, lower=1)
+        return np.ascontiguousarray(inverse)
+    # Row i of L times the inverse is row i of the identity.
+    rows: list[list[float]] = []
+    for i, row in enumerate(L.tolist()):
+        # A diagonal that underflowed has no inverse.
+        pivot = row[i] or np.nan
+        sums = [sum(row[k] * rows[k][j] for k in range(j, i)) for j in range(i)]
+        rows.append([*(-x / pivot for x in sums), 1.0 / pivot, *[0.0] * (d - i - 1)])
+    return np.array(rows)
 
 
 def factor(A: FloatArray) -> FloatArray | None:
     """Lower Cholesky factor of a symmetric matrix, or None if it is not positive definite."""
-    L, info = dpotrf(A, lower=1)
-    return np.ascontiguousarray(L) if info == 0 else None
+    try:
+        return cast("FloatArray", np.linalg.cholesky(A))
+    except np.linalg.LinAlgError:
+        return None
 
 
 def rows_times(X: FloatArray, A: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
+import scipy
 
 from nvmix.backends import get_backend, get_engine
 from nvmix.backends.tolerances import NEGLIGIBLE
@@ -196,7 +196,7 @@ def _quadratic(
     frame = frame_of(point.model)
     try:
         information, complete = information_in(frame, X, weights, free)
-        values, vectors = eigh(information, complete)
+        values, vectors = scipy.linalg.eigh(information, complete)
     except (ValueError, np.linalg.LinAlgError):
         return None
     gradient = _score(frame, point.statistics)[free]

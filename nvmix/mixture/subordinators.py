@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
-from scipy.special import erfcx
+import scipy
 
 from nvmix.backends.types import Fixed, GIGParameters
 from nvmix.foundation.arrays import namespace, on_jax, traced
@@ -285,7 +285,7 @@ class InverseGaussian(Subordinator):
             log_density = -0.5 * s * s + np.log(0.5)
         above = s > 0.0
         # M(x) = sqrt(pi / 2) erfcx(x / sqrt(2)).
-        first, second = (erfcx(x * math.sqrt(0.5)) for x in (np.abs(s), t))
+        first, second = (scipy.special.erfcx(x * math.sqrt(0.5)) for x in (np.abs(s), t))
         with np.errstate(divide="ignore", invalid="ignore"):
             closed = log_density + np.log(np.where(above, first - second, first + second))
         return np.where(near, closed, log_tail), np.where(near, above, upper)

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.typing import BoolArray, FloatArray
-from nvmix.foundation.validation import instance
+from nvmix.foundation.validation import instance, one_of
 from nvmix.mixture.em_maps import Mixture
 from nvmix.risk.homogeneous import parts_at, value_of
-from nvmix.risk.portfolios import portfolios
+from nvmix.risk.measures import MEASURES
+from nvmix.risk.others import entropic_risks, omega_ratios, tail_probabilities
+from nvmix.risk.portfolios import Portfolios, portfolios
 
-# Relative step of central differences in a parameter of Y.
+# Relative step of central differences.
 _STEP: Final = 1e-4
+# Measures that are not homogeneous in the weights.
+_OTHERS: Final[dict[str, Callable[[Portfolios, Any], FloatArray]]] = {
+    "tail_probability": tail_probabilities,
+    "omega_ratio": omega_ratios,
+    "entropic": entropic_risks,
+}
+
+
+class Slopes(NamedTuple):
+    """Derivatives (k,) of a measure by location, delta and scale, the last with w'gamma held.
+
+    The loss is location + scale U, with delta = -w'gamma / scale; see `standard_loss`.
+    """
+
+    by_location: FloatArray
+    by_delta: FloatArray
+    by_scale: FloatArray
 
 
 def standard_error(
@@ -24,6 +43,8 @@ def standard_error(
     level: float = 0.99,
     measure: str = "es",
     *,
+    threshold: Any = 0.0,
+    risk_aversion: float = 1.0,
     X: Any = None,
 ) -> Any:
     """Standard error of a risk of the fitted model, from the covariance of its parameters.
@@ -39,9 +60,13 @@ def standard_error(
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     level : float
-        Level of the risk, between 0 and 1.
-    measure : {"es", "var", "expectile"}
-        `expected_shortfall`, `value_at_risk` or `expectile`.
+        Level of "es", "var" and "expectile", between 0 and 1.
+    measure : {"es", "var", "expectile", "tail_probability", "omega_ratio", "entropic"}
+        `expected_shortfall`, `value_at_risk`, or the function of that name.
+    threshold : float or (k,) array_like
+        Threshold of "tail_probability", a loss, or of "omega_ratio", a return.
+    risk_aversion : float
+        That of "entropic".
     X : (n, d) array_like or None
         The observations that were fitted; None takes those that the result remembers.
 
@@ -53,7 +78,7 @@ def standard_error(
     Raises
     ------
     TypeError, ValueError
-        As for `gradient`, or as `EMResult.standard_errors` raises, or if the risk is infinite.
+        As for these functions, or as `EMResult.standard_errors` raises, or if the risk is infinite.
 
     Examples
     --------
@@ -68,33 +93,69 @@ def standard_error(
     3.2
     """
     instance("result", result, EMResult)
+    one_of("measure", measure, (*MEASURES, *_OTHERS))
+
+    def value_of_measure(chosen: Portfolios) -> FloatArray:
+        if measure == "entropic":
+            return entropic_risks(chosen, risk_aversion)
+        if measure in _OTHERS:
+            return _OTHERS[measure](chosen, threshold)
+        return value_of(chosen, parts_at(chosen, level, measure))
+
     chosen = portfolios(result.model, weights)
-    parts = parts_at(chosen, level, measure)
+    value = value_of_measure(chosen)
+    if measure in _OTHERS:
+        slopes = _slopes(chosen, value_of_measure)
+    else:
+        parts = parts_at(chosen, level, measure)
+        slopes = Slopes(np.ones(len(value)), chosen.scale * parts.mixing, parts.normal)
     covariance = result.standard_errors(X).covariance
-    w, d = chosen.weights, chosen.model.d
-    rows, columns = np.tril_indices(d)
-    # Both triangles of Sigma move at once.
-    pairs = w[:, rows] * w[:, columns] * np.where(rows == columns, 0.5, 1.0)
-    with np.errstate(invalid="ignore"):
-        by_sigma = pairs * (parts.normal / chosen.scale)[:, None]
-        by_mixing = -w * parts.mixing[:, None]
-
-    def value_at(model: Mixture) -> FloatArray:
-        moved = portfolios(model, w)
-        return value_of(moved, parts_at(moved, level, measure))
-
-    by_law = _by_parameters_of_y(chosen.model, value_at, np.diag(covariance) > 0.0)
-    gradient = np.concatenate([-w, by_mixing, by_sigma, by_law], axis=1)
-    infinite = ~np.isfinite(gradient).all(axis=1)
+    by_law = _by_parameters_of_y(
+        chosen.model,
+        lambda model: value_of_measure(portfolios(model, chosen.weights)),
+        np.diag(covariance) > 0.0,
+    )
+    gradient = np.concatenate([*_by_normal_part(chosen, slopes), by_law], axis=1)
+    infinite = ~(np.isfinite(gradient).all(axis=1) & np.isfinite(value))
     if infinite.any():
         i = int(infinite.argmax())
         msg = (
             f"measure must be finite for these weights, and for laws close to the fitted one, got "
-            f"{measure!r} of {value_of(chosen, parts)[i]} for portfolio {i}"
+            f"{measure!r} of {value[i]} for portfolio {i}"
         )
         raise ValueError(msg)
     variance = np.einsum("ki,ij,kj->k", gradient, covariance, gradient)
     return chosen.shaped(np.sqrt(variance))
+
+
+def _slopes(chosen: Portfolios, value_at: Callable[[Portfolios], FloatArray]) -> Slopes:
+    """Slopes of a measure by central differences."""
+    step, scale, delta = _STEP * chosen.scale, chosen.scale, chosen.delta
+
+    def slope(up: Portfolios, down: Portfolios) -> FloatArray:
+        with np.errstate(invalid="ignore"):
+            return (value_at(up) - value_at(down)) / (2.0 * _STEP)
+
+    location, move = chosen.location, chosen._replace
+    by_location = slope(move(location=location + step), move(location=location - step)) / scale
+    by_delta = slope(move(delta=delta + _STEP), move(delta=delta - _STEP))
+    by_scale = slope(move(scale=scale + step), move(scale=scale - step)) / scale
+    with np.errstate(invalid="ignore"):
+        return Slopes(by_location, by_delta, by_scale - delta * by_delta / scale)
+
+
+def _by_normal_part(chosen: Portfolios, slopes: Slopes) -> tuple[FloatArray, ...]:
+    """Derivatives by mu (k, d), gamma (k, d) and the lower triangle of Sigma."""
+    w, scale = chosen.weights, chosen.scale[:, None]
+    rows, columns = np.tril_indices(w.shape[1])
+    # Both triangles of Sigma move at once.
+    pairs = w[:, rows] * w[:, columns] * np.where(rows == columns, 0.5, 1.0)
+    with np.errstate(invalid="ignore"):
+        return (
+            -w * slopes.by_location[:, None],
+            -w * slopes.by_delta[:, None] / scale,
+            pairs * slopes.by_scale[:, None] / scale,
+        )
 
 
 def _by_parameters_of_y(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import LinearConstraint, minimize
+from scipy.optimize import LinearConstraint, linprog, minimize
 
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import instance, real, real_or_nan
@@ -17,6 +17,8 @@ from nvmix.risk.portfolios import portfolios
 # What the weights of an optimum lose of the least risk, relative to that of equal weights.
 _TOL = 1e-12
 _MOST = 1000
+# Relative excess of a mean over the largest that is rounding.
+_ROUNDING = 1e-9
 
 
 def minimum_risk_weights(
@@ -89,6 +91,10 @@ def minimum_risk_weights(
         if not np.isfinite(mean).all():
             msg = f"min_return needs a model with a finite mean, got {mean.tolist()}"
             raise ValueError(msg)
+        most = _largest_mean(mean, low, high)
+        if least > most + _ROUNDING * abs(most):
+            msg = f"min_return must be at most {most}, the largest within bounds, got {least}"
+            raise ValueError(msg)
         constraints.append(LinearConstraint(mean[None, :] / scale, least / scale, np.inf))
     start = np.clip(equal.weights[0], low, high)
     found = minimize(
@@ -101,6 +107,13 @@ def minimum_risk_weights(
         raise ValueError(msg)
     weights: FloatArray = found.x
     return weights
+
+
+def _largest_mean(mean: FloatArray, low: FloatArray, high: FloatArray) -> float:
+    """Largest mean of weights that sum to 1, inf if bounds do not limit it."""
+    ends = list(zip(low, high, strict=True))
+    found = linprog(-mean, A_eq=np.ones((1, mean.size)), b_eq=[1.0], bounds=ends)
+    return -float(found.fun) if found.success else np.inf
 
 
 def _bounds(bounds: Any, d: int) -> tuple[FloatArray, FloatArray]:

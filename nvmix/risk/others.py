@@ -49,9 +49,14 @@ def tail_probability(model: Any, weights: Any, threshold: Any) -> Any:
     0.022750131948
     """
     chosen = portfolios(model, weights)
+    return chosen.shaped(tail_probabilities(chosen, threshold))
+
+
+def tail_probabilities(chosen: Portfolios, threshold: Any) -> FloatArray:
+    """Tail probabilities (k,)."""
     x = _standardized(chosen, "threshold", threshold)
     laws = standard_losses(chosen.model.subordinator, chosen.delta)
-    return chosen.shaped(np.array([u.tail(at) for u, at in zip(laws, x, strict=True)]))
+    return np.array([u.tail(at) for u, at in zip(laws, x, strict=True)])
 
 
 def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
@@ -87,6 +92,11 @@ def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
     (1.133532, 1.0)
     """
     chosen = portfolios(model, weights)
+    return chosen.shaped(omega_ratios(chosen, threshold))
+
+
+def omega_ratios(chosen: Portfolios, threshold: Any) -> FloatArray:
+    """Omega ratios (k,)."""
     x = _standardized(chosen, "threshold", threshold, sign=-1.0)
     laws = standard_losses(chosen.model.subordinator, chosen.delta)
     gains, losses = np.array(
@@ -96,7 +106,7 @@ def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
         msg = "weights must have a finite mean of gains or of losses, got infinite means of both"
         raise ValueError(msg)
     with np.errstate(divide="ignore"):
-        return chosen.shaped(gains / losses)
+        return np.asarray(gains / losses, np.float64)
 
 
 def entropic(model: Any, weights: Any, risk_aversion: float = 1.0) -> Any:
@@ -134,11 +144,16 @@ def entropic(model: Any, weights: Any, risk_aversion: float = 1.0) -> Any:
     0.9
     """
     chosen = portfolios(model, weights)
+    return chosen.shaped(entropic_risks(chosen, risk_aversion))
+
+
+def entropic_risks(chosen: Portfolios, risk_aversion: Any) -> FloatArray:
+    """Entropic risks (k,)."""
     aversion = positive("risk_aversion", risk_aversion)
     with np.errstate(over="ignore"):
         scaled = aversion * chosen.scale
         t = scaled * (0.5 * scaled + chosen.delta)
-    return chosen.shaped(chosen.location + _log_mgf(chosen.model.subordinator, t) / aversion)
+    return chosen.location + _log_mgf(chosen.model.subordinator, t) / aversion
 
 
 def _standardized(chosen: Portfolios, name: str, loss: Any, sign: float = 1.0) -> FloatArray:

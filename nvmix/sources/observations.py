@@ -49,7 +49,8 @@ def _largest_finite(name: str, values: FloatArray, columns: Columns) -> float:
             array(name, values)
         except ValueError as error:
             place = np.argwhere(~np.isfinite(values))[0]
-            column = "" if columns is None else f", in column {columns[place[1:].sum()]!r}"
+            j = place[-1] if columns is not None and len(columns) > 1 else 0
+            column = "" if columns is None else f", in column {columns[j]!r}"
             hint = _MISSING_HINT if np.isnan(values[tuple(place)]) else ""
             msg = f"{error}{column}{hint}"
             raise ValueError(msg) from None
@@ -116,7 +117,8 @@ def points(
         _finite_or_nan("x", values)
     elif not on_jax(x):
         values = numbers_of("x", x)
-        _largest_finite("x", values, column_names(x))
+        names = labels(x) if d > 1 and np.ndim(x) == 1 else column_names(x)
+        _largest_finite("x", values, names)
     if d > 1 and np.ndim(x) == 1:
         same_columns("x", labels(x), columns)
     a_row = values.ndim == 1 and (d > 1 or (values.size == 1 and batched(values)))

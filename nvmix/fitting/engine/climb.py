@@ -21,6 +21,10 @@ _MOST_STEPS: Final = 100
 _COST_OF_ROW: Final = 200
 _MOST_COST: Final = 1e8
 _MOST_PARAMETERS: Final = 400
+# Iterations of EM up to which its own confirmation of an end is taken, and the cost of a step up to
+# which a later end is confirmed by Newton's method.
+_FEW_ITERATIONS: Final = 25
+_LITTLE_COST: Final = 1e6
 # How EM may have stopped where Newton's method goes on.
 _OPEN: Final = (UNCONFIRMED, Status.MAX_ITER, Status.DEGENERATE, Status.NO_SOLUTION)
 # Share of what an end may leave that Newton's method leaves, which converges quadratically.
@@ -34,12 +38,15 @@ def climb(em: EM, em_later: EM, start: Mixture, source: Source, options: EMOptio
     """Fit from a start by the EM loop `em` and, where it can, Newton's method.
 
     EM goes first, for it is cheap and sure far from the maximum. If it has not confirmed its end
-    after some iterations, Newton's method goes on, and then `em_later` if that finds no maximum.
+    after some iterations, Newton's method goes on, and then `em_later` if that finds no maximum. An
+    end after many iterations on few rows is confirmed by Newton's method, too.
     """
     if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
         return em(start, options)
     most = min(options.max_iter, _EM_ITERATIONS)
     trace = em(start, options._replace(max_iter=most, ends_unconfirmed=True))
+    if trace.status == Status.CONVERGED and trace.n_iter > _FEW_ITERATIONS:
+        trace = _confirmed(trace, start, source, options)
     if trace.status in _OPEN and trace.n_iter < options.max_iter:
         trace = _by_newton(trace, start, source, options)
     if trace.status == Status.MAX_ITER and trace.n_iter < options.max_iter:
@@ -48,13 +55,32 @@ def climb(em: EM, em_later: EM, start: Mixture, source: Source, options: EMOptio
     return trace
 
 
+def _confirmed(
+    trace: FitTrace, start: Mixture, source: ArraySource, options: EMOptions
+) -> FitTrace:
+    """A trace of EM that has converged slowly, or what Newton's method makes of it if that gains.
+
+    On a ridge that grows ever flatter EM's rate is overestimated, and more left than predicted.
+    """
+    if _cost(start, source) > _LITTLE_COST:
+        return trace
+    checked = _by_newton(trace._replace(status=UNCONFIRMED), start, source, options)
+    gained = checked.log_likelihood > trace.log_likelihood + options.left
+    return checked if gained else trace._replace(n_passes=checked.n_passes)
+
+
+def _cost(model: Mixture, source: ArraySource) -> float:
+    """Cost of a step of Newton's method."""
+    k = model.n_parameters
+    return len(source.values) * (k * k + _COST_OF_ROW)
+
+
 def _newton_applies(model: Mixture, source: ArraySource, options: EMOptions) -> bool:
     """Whether steps are EM's own, p has no bound, and rows are few, complete and in memory."""
     rule = options.rule is not None or options.conditional
     if rule or options.constraints.least_p > -math.inf:
         return False
-    n, k = len(source.values), model.n_parameters
-    if n * (k * k + _COST_OF_ROW) > _MOST_COST or k > _MOST_PARAMETERS:
+    if _cost(model, source) > _MOST_COST or model.n_parameters > _MOST_PARAMETERS:
         return False
     return not (source.missing == "em" and bool(np.isnan(source.values).any()))
 

@@ -15,11 +15,20 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
-from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
+from nvmix.backends.types import (
+    Constraints,
+    EMOptions,
+    FitTrace,
+    Fixed,
+    GIGParameters,
+    NormalParameters,
+)
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.outcome.limits import Distances, distances_from
+from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.typing import FloatArray
+from nvmix.inference.newton import may_have_cusp
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import Chunk, Source
 
@@ -32,10 +41,54 @@ _NEAREST: Final = 400
 _DENSITIES: Final = 80_000_000
 _HIGHEST: Final = 4
 _MOST_ROUNDS: Final = 10
-# The rows that a race starts with from each model, the iterations with mu held there, and how many
-# of the likeliest rows go on after each.
+# The rows that a race starts with from each model, and next to an end that has settled inside; the
+# iterations with mu held there, and how many of the likeliest rows go on after each, if so many
+# times the last gain may make them likelier than the end.
 _RACING: Final = 50
+_NEAR: Final = 12
+_SURELY: Final = 20.0
 _STAGES: Final = ((2, 16), (6, 6), (20, 2))
+# Ends of fits whose parameters settled, and of those that go on; they may be below a cusp elsewhere
+# if the density has a peak and, where they settled, b is at most so many times E[Y].
+_SETTLED: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT)
+_OPEN: Final = (Status.MAX_ITER, Status.DEGENERATE)
+_SMALL: Final = 0.01
+# b of the start of a fit that goes on from one at b = 0, in units of E[Y]; where the family has no
+# b, how far its mu is from there, in standard deviations.
+_ABOVE_ZERO: Final = 3.0
+_BESIDE: Final = 0.01
+
+
+def in_doubt(result: EMResult, constraints: Constraints) -> bool:
+    """Whether the end of a fit has mu free and is at a cusp, or may be below one at another row."""
+    model, status = result.model, result.status
+    (p, _, b), y = model.subordinator.gig, model.subordinator.mean()
+    is_finite, has_peak = p > 0.5 * model.d, 0.0 < p - 0.5 * model.d <= 0.5
+    if status in _SETTLED:
+        doubtful = (is_finite and may_have_cusp(model)) or (has_peak and b <= _SMALL * y)
+    elif status in _OPEN:
+        doubtful = (is_finite and may_have_cusp(model)) or has_peak
+    else:
+        doubtful = status in (Status.CUSP, Status.SINGULAR)
+    return doubtful and constraints.mu is None
+
+
+def beside(result: EMResult, constraints: Constraints) -> Mixture | None:
+    """A model beside an end at b = 0, from which a fit may go elsewhere; None for other ends.
+
+    Where b is 0 in the family, an end that has settled away from the rows is left as it is.
+    """
+    model = result.model
+    (p, a, b), y = model.subordinator.gig, model.subordinator.mean()
+    if b > 0.0 or not np.isfinite(y):
+        return None
+    if constraints.fixed.b is None:
+        return model.at(model.normal, (p, a, _ABOVE_ZERO * y))
+    if result.status in _SETTLED:
+        return None
+    mu, gamma, L = model.normal
+    step = _BESIDE * np.sqrt(y / model.d) * L.sum(axis=1)
+    return model.at(NormalParameters(mu + step, gamma, L), (p, a, b))
 
 
 @dataclass
@@ -68,7 +121,7 @@ class CuspSearch:
         best: FitTrace | None = None
         tried = set[bytes]()
         for _ in range(_MOST_ROUNDS):
-            likeliest = self._starts(model, _HIGHEST)
+            likeliest = self._starts(model, self.count, _HIGHEST)
             starts = [start for start in likeliest if start.mu.tobytes() not in tried]
             tried |= {start.mu.tobytes() for start in starts}
             traces = [self._climb(start) for start in starts]
@@ -82,17 +135,35 @@ class CuspSearch:
             model = model.at(best.normal, best.gig)
         return best
 
-    def raced(self, models: Sequence[Mixture]) -> FitTrace | None:
-        """The likeliest fit at rows that are likely after a few iterations from one of the models.
+    def likelier(self, result: EMResult, start: Mixture) -> FitTrace | None:
+        """The likeliest fit at rows, if it is likelier than a fit from a start that has ended.
 
-        That tells more of a row far from a model's mu than the likelihood there does at once.
+        At the rows next to an end that has settled inside; else at all, from the start too.
         """
-        starts = [start for model in models for start in self._starts(model, _RACING)]
+        least = result.log_likelihood / result.n_observations
+        if result.status in _SETTLED:
+            starts = self._starts(result.model, _NEAR, _NEAR)
+        else:
+            models = result.model, start
+            starts = [x for model in models for x in self._starts(model, self.count, _RACING)]
+        found = self._raced(starts, least)
+        return found if found is not None and found.log_likelihood > least else None
+
+    def _raced(self, starts: list[Mixture], least: float) -> FitTrace | None:
+        """The likeliest fit at rows that are likely after a few iterations from there.
+
+        That tells more of a row far from a model's mu than the likelihood there does at once. A row
+        is given up if its value and so many times its last gain do not reach the least value.
+        """
         for iterations, kept in _STAGES:
             options = self.options._replace(max_iter=iterations)
             traces = [(start, self._em(start, _held(options, start))) for start in starts]
             self.n_passes += sum(trace.n_passes for _, trace in traces)
-            usable = [(start, trace) for start, trace in traces if _is_usable(trace)]
+            usable = [
+                (start, trace)
+                for start, trace in traces
+                if _is_usable(trace) and _reach(trace) > least
+            ]
             usable.sort(key=lambda end: -end[1].log_likelihood)
             ends: dict[bytes, Mixture] = {}  # the likeliest at each row
             for start, trace in usable:
@@ -100,13 +171,13 @@ class CuspSearch:
             starts = list(ends.values())[:kept]
         return _likeliest([self._climb(start) for start in starts])
 
-    def _starts(self, model: Mixture, most: int) -> list[Mixture]:
-        """Models with mu at a row near that of `model` and b = 0, the likeliest first.
+    def _starts(self, model: Mixture, count: int, most: int) -> list[Mixture]:
+        """Models with mu at the rows next to that of `model` and b = 0, the likeliest of them.
 
         gamma is such that the mean of X stays as it is, unless the fit is symmetric.
         """
-        nearest = partial(_nearest, distances_from(model), self.count)
-        _, rows = self.source.reduce(nearest, partial(_nearer, self.count))
+        nearest = partial(_nearest, distances_from(model), count)
+        _, rows = self.source.reduce(nearest, partial(_nearer, count))
         y, theta = _size(model), _gamma_law(model)
         moved = []
         for mu in np.unique(rows, axis=0):
@@ -151,6 +222,13 @@ def _held(options: EMOptions, start: Mixture) -> EMOptions:
 def _is_usable(trace: FitTrace) -> bool:
     """Whether a fit has a likelihood to compare."""
     return trace.status in (Status.CONVERGED, Status.MAX_ITER)
+
+
+def _reach(trace: FitTrace) -> float:
+    """Mean log-likelihood that a fit may reach, judged by its last gain."""
+    value, n_iter = float(trace.log_likelihood), int(trace.n_iter)
+    gain = value - float(trace.log_likelihoods[n_iter - 1]) if n_iter > 0 else 0.0
+    return value + _SURELY * gain
 
 
 def _likeliest(traces: Sequence[FitTrace]) -> FitTrace | None:

@@ -16,7 +16,7 @@ from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, Norm
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.constraints import constrained
-from nvmix.fitting.engine.cusp_search import CuspSearch
+from nvmix.fitting.engine.cusp_search import CuspSearch, beside, in_doubt
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
 from nvmix.fitting.outcome.limits import (
@@ -34,7 +34,7 @@ from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
 from nvmix.fitting.starts.laws import law_with
 from nvmix.fitting.starts.start import StartingRows
-from nvmix.inference.newton import is_pointed, may_have_cusp
+from nvmix.inference.newton import is_pointed
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
 from nvmix.mixture.subordinators import PointMass
@@ -55,12 +55,6 @@ _NO_GAUGE: Final = (
     "regularization {!r} has no meaning where a or b of Y is 0 or, for 'unit_mean', E[Y] infinite, "
     "or beyond the range of doubles; the model is in the gauge that the fit ended in."
 )
-# b of the start of a fit that goes on from one at b = 0, in units of E[Y], and, where b is 0 in the
-# family, how far its mu is from there, in standard deviations.
-_ABOVE_ZERO: Final = 3.0
-_BESIDE: Final = 0.01
-_SETTLED: Final = frozenset({Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT})
-_OPEN: Final = frozenset({Status.MAX_ITER, Status.DEGENERATE})
 _AT_ROWS: Final = frozenset({Status.UNBOUNDED, Status.CUSP, Status.SINGULAR})
 
 
@@ -161,46 +155,26 @@ class FitRun:
 
         A density that has a cusp or a peak at mu gives the likelihood a maximum at many rows.
         """
-        if has_special_cases(start, self.options) or not self._may_be_elsewhere(result, source):
+        few, constraints = source.values.size <= _FEW_VALUES, self.options.constraints
+        if has_special_cases(start, self.options) or not (few and in_doubt(result, constraints)):
+            return result
+        if np.isnan(source.values).any():
             return result
         one = replace(self, checkpoint=None)
         search = CuspSearch.of(source, e_step.weight, self.options)
-        found = search.raced([result.model, start])
-        n_passes, n = result.n_passes + search.n_passes, result.n_observations
-        if found is not None and found.log_likelihood * n > result.log_likelihood:
+        found, before = search.likelier(result, start), result.log_likelihood
+        n_passes = result.n_passes + search.n_passes
+        if found is not None:
             result = one._assembled(found, Status.CUSP, start, e_step)  # noqa: SLF001
-        inside = one._inside(result.model)  # noqa: SLF001
-        if inside is not None:
-            again = one._fitted(inside, e_step)  # noqa: SLF001
+        aside = beside(result, constraints)
+        if aside is not None:
+            again = one._fitted(aside, e_step)  # noqa: SLF001
             n_passes += again.n_passes
             ends = result, again
             result = ends[most_likely(ends)]
+        gain = result.log_likelihood - before
+        self.progress.note(f"fits at other rows in {search.n_passes} passes gain {gain:.3g}", 1)
         return replace(result, n_passes=n_passes)
-
-    def _may_be_elsewhere(self, result: EMResult, source: ArraySource) -> bool:
-        """Whether rows are few, and the fit at a peak, or one that may be and has not converged."""
-        constraints, values = self.options.constraints, source.values
-        if constraints.mu is not None or values.size > _FEW_VALUES or np.isnan(values).any():
-            return False
-        model, p, status = result.model, constraints.fixed.p, result.status
-        has_cusp = may_have_cusp(model) and model.subordinator.gig[0] > 0.5 * model.d
-        may_have_peak = p is not None and 0.0 < p - 0.5 * model.d <= 0.5
-        return (
-            status in (Status.CUSP, Status.SINGULAR)
-            or (status in _SETTLED and has_cusp)
-            or (status in _OPEN and (has_cusp or may_have_peak))
-        )
-
-    def _inside(self, model: Mixture) -> Mixture | None:
-        """A model beside one at b = 0, from which a fit may go elsewhere; None for others."""
-        (p, a, b), y = model.subordinator.gig, model.subordinator.mean()
-        if b > 0.0 or not np.isfinite(y):
-            return None
-        if self.options.constraints.fixed.b is None:
-            return model.at(model.normal, (p, a, _ABOVE_ZERO * y))
-        mu, gamma, L = model.normal
-        step = _BESIDE * np.sqrt(y / model.d) * L.sum(axis=1)
-        return model.at(NormalParameters(mu + step, gamma, L), (p, a, b))
 
     def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
         """The result, or that of a fit that goes on from a special case of the family."""

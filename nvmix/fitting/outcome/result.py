@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nvmix.backends.status import Status
 from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
-from nvmix.fitting.outcome.summary import Summary, without_errors
+from nvmix.fitting.outcome.summary import Summary, html_of_fit, without_errors
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.files.json_text import all_encoded, encoded
@@ -39,6 +40,8 @@ _STATIC = (
 # What a file has of a fit as numbers, and as counts.
 NUMBERS = ("log_likelihood", "n_observations", "elapsed_time")
 COUNTS = ("n_parameters", "n_iter", "n_passes", "best_start")
+# Largest number of elements of parameters of which a summary has standard errors unasked.
+_FEW_ELEMENTS = 500
 # Largest number of rows that a message lists.
 _NAMED = 10
 
@@ -218,14 +221,22 @@ class EMResult(Storable):
         elif self.data is not None:
             values, omega = self.data
         else:
-            msg = "X must be given: this result has no data, as of a source, or after pickle or JAX"
+            msg = (
+                "X must be given: this result has no data, as of a source, a file, a pickle or JAX"
+            )
             raise ValueError(msg)
         values = np.asarray(values, np.float64)
         gauge, held = self.regularization, (*self.held, *self.at_bound)
         return standard_errors(self.model, values, omega, regularization=gauge, held=held)
 
     def summary(
-        self, X: Any = None, *, weights: Any = None, missing: str = "raise", level: float = 0.95
+        self,
+        X: Any = None,
+        *,
+        weights: Any = None,
+        missing: str = "raise",
+        level: float = 0.95,
+        errors: bool | None = None,
     ) -> Summary:
         """Table of the fit: likelihood, status, and parameters with errors and intervals.
 
@@ -234,7 +245,10 @@ class EMResult(Storable):
         X, weights, missing
             As of `standard_errors`; where the fit has none, the table says why.
         level : float
-            Coverage of the intervals, between 0 and 1.
+            Coverage of the intervals.
+        errors : bool or None
+            Whether to compute standard errors; None does for at most 500 elements of parameters,
+            some 30 columns, of which they take seconds.
 
         Returns
         -------
@@ -259,8 +273,12 @@ class EMResult(Storable):
         """
         names, estimates = elements_of(self.model)
         labels = labels_of(names, self.model.columns)
-        errors, note = without_errors(estimates), "No standard errors: the fit did not converge."
-        if self.converged:
+        values, note = without_errors(estimates), "No standard errors: the fit did not converge."
+        if errors is False or (errors is None and len(names) > _FEW_ELEMENTS):
+            note = (
+                f"No standard errors: summary(errors=True) computes those of {len(names)} elements."
+            )
+        elif self.converged:
             try:
                 found = self.standard_errors(X, weights=weights, missing=missing)
             except ValueError as error:
@@ -268,14 +286,23 @@ class EMResult(Storable):
                     raise
                 note = f"No standard errors: {error}."
             else:
-                errors = found.errors
+                values = found.errors
                 note = f"Standard errors by the observed information, with {found.constant} held."
         if "df" in self.model.law_names:
             # alpha = beta = df / 2 are the last elements.
             labels = (*labels[:-2], "df")
-            estimates, errors = (np.append(x[:-2], 2.0 * x[-1]) for x in (estimates, errors))
+            estimates, values = (np.append(x[:-2], 2.0 * x[-1]) for x in (estimates, values))
+        about = self._family(), self._facts(), self.status.name, self.message
+        return Summary(*about, labels, estimates, values, note, level)
+
+    def _family(self) -> str:
+        """Name of the family, and whether gamma was fixed."""
         side = "symmetric " if self.symmetric and not self.model.symmetric_only else ""
-        facts = {
+        return side + type(self.model).__name__
+
+    def _facts(self) -> dict[str, float]:
+        """What a table says of the fit as a whole."""
+        return {
             "columns": self.model.d,
             "rows": float(self.n_observations),
             "log-likelihood": float(self.log_likelihood),
@@ -286,13 +313,22 @@ class EMResult(Storable):
             "passes": int(self.n_passes),
             "seconds": float(self.elapsed_time),
         }
-        family, status = side + type(self.model).__name__, self.status.name
-        return Summary(family, facts, status, self.message, labels, estimates, errors, note, level)
+
+    def _repr_html_(self) -> str:
+        """How the fit ended, and the model, for notebooks; `summary` has standard errors too."""
+        if self._is_batch():
+            return f"<p>{escape(repr(self))}</p>"
+        about = self._family(), self._facts(), self.status.name, self.message
+        return html_of_fit(*about) + self.model._repr_html_()
+
+    def _is_batch(self) -> bool:
+        """Whether this is of several fits at once, or JAX traces it."""
+        return np.ndim(self.code) != 0 or traced(self.code)
 
     def __repr__(self) -> str:
         """Family, status and numbers in a line."""
         family = type(self.model).__name__
-        if np.ndim(self.code) != 0 or traced(self.code):
+        if self._is_batch():
             return f"<EMResult of {family}, batched or traced by JAX, code {self.code}>"
         numbers = f"n_observations={self.n_observations:.10g}, n_iter={self.n_iter}"
         value = f"log_likelihood={float(self.log_likelihood):.10g}"

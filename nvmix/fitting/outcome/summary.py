@@ -85,11 +85,9 @@ class Summary:
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
-        facts = [[name, _number(name, x)] for name, x in self.facts.items()]
-        title = f"<p><b>{escape(self.family)}</b>: {escape(self.status)}<br>"
+        head = html_of_fit(self.family, self.facts, self.status, self.message)
         notes = "".join(f"<p>{escape(note)}</p>" for note in self._notes())
-        tables = html_table(["fit", ""], facts) + html_table(self._header(), self._rows())
-        return f"{title}{escape(self.message)}</p>{tables}{notes}"
+        return head + html_table(self._header(), self._rows()) + notes
 
     def _header(self) -> list[str]:
         """Names of the columns of the table."""
@@ -128,6 +126,12 @@ class Summary:
         left = len(self.labels) - len(self._printed())
         more = f"{left} elements of sigma beside its diagonal are in to_frame()."
         return [self.note, more] if left else [self.note]
+
+
+def html_of_fit(family: str, facts: dict[str, float], status: str, message: str) -> str:
+    """How a fit ended, and a table of its numbers."""
+    title = f"<p><b>{escape(family)}</b>: {escape(status)}<br>{escape(message)}</p>"
+    return title + html_table(["fit", ""], [[name, _number(name, x)] for name, x in facts.items()])
 
 
 def without_errors(estimates: FloatArray) -> FloatArray:

@@ -57,9 +57,10 @@ class Displayed:
 
     def _law_in_words(self) -> str:
         """The law of Y and its parameters, empty if it has none."""
-        law = self.subordinator
-        numbers = ", ".join(f"{name} = {x:.6g}" for name, x in law.parameters.items())
-        return f"{type(law).__name__}: {numbers}" if numbers else ""
+        law, shown = self.subordinator, self._law_parameters()
+        numbers = ", ".join(f"{name} = {x:.6g}" for name, x in shown.items())
+        is_own = shown.keys() == law.parameters.keys()
+        return f"{type(law).__name__}: {numbers}" if numbers and is_own else numbers
 
     def _has_table(self) -> bool:
         """Whether there are few columns, and numbers in them."""

@@ -73,7 +73,7 @@ def plot_contributions(
     ax.bar_label(bars, [f"{part:.3g}" for part in parts], padding=4, fontsize="small")
     ax.axvline(0.0, color="0.5", lw=0.8)
     ax.set_yticks(np.arange(model.d), names)
-    ax.invert_yaxis()
+    ax.set_ylim(model.d - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
     # Room for the labels.
     ax.margins(x=0.2)

@@ -11,10 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import FunctionCache
-
 from nvmix.backends.cpu.compiler.cache_files import CheckedFiles, warn_of_damage, warn_of_saving
 from nvmix.backends.cpu.compiler.compilation import announce
+from nvmix.backends.cpu.compiler.loading import CodeCache
 from nvmix.backends.cpu.compiler.shipped import ShippedCache
 from nvmix.foundation.stopwatch import add_preparation
 
@@ -37,7 +36,7 @@ def kernels_hash() -> str:
     return digest.hexdigest()
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]
+class KernelCache(CodeCache):
     """Cache of one entry point; RuntimeError where no directory is writable.
 
     To compile it usually takes so many seconds.

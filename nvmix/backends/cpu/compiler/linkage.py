@@ -12,12 +12,15 @@ would depend on what else had been run. Kernels are made private to each loop in
 from types import SimpleNamespace
 from typing import Any, Final
 
-from llvmlite.binding import Linkage
+from llvmlite import ir
+from llvmlite.binding import Linkage, parse_assembly
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.environment import lookup_environment
 
+_BYTE: Final = ir.IntType(8)
+_NOTHING: Final = ir.FunctionType(ir.VoidType(), [])
 # Passes of numba's for what kernels do not have: closures, array expressions, literal loops,
 # parallel loops, functions to inline or to lift, messages with values. They cost a tenth.
 _UNNEEDED: Final = {
@@ -26,6 +29,20 @@ _UNNEEDED: Final = {
     *("make_function_op_code_to_jit_function", "inline_overloads", "pre_parfor_pass"),
     *("nopython_rewrites", "dump_parfor_diagnostics"),
 }
+
+
+def _names_alone(module: Any) -> bytes:
+    """Bitcode that defines all that the module does, as nothing."""
+    names = ir.Module()
+    for function in module.functions:
+        if not function.is_declaration:
+            block = ir.Function(names, _NOTHING, function.name).append_basic_block()
+            ir.IRBuilder(block).unreachable()
+    for variable in module.global_variables:
+        if not variable.is_declaration:
+            ir.GlobalVariable(names, _BYTE, variable.name).initializer = _BYTE(0)
+    bitcode: bytes = parse_assembly(str(names)).as_bitcode()
+    return bitcode
 
 
 class _PrivateLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -39,6 +56,11 @@ class _PrivateLibrary(JITCodeLibrary):  # type: ignore[misc]
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
                 function.linkage = Linkage.private
         super()._optimize_final_module()
+
+    def serialize_using_object_code(self) -> tuple[str, str, tuple[bytes, bytes]]:
+        """What is cached: machine code, and the names in it without code to link, which none is."""
+        name, kind, (machine_code, _) = super().serialize_using_object_code()
+        return name, kind, (machine_code, _names_alone(self._final_module))
 
     def _finalize_specific(self) -> None:
         super()._finalize_specific()

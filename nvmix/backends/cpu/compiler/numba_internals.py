@@ -1,7 +1,7 @@
-"""Which of the numba internals that `linkage` and `late` use are where they expect them.
+"""Which of the numba internals that `linkage`, `late` and `loading` use are where they expect them.
 
 They are no interface, so another numba may move them. The kernels then compile by numba's own
-pipeline, which takes twice as long, and a test tells what moved.
+pipeline, which takes twice as long, or load slowly, and a test tells what moved.
 """
 
 import importlib
@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 Internal: TypeAlias = tuple[str, str, str, str]
 
 _CODEGEN: Final = "numba.core.codegen"
+_CACHE: Final = "numba.core.caching"
 _LOWERING: Final = "numba.core.typed_passes"
 _CPU: Final = "numba.core.cpu"
 _MACHINERY: Final = "numba.core.compiler_machinery"
@@ -31,6 +32,8 @@ LOOPS: Final[tuple[Internal, ...]] = (
     (_CODEGEN, "JITCodeLibrary._finalize_final_module", "self", "_finalize_specific _finalized"),
     (_CODEGEN, "JITCodeLibrary._finalize_specific", "self", ""),
     (_CODEGEN, "JITCPUCodegen.set_env", "self env_name env", ""),
+    (_CODEGEN, "JITCodeLibrary.serialize_using_object_code", "self", "name as_bitcode"),
+    (_CODEGEN, "JITCodeLibrary._unserialize", "cls codegen state", "_load_defined_symbols"),
     ("numba.core.environment", "lookup_environment", "env_name", ""),
     (_MACHINERY, "PassManager.__init__", "self pipeline_name", "passes"),
     (_MACHINERY, "PassManager.finalize", "self", ""),
@@ -67,6 +70,14 @@ LATE: Final = (
     (_CODEGEN, "JITCodeLibrary.get_pointer_to_function", "self name", ""),
     (_CPU, "CPUContext.create_cpython_wrapper", _WRAPPER, "llvm_func_name"),
     (_TEMPLATES, "make_concrete_template", "name key signatures", ""),
+)
+# What `CodeCache` relies on.
+LOADING: Final = (
+    (_CACHE, "Cache.load_overload", "self sig target_context", "refresh _load_overload"),
+    (_CACHE, "Cache._load_overload", "self sig target_context", "_cache_file rebuild"),
+    ("numba.core.compiler", "CompileResult._reduce", "self", "_find_referenced_environments"),
+    ("numba.core.runtime", "rtsys.initialize", "self ctx", "add_symbol"),
+    (_CPU, "CPUContext.load_additional_registries", "self", "rtsys initialize"),
 )
 
 

@@ -15,7 +15,9 @@ from typing import Any, Final, Self
 
 import numba
 from llvmlite import binding
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.caching import _CacheLocator
+
+from nvmix.backends.cpu.compiler.loading import CodeCache, CodeFiles
 
 FOLDER: Final = Path(__file__).parent / "compiled"
 HASHES: Final = "hashes.json"
@@ -81,11 +83,11 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
         return cls()
 
 
-class _Files(CompileResultCacheImpl):  # type: ignore[misc]
+class _Files(CodeFiles):
     _locator_classes = (_Locator,)
 
 
-class ShippedCache(FunctionCache):  # type: ignore[misc]
+class ShippedCache(CodeCache):
     """Shipped code of one kernel, whose version has the hash of all."""
 
     _impl_class = _Files

@@ -1,0 +1,80 @@
+"""``nvmix plot FIT.json DATA --kind qq --out qq.png``: data beside a fitted law."""
+
+import argparse
+import importlib
+from typing import Any, Final
+
+from nvmix.cli import options as shared
+from nvmix.cli.output import note
+from nvmix.cli.reading import chosen, rows_of_model, saved_model
+from nvmix.cli.targets import check_picture, write_picture
+from nvmix.fitting.outcome.result import EMResult
+from nvmix.serialization import load
+
+_ONE_COLUMN: Final = ("histogram", "qq", "tails")
+_KINDS: Final = (*_ONE_COLUMN, "pairs", "convergence")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("plot", help="draw data beside a fitted law, or its convergence")
+    parser.add_argument("fit", metavar="FIT", help="file of a fit")
+    parser.add_argument("data", nargs="?", help="the data, for all kinds but convergence")
+    parser.add_argument(
+        "--kind",
+        type=str.lower,
+        choices=_KINDS,
+        default="histogram",
+        help="what to draw (default: %(default)s)",
+    )
+    shared.add_columns(parser)
+    parser.add_argument("--out", metavar="FILE", required=True, help="the file of the picture")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, draw and write."""
+    check_picture(options.out, [options.fit, options.data])
+    plotting = importlib.import_module("nvmix.utils.plotting")
+    plotting.set_theme()
+    draw = _convergence if options.kind == "convergence" else _data
+    write_picture(options.out, draw(plotting, options))
+    note(f"plot written to {options.out}")
+    return 0
+
+
+def _convergence(plotting: Any, options: argparse.Namespace) -> Any:
+    """Figure of the iterations of a fit."""
+    saved = load(options.fit)
+    if not isinstance(saved, EMResult):
+        msg = f"{options.fit}: it has no fit, whose convergence could be drawn"
+        raise ValueError(msg)  # noqa: TRY004
+    return plotting.plot_convergence(saved, dict(saved.settings).get("tol"))
+
+
+def _data(plotting: Any, options: argparse.Namespace) -> Any:
+    """Figure of data beside the model: all pairs, or a panel for each column."""
+    if options.data is None:
+        msg = f"--kind {options.kind} needs the data: nvmix plot FIT DATA"
+        raise ValueError(msg)
+    model = saved_model(options.fit)
+    X, names = rows_of_model(options.data, model.columns, "raise")
+    labels = chosen(options.columns) or names
+    if options.kind == "pairs":
+        return plotting.plot_pairs(model, X, columns=_positions(names, labels))[0, 0].figure
+    pyplot = importlib.import_module("matplotlib.pyplot")
+    k = len(labels)
+    figure, axes = pyplot.subplots(k, 1, figsize=(6.0, 4.0 * k), squeeze=False)
+    plot = getattr(plotting, f"plot_{options.kind}")
+    for ax, j in zip(axes[:, 0], _positions(names, labels), strict=True):
+        plot(model, X, column=j, ax=ax)
+    return figure
+
+
+def _positions(names: tuple[str, ...], labels: tuple[str, ...]) -> list[int]:
+    """Positions of named columns; ValueError for a name that there is not."""
+    for label in labels:
+        if label not in names:
+            msg = f"--columns names {label!r}; the columns of the fit are {', '.join(names)}"
+            raise ValueError(msg)
+    return [names.index(label) for label in labels]

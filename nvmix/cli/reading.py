@@ -1,0 +1,116 @@
+"""What commands read: rows to fit, columns of a model, and saved fits."""
+
+import argparse
+import csv
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from nvmix.cli.output import note
+from nvmix.datasets import CRUDE_OIL
+from nvmix.distributions.normal_mixture import NormalMixture
+from nvmix.fitting.outcome.result import EMResult
+from nvmix.foundation.tables import printable
+from nvmix.foundation.typing import Columns, FloatArray
+from nvmix.foundation.validation import positive
+from nvmix.serialization import load
+from nvmix.sources.observations import sample
+from nvmix.sources.source import ArraySource
+from nvmix.sources.tables.contents import STANDARD_INPUT, name_of
+from nvmix.sources.tables.table import read_table
+
+_OIL: Final = "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019"
+# Bytes by which a file of JSON is told.
+_BEGINNING: Final = 64
+
+
+def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
+    """Name and validated rows of the data, or of the oil returns, with their weights."""
+    path, half_life = options.data or str(CRUDE_OIL), options.half_life
+    if half_life is not None:
+        positive("--half-life", half_life)
+    table, weights = read_table(path), None
+    names = chosen(options.columns) or tuple(x for x in table.columns if x != options.weights)
+    with _errors_name(path):
+        X = table.numbers(names, options.missing)
+        if options.weights is not None:
+            weights = table.numbers([options.weights], "raise")[:, 0]
+        if half_life is not None:
+            ages = np.arange(len(X))[::-1]
+            weights = np.exp2(-ages / half_life) * (1.0 if weights is None else weights)
+        _notes(path, table.notes([*names, *([options.weights] if options.weights else [])]))
+        rows = sample(X, columns=names, missing=options.missing, weights=weights)
+    return printable(name_of(path)) if options.data else _OIL, rows
+
+
+def rows_of_model(path: str, columns: Columns, missing: str) -> tuple[FloatArray, tuple[str, ...]]:
+    """Values (n, d) and names of the columns of a model, or of all columns if it has no names."""
+    table = read_table(path)
+    names = table.columns if columns is None else columns
+    X = table.numbers(names, missing)
+    _notes(path, table.notes(names))
+    return X, names
+
+
+def chosen(columns: str | None) -> tuple[str, ...] | None:
+    """Names from a row of CSV, each once."""
+    if columns is None:
+        return None
+    names = fields(columns)
+    if not names or len(set(names)) < len(names):
+        msg = f"--columns must name columns, each once, got {columns!r}"
+        raise ValueError(msg)
+    return tuple(names)
+
+
+def fields(text: str) -> list[str]:
+    """Fields of a row of CSV; none of an empty one."""
+    return next(csv.reader([text], skipinitialspace=True), [])
+
+
+def saved_model(path: str) -> NormalMixture:
+    """The model in a file of a fit or of a model."""
+    saved = load(path)
+    model = saved.model if isinstance(saved, EMResult) else saved
+    if not isinstance(model, NormalMixture):
+        msg = f"{path}: it has a law of Y, and no model of X"
+        raise ValueError(msg)  # noqa: TRY004
+    return model
+
+
+def is_saved(path: str) -> bool:
+    """Whether a file is JSON, as saved fits are, and not a table."""
+    if path == STANDARD_INPUT or not Path(path).is_file():
+        return False
+    with Path(path).open("rb") as file:
+        return file.read(_BEGINNING).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+
+
+@contextmanager
+def _errors_name(path: str) -> Iterator[None]:
+    """Errors name the file, and warnings are notes that do."""
+    name = name_of(path)
+
+    def show_warning(message: Warning | str, *_: Any) -> None:
+        note(f"{name}: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show_warning  # type: ignore[assignment]
+        try:
+            yield
+        except ValueError as error:
+            if str(error).startswith(name):
+                raise
+            msg = f"{name}: {error}"
+            raise ValueError(msg) from None
+
+
+def _notes(path: str, texts: Sequence[str]) -> None:
+    """Print notes about a file."""
+    for text in texts:
+        note(f"{name_of(path)}: {text}")

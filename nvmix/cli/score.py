@@ -1,0 +1,40 @@
+"""``nvmix score FIT.json DATA``: log-densities of rows under a fitted law."""
+
+import argparse
+import math
+from typing import Any
+
+from nvmix.cli import options as shared
+from nvmix.cli.output import show, show_data, show_json
+from nvmix.cli.reading import rows_of_model, saved_model
+from nvmix.cli.targets import check_target
+from nvmix.foundation.files.json_text import all_encoded, encoded
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("score", help="log-densities of rows under a fitted law")
+    parser.add_argument("fit", metavar="FIT", help="file of a fit")
+    shared.add_data(parser)
+    parser.add_argument("--total", action="store_true", help="their sum and mean alone")
+    shared.add_out(parser, "the log-density of each row, as CSV,")
+    shared.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read and write."""
+    check_target(options.out, [options.fit, options.data])
+    model = saved_model(options.fit)
+    X, _ = rows_of_model(options.data, model.columns, options.missing)
+    values = model.log_prob(X, missing=options.missing).tolist()
+    total = math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
+    sums = {"rows": len(values), "log_likelihood": total, "mean": total / len(values)}
+    if options.json:
+        each = {} if options.total else {"log_densities": all_encoded(values)}
+        show_json({**{name: encoded(x) for name, x in sums.items()}, **each})
+    elif options.total:
+        show("\n".join(f"{name.replace('_', '-'):14}  {x:.15g}" for name, x in sums.items()))
+    if options.out or not (options.json or options.total):
+        show_data(options.out, ["log_density"], [[x] for x in values])
+    return 0

@@ -1,0 +1,75 @@
+"""Files that a command writes: checked before the work, written beside and moved after it."""
+
+import importlib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nvmix.foundation.files.replacing import replace_file
+from nvmix.sources.tables.contents import STANDARD_INPUT
+
+
+def check_target(target: str | None, sources: Iterable[str | None]) -> None:
+    """Raise ValueError if a file could not be written, or is one of those that are read."""
+    if target is None:
+        return
+    path = Path(target)
+    if path.exists() and not path.is_file():
+        msg = f"{target}: it is no regular file, and cannot be replaced"
+        raise ValueError(msg)
+    if not path.parent.is_dir():
+        msg = f"{target}: its folder does not exist"
+        raise ValueError(msg)
+    if not os.access(path.resolve().parent, os.W_OK):
+        msg = f"{target}: its folder cannot be written to"
+        raise ValueError(msg)
+    for source in sources:
+        if source and source != STANDARD_INPUT and _is_same(path, Path(source)):
+            msg = f"{target}: it has the data, and would be overwritten"
+            raise ValueError(msg)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths are of one file, which need not exist."""
+    both = path.exists() and other.exists()
+    return path.samefile(other) if both else path.resolve() == other.resolve()
+
+
+def check_picture(target: str | None, sources: Iterable[str | None]) -> None:
+    """Raise as `check_target`, or if its ending is of no picture; ImportError w/o matplotlib."""
+    check_target(target, sources)
+    if target is None:
+        return
+    importlib.import_module("nvmix.utils.plotting")
+    canvas = importlib.import_module("matplotlib.backend_bases").FigureCanvasBase
+    endings = canvas.get_supported_filetypes()
+    if Path(target).suffix.lower().removeprefix(".") not in endings:
+        known = ", ".join(f".{ending}" for ending in endings)
+        msg = f"{target}: the file of a plot must end in one of {known}"
+        raise ValueError(msg)
+
+
+@contextmanager
+def naming(target: str) -> Iterator[None]:
+    """Errors of writing name the file that was meant, not that beside it."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{target}: cannot be written: {error.strerror or error}"
+        raise OSError(msg) from error
+
+
+def write(target: str, content: bytes) -> None:
+    """Write a file completely, or leave the one that is there."""
+    with naming(target):
+        replace_file(Path(target).resolve(), content)
+
+
+def write_picture(target: str, figure: Any) -> None:
+    """Write a figure of matplotlib."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=Path(target).suffix.lower().removeprefix("."))
+    write(target, buffer.getvalue())

@@ -1,0 +1,1 @@
+"""Tables in files: CSV of any kind, Parquet, Arrow; standard input; index columns set aside."""

@@ -1,0 +1,106 @@
+"""Tables of Parquet and Arrow files, read by pyarrow."""
+
+import importlib
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from nvmix.foundation.typing import FloatArray
+from nvmix.sources.readers import arrow_names
+
+# How files begin: Parquet, Arrow, and a stream of Arrow batches.
+PARQUET: Final = b"PAR1"
+ARROW: Final = b"ARROW1"
+STREAM: Final = b"\xff\xff\xff\xff"
+_NUMBERS: Final = ("is_floating", "is_integer", "is_boolean", "is_decimal")
+
+
+class ArrowTable(NamedTuple):
+    """Columns of a Parquet or Arrow file."""
+
+    name: str  # of the file, in messages
+    data: Any  # pyarrow.Table
+    aside: dict[str, str]  # index columns and dates by name, with notes
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that are not set aside, which may not be unique."""
+        return tuple(name for name in self.data.column_names if name not in self.aside)
+
+    def notes(self, names: Iterable[str]) -> list[str]:
+        """What a user who reads these columns should know."""
+        asked = set(names)
+        return [note for name, note in self.aside.items() if name not in asked]
+
+    def numbers(self, names: Sequence[str], missing: str) -> FloatArray:
+        """Values (n, d) of the named columns; nan for nulls if missing is "em".
+
+        For any invalid content there is a ValueError, which names the row, from 1 on, and the
+        column.
+        """
+        values = np.column_stack([self._column(name) for name in names])
+        bad = np.isinf(values) if missing == "em" else ~np.isfinite(values)
+        if bad.any():
+            i, j = (int(k) for k in np.argwhere(bad)[0])
+            got = f"{values[i, j]} is not finite"
+            hint = " (--missing em takes it for a missing value)" if np.isnan(values[i, j]) else ""
+            msg = f"{self.name}: row {i + 1}, column {names[j]!r}: {got}{hint}"
+            raise ValueError(msg)
+        return values
+
+    def _column(self, name: str) -> FloatArray:
+        """Values (n,) of a column, with nan for nulls."""
+        all_names = self.data.column_names
+        if all_names.count(name) != 1:
+            what = f"{all_names.count(name)} columns {name!r}" if name in all_names else None
+            what = what or f"no column {name!r}, the columns are {', '.join(all_names)}"
+            msg = f"{self.name}: {what}"
+            raise ValueError(msg)
+        column = self.data.column(name)
+        if not _is(column.type, *_NUMBERS):
+            msg = (
+                f"{self.name}: column {name!r} is of type {column.type} and not of numbers (choose "
+                "columns with --columns)"
+            )
+            raise ValueError(msg)
+        values: FloatArray = np.asarray(column.cast("float64").to_numpy(), np.float64)
+        return values
+
+
+def arrow_table(name: str, content: bytes) -> ArrowTable:
+    """The table of a Parquet or Arrow file; ValueError, which names the file, if it is damaged."""
+    try:
+        pyarrow = importlib.import_module("pyarrow")
+    except ImportError as error:
+        msg = f"{name}: pyarrow is not installed: pip install 'nvmix[arrow]'"
+        raise ImportError(msg) from error
+    try:
+        data = _read(pyarrow, content)
+    except (OSError, pyarrow.ArrowException) as error:
+        msg = f"{name}: cannot be read: {error}"
+        raise ValueError(msg) from None
+    index = set(data.column_names) - set(arrow_names(data.schema))
+    aside = {}
+    for field in data.schema:
+        if field.name in index or _is(field.type, "is_temporal"):
+            aside[field.name] = f"column {field.name!r} is set aside as an index"
+    if not data.num_rows or len(aside) == data.num_columns:
+        msg = f"{name}: no {'columns of numbers' if data.num_rows else 'rows'}"
+        raise ValueError(msg)
+    return ArrowTable(name, data, aside)
+
+
+def _read(pyarrow: Any, content: bytes) -> Any:
+    """The pyarrow.Table of the bytes of a file."""
+    buffer = pyarrow.BufferReader(content)
+    if content.startswith(PARQUET):
+        return importlib.import_module("pyarrow.parquet").read_table(buffer)
+    ipc = importlib.import_module("pyarrow.ipc")
+    return (ipc.open_file if content.startswith(ARROW) else ipc.open_stream)(buffer).read_all()
+
+
+def _is(kind: Any, *names: str) -> bool:
+    """Whether a type is one of those that pyarrow.types names so."""
+    types = importlib.import_module("pyarrow.types")
+    return any(getattr(types, name)(kind) for name in names)

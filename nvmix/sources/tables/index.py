@@ -1,0 +1,58 @@
+"""Columns that are an index: dates, numbers of rows, and columns without a name."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+# 2024-01-31, 31.1.2024 and 1/31/24, with or without a time; 2024-01 and 2024Q1; 31-Jan-2024,
+# Jan 2024 and January 31, 2024.
+_DATE: Final = re.compile(
+    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ]\d{1,2}:\d{2}.*)?"
+    r"|\d{4}(-\d{2}|-?Q[1-4])"
+    r"|(\d{1,2}[- ])?(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*[-. ]*"
+    r"(\d{1,2}, )?\d{2,4}"
+)
+# 1987, 198706 and 19870630 are numbers too, so the name of the column has to say what they are.
+_NUMERIC_DATE: Final = re.compile(r"(1[5-9]|2[01])\d\d((0[1-9]|1[0-2])([0-2]\d|3[01])?)?")
+_NAMES_OF_DATES: Final = ("date", "day", "month", "year", "datum")
+# What programs call numbers of rows.
+_NAMES_OF_NUMBERS: Final = ("index", "unnamed: 0", "rownames", "row.names", "row", "obs")
+
+
+def index_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[int, str]:
+    """Positions of the columns that are an index, or empty, with a note of each.
+
+    There are none if no column were left.
+    """
+    found = {}
+    for j, name in enumerate(header):
+        fields = [row[j].strip() for row in rows]
+        if not name and not any(fields):
+            found[j] = f"column {j + 1}, which has neither a name nor values, is set aside"
+        elif fields and _is_index(j, name, fields):
+            place = f"column {j + 1}" if j else "the first column"
+            what = f"column {name!r}" if name else f"{place}, which has no name"
+            found[j] = f"{what}, from {fields[0]} to {fields[-1]}, is set aside as an index"
+    return found if len(found) < len(header) else {}
+
+
+def _is_index(j: int, name: str, fields: Sequence[str]) -> bool:
+    """Whether a column has dates alone, or is the first and has numbers of rows or no name."""
+    if j == 0 and not name:
+        return True
+    if all(map(_DATE.fullmatch, fields)):
+        return True
+    if name.lower() in _NAMES_OF_DATES:
+        return all(map(_NUMERIC_DATE.fullmatch, fields))
+    if j > 0 or name.lower() not in _NAMES_OF_NUMBERS or fields[0] not in ("0", "1"):
+        return False
+    first = int(fields[0])
+    return all(field == str(i) for i, field in enumerate(fields, first))
+
+
+def are_names(header: Sequence[str]) -> bool:
+    """Whether names that are all numbers are names all the same: years, or 0, 1, 2 and so on."""
+    if len(header) < 2 or len(set(header)) < len(header):
+        return False
+    years = all(len(name) == 4 and _NUMERIC_DATE.fullmatch(name) for name in header)
+    return years or list(header) == [str(j) for j in range(len(header))]
