@@ -26,7 +26,7 @@ class CodeFiles(CompileResultCacheImpl):  # type: ignore[misc]
         return (*parts, tuple(each for each in environments if each.consts))
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:
-        """The compiled function; linking it into others is an error, since its code is not saved."""
+        """The compiled function; to link it into others is an error: its code is not saved."""
         found = super().rebuild(target_context, payload)
         if not _MOVED:
             found.library._shared_module = None  # noqa: SLF001
