@@ -8,6 +8,7 @@ import warnings
 from hashlib import sha256
 from pathlib import Path
 
+import numba
 import pytest
 from numba.core.serialize import dumps
 
@@ -109,6 +110,15 @@ def test_code_that_has_gone_is_compiled_anew(program):
     code.unlink()
     assert call(new(program)) == (NO_WARNING, False)
     assert call(new(program)) == (NO_WARNING, True)
+
+
+def test_cached_code_is_not_for_other_kernels(program):
+    """It has been saved without what numba could link: who tries is told."""
+    compiled(program)
+    twice = new(program)
+    assert call(twice) == (NO_WARNING, True)
+    with pytest.raises(RuntimeError, match="unfit for linking"):
+        numba.njit(lambda x: 1.0 + twice(x))(1.5)
 
 
 def test_a_full_disk_stops_nothing(program, monkeypatch):

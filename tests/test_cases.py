@@ -81,12 +81,6 @@ class TestMaxima:
         assert result.log_likelihood == pytest.approx(value, abs=1e-3)
 
 
-@needs_jax
-def test_few_rows_on_jax():
-    """The other tests of this file on JAX are among the exhaustive ones: each compiles its fit."""
-    TestMaxima().test_few_rows("jax")
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("df", "value"), [(1.0, -5062.2743), (0.5, -7286.3250)])
 def test_samples_of_students_t(backend, df, value):

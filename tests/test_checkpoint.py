@@ -16,7 +16,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ENVIRONMENT, make
+from conftest import ENVIRONMENT, exhaustive, make
 
 import nvmix
 from nvmix import (
@@ -723,7 +723,7 @@ class TestEdits:
             START, rows, key=3
         )
 
-    @pytest.mark.parametrize("kind", ["batch", "rule", "steps", "chunks"])
+    @pytest.mark.parametrize("kind", ["batch", exhaustive("rule"), "steps", exhaustive("chunks")])
     def test_of_any_kind(self, kind, X, path):
         go_on = self.fit_of(kind, X)
         go_on(Checkpoint(path))

@@ -74,8 +74,14 @@ def error(found, known):
     return np.abs(found - known) / np.maximum(1.0, np.abs(known))
 
 
-@pytest.mark.parametrize("d", exact.BLOCK)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("backend", "d"),
+    [
+        *(("cpu", d) for d in exact.BLOCK),
+        pytest.param("jax", 2, marks=needs_jax),
+        *(pytest.param("jax", d, marks=[needs_jax, pytest.mark.exhaustive]) for d in (1, 3)),
+    ],
+)
 def test_densities_keep_the_promise(backend, d):
     for theta, size, points, known in laws(d):
         normal = normal_of(d, size)

@@ -25,7 +25,7 @@ from nvmix import (
     VarianceGamma,
     special,
 )
-from nvmix.backends import GAUGES, M_STEP_METHODS, get_backend
+from nvmix.backends import GAUGES, get_backend
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
 jnp = jax.numpy
@@ -62,24 +62,28 @@ def score(model, X):
     return model.marginal_log_likelihood(X)
 
 
-# Each quasi-Newton method compiles for half a minute: CI runs them, the default command does not.
+# Quasi-Newton methods compile for half a minute. The inverse Gaussian law is solved without them,
+# the inverse gamma law as the gamma law.
 SETTINGS = [
-    *((gauge, "newton") for gauge in GAUGES),
-    *(exhaustive("none", method) for method in M_STEP_METHODS[1:]),
+    *(
+        (family, gauge, "newton")
+        for family in (NormalInverseGaussian, GeneralizedHyperbolic)
+        for gauge in GAUGES
+    ),
+    *(
+        exhaustive(family, gauge, "newton")
+        for family in (VarianceGamma, NormalInverseGamma, Hyperbolic)
+        for gauge in GAUGES
+    ),
+    *(
+        exhaustive(family, "none", "lbfgs")
+        for family in (VarianceGamma, Hyperbolic, GeneralizedHyperbolic)
+    ),
+    exhaustive(GeneralizedHyperbolic, "none", "bfgs"),
 ]
 
 
-@pytest.mark.parametrize(("gauge", "method"), SETTINGS)
-@pytest.mark.parametrize(
-    "family",
-    [
-        NormalInverseGaussian,
-        GeneralizedHyperbolic,
-        exhaustive(VarianceGamma),
-        exhaustive(Hyperbolic),
-        exhaustive(NormalInverseGamma),
-    ],
-)
+@pytest.mark.parametrize(("family", "gauge", "method"), SETTINGS)
 def test_backends_agree(family, gauge, method, X):
     """Every pair of backends: as many iterations, likelihoods to 1e-9, parameters to 1e-6."""
     if not has_gauge(family, gauge):
@@ -137,6 +141,7 @@ def test_a_second_fit_compiles_nothing(X):
     assert compilations(fit(990, regularization="det_sigma_one", tol=1e-3, max_iter=150)) == 0
 
 
+@pytest.mark.exhaustive
 def test_held_values_are_no_part_of_the_program(X):
     start = VarianceGamma.default_init(X)
 
@@ -189,6 +194,7 @@ def test_series_of_moments(p, span, x64):
 class TestEndings:
     """Fits on the device end as the others do."""
 
+    @pytest.mark.exhaustive
     def test_repeated_rows(self):
         x = np.random.default_rng(0).standard_t(3, size=(1000, 2))
         x[::2] = 0.0
@@ -197,6 +203,7 @@ class TestEndings:
         assert result.status is Status.UNBOUNDED
         assert np.isfinite(numbers(result.model)).all()
 
+    @pytest.mark.exhaustive
     def test_an_infinite_likelihood_at_the_start(self, X):
         start = VarianceGamma.from_classical(
             mu=X[0], gamma=[0.0, 0.0], sigma=np.eye(2), alpha=0.5, beta=1.0
@@ -212,7 +219,8 @@ class TestEndings:
         X = np.random.default_rng(1).uniform(-1.0, 1.0, (1000, 2))
         start = family.default_init(X)
         fits = [BatchEMFitter(max_iter=60, **where).run(start, X) for where in ({}, BOTH)]
-        # Starts lead to the same end, so that rounding decides on the path.
+        # Several starts lead to the Gaussian limit, and rounding decides which ends first.
+        assert fits[1].status is fits[0].status
         assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=1e-3)
 
     @pytest.mark.exhaustive
@@ -278,7 +286,7 @@ class TestArrays:
         with pytest.raises(ValueError, match="2 columns"):
             jax.jit(model.marginal_log_likelihood)(jnp.zeros((4, 3)))
 
-    @pytest.mark.parametrize("family", [NormalInverseGaussian, VarianceGamma])
+    @pytest.mark.parametrize("family", [NormalInverseGaussian, exhaustive(VarianceGamma)])
     def test_gradient(self, family, X, x64):
         model = make(family)
         leaves, tree = jax.tree.flatten(model)

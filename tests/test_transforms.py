@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAMILIES, HAS_JAX, exhaustive, make, needs_jax
+from conftest import FAMILIES, HAS_JAX, make, needs_jax
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import dblquad, quad
@@ -509,7 +509,8 @@ def test_maps_trace(kind):
 
 
 @needs_jax
-@pytest.mark.parametrize("family", [NormalInverseGaussian, exhaustive(VarianceGamma)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("family", [NormalInverseGaussian, VarianceGamma])
 def test_horizons_trace(family):
     model = make(family, 2)
     with jax.enable_x64(True):

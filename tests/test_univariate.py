@@ -495,8 +495,8 @@ class TestJax:
     @pytest.mark.parametrize(
         "names",
         [
-            ("cdf", "ppf"),
-            exhaustive(("sf", "logcdf", "logsf", "isf")),
+            ("cdf",),
+            exhaustive(("ppf", "sf", "logcdf", "logsf", "isf")),
         ],
     )
     def test_values(self, names):

@@ -25,6 +25,13 @@ class CodeFiles(CompileResultCacheImpl):  # type: ignore[misc]
         *parts, environments = reduced
         return (*parts, tuple(each for each in environments if each.consts))
 
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        """The compiled function; to link it into others is an error: its code is not saved."""
+        found = super().rebuild(target_context, payload)
+        if not _MOVED:
+            found.library._shared_module = None  # noqa: SLF001
+        return found
+
 
 class CodeCache(FunctionCache):  # type: ignore[misc]
     """numba's cache of one function, which is quick to load from."""

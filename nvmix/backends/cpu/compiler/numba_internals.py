@@ -76,6 +76,7 @@ LOADING: Final = (
     (_CACHE, "Cache.load_overload", "self sig target_context", "refresh _load_overload"),
     (_CACHE, "Cache._load_overload", "self sig target_context", "_cache_file rebuild"),
     ("numba.core.compiler", "CompileResult._reduce", "self", "_find_referenced_environments"),
+    (_CODEGEN, "JITCodeLibrary._get_module_for_linking", "self", "_shared_module RuntimeError"),
     ("numba.core.runtime", "rtsys.initialize", "self ctx", "add_symbol"),
     (_CPU, "CPUContext.load_additional_registries", "self", "rtsys initialize"),
 )
