@@ -138,9 +138,9 @@ class BatchEMFitter:
 
     If EM's end is not confirmed after 100 iterations, or 8 after it met the criterion, steps of
     Newton's method on the exact likelihood follow, which count as iterations. They need complete
-    rows in memory, not too many: the number of rows times the square of that of parameters is at
-    most some 1e8. A fit of few rows that ends less likely than the fitted normal distribution is
-    done again from there.
+    rows in memory, at most some 1e8 over the square of the number of parameters. Of few rows, a fit
+    less likely than the fitted normal distribution is done again from there, and one whose density
+    may have a peak at mu is compared with fits that have mu at other rows.
 
     The likelihood of `GeneralizedHyperbolic` often has several maxima. After a fit, each special
     case (p = -1/2, p = (d + 1) / 2, a = 0 and b = 0) that agrees with what is held is fitted from
