@@ -9,11 +9,12 @@ import time
 import warnings
 
 import pytest
+import threadpoolctl
 from numba.core.compiler_lock import global_compiler_lock
 
 from nvmix import Gamma, get_num_threads, set_num_threads
 from nvmix.backends import get_backend
-from nvmix.foundation.threads import ThreadPool, map_threads
+from nvmix.foundation.threads import ThreadPool, map_threads, one_blas_thread
 from nvmix.sources.prefetch import prefetch, readers
 
 
@@ -186,3 +187,19 @@ class TestForks:
             thread.join()
         finally:
             set_num_threads(before)
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info()]
+
+
+def test_blas_has_one_thread_until_the_last_caller_leaves():
+    with threadpoolctl.threadpool_limits(3, user_api="blas"):
+        before = blas_threads()
+        first, second = one_blas_thread(), one_blas_thread()
+        with first:
+            second.__enter__()
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -9,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import numba
 from numba.core.compiler_lock import global_compiler_lock
@@ -137,6 +139,53 @@ def set_num_threads(threads: int) -> None:
     >>> nvmix.set_num_threads(nvmix.get_num_threads())
     """
     _pool.resize(integer("threads", threads, 1))
+
+
+class _Limit:
+    """The limit of BLAS to one thread, while anyone asks for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.users = 0
+        self.limiter: Any = None
+
+    def enter(self) -> None:
+        """Limit BLAS, if nobody has."""
+        with self.lock:
+            if self.users == 0:
+                self.limiter = _controller().limit(limits=1, user_api="blas")
+            self.users += 1
+
+    def leave(self) -> None:
+        """Restore its threads, if nobody else asks for the limit."""
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self.limiter.restore_original_limits()
+
+
+@cache
+def _controller() -> Any:
+    """Control over the BLAS libraries that the process has loaded."""
+    return importlib.import_module("threadpoolctl").ThreadpoolController()
+
+
+_limit = _Limit()
+hold_in_forks(_limit.lock)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread in this process, within the context.
+
+    Its threads wait for each other longer than a decomposition of a small matrix takes, on a busy
+    machine a hundred times as long.
+    """
+    _limit.enter()
+    try:
+        yield
+    finally:
+        _limit.leave()
 
 
 @contextmanager

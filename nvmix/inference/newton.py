@@ -21,6 +21,7 @@ from nvmix.backends.tolerances import NEGLIGIBLE
 from nvmix.backends.types import Constraints, NormalParameters
 from nvmix.foundation.linalg import factor
 from nvmix.foundation.statistics import SufficientStatistics
+from nvmix.foundation.threads import one_blas_thread
 from nvmix.foundation.typing import BoolArray, FloatArray
 from nvmix.inference.information import Frame, frame_of, free_coordinates, information_in
 from nvmix.mixture.em_maps import Mixture
@@ -107,6 +108,7 @@ class _Quadratic(NamedTuple):
         return full, gain
 
 
+@one_blas_thread()
 def newton_ascent(
     model: Mixture, X: FloatArray, weights: FloatArray | None, constraints: Constraints,
     max_steps: int, tol: float,
