@@ -13,6 +13,7 @@ import numpy as np
 from nvmix.backends import GAUGES, get_backend
 from nvmix.foundation.files.pickles import PublicPickle
 from nvmix.foundation.tables import brief, html_table, text_table
+from nvmix.foundation.threads import one_blas_thread
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import one_of, real
 from nvmix.inference.information import (
@@ -236,6 +237,7 @@ def labels_of(names: tuple[str, ...], columns: Columns) -> tuple[str, ...]:
     return tuple(map(label, names))
 
 
+@one_blas_thread()
 def standard_errors(
     model: Mixture,
     X: FloatArray,
