@@ -358,7 +358,7 @@ def two_columns_with_nan():
         (
             lambda: rosenblatt("nig", [[1.0]]),
             TypeError,
-            "model must be a model such as a NormalInverseGaussian, got str",
+            "model must be a fit or a model such as a NormalInverseGaussian, got str",
         ),
         (lambda: rosenblatt(NULL, [[np.nan]]), ValueError, r"X must be finite, got nan at index"),
         (lambda: rosenblatt(make(VarianceGamma), [[1.0]]), ValueError, "X must have 2 columns"),
@@ -382,7 +382,7 @@ def two_columns_with_nan():
         (
             lambda: goodness_of_fit("nig"),
             TypeError,
-            "fitted must be a model such as a NormalInverseGaussian, got str",
+            "fitted must be a fit or a model such as a NormalInverseGaussian, got str",
         ),
         (lambda: goodness_of_fit(NULL), ValueError, "X must be given"),
         (lambda: goodness_of_fit(NULL, [1.0], tol=1e-3), TypeError, "not fitted again, got .'tol'"),

@@ -242,7 +242,7 @@ def test_names_of_numbers_do_not_overlap(plt, scale):
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
-        (lambda _: plotting.plot_qq("nig"), TypeError, "fitted must be a model such as a Norm"),
+        (lambda _: plotting.plot_qq("nig"), TypeError, "fitted must be a fit or a model such"),
         (lambda r: plotting.plot_qq(r.model, column=0), ValueError, "X must be given"),
         (plotting.plot_qq, ValueError, "column must be the position or name"),
         (lambda r: plotting.plot_qq(r, column="oil"), ValueError, "column must be among .*'oil'"),

@@ -610,12 +610,12 @@ def test_every_measure_names_a_level_outside_its_domain(level):
         (
             lambda _: risk.value_at_risk("nig", [1.0]),
             TypeError,
-            "model must be a model such as a NormalInverseGaussian, got str",
+            "model must be a fit or a model such as a NormalInverseGaussian, got str",
         ),
         (
             lambda _: risk.minimum_risk_weights("nig"),
             TypeError,
-            "model must be a model .* str",
+            "model must be a fit .* str",
         ),
         (lambda m: risk.standard_error(m, [1.0] * 3), TypeError, "result must be an EMResult"),
         (lambda m: risk.minimum_risk_weights(m, bounds=(0, [1, 2])), ValueError, "bounds must be"),

@@ -51,8 +51,8 @@ def _remembered(result: EMResult) -> Any:
     X, weights = result.data
     if weights is not None:
         msg = (
-            "fitted must be a fit without weights, by which rows are not drawn: give result.model "
-            "and the rows as X"
+            "fitted must be a fit without weights, which plots do not show: give result.model and "
+            "the rows as X, to plot them as if they had none"
         )
         raise ValueError(msg)
     return X

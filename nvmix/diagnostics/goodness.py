@@ -221,7 +221,10 @@ def _observed(fitted: Any, X: Any) -> tuple[Mixture, FloatArray]:
         raise ValueError(msg)
     data, weights = fitted.data or (None, None)
     if weights is not None:
-        msg = "fitted must be a fit without weights, with which rows have no known law to test"
+        msg = (
+            "fitted must be a fit without weights, which simulated rows do not have: fit the rows "
+            "without weights to test them"
+        )
         raise ValueError(msg)
     model, rows = model_and_rows(fitted, X)
     n_missing = int(np.isnan(rows).any(axis=1).sum())

@@ -225,10 +225,10 @@ class Mixture(Transforms, Hidden, Moments):
         )
 
 
-def check_mixture(name: str, value: Any) -> None:
+def check_mixture(name: str, value: Any, kind: str = "a model") -> None:
     """Raise TypeError, with the name of a public class, if value is not a model."""
     if not isinstance(value, Mixture):
         is_class = isinstance(value, type)
         got = f"the class {value.__name__}" if is_class else type(value).__name__
-        msg = f"{name} must be a model such as a NormalInverseGaussian, got {got}"
+        msg = f"{name} must be {kind} such as a NormalInverseGaussian, got {got}"
         raise TypeError(msg)
