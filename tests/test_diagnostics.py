@@ -1,5 +1,7 @@
 """Transforms to uniform variables, and the size and power of tests of goodness of fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from mpmath import mp
 from scipy import stats
 
 import nvmix
+import nvmix.diagnostics.goodness
 from nvmix import (
     GeneralizedHyperbolic,
     MultivariateNormal,
@@ -29,6 +32,8 @@ MODELS = {family.__name__: make(family, 3) for family in FAMILIES} | {
     "heavy tails": StudentT.from_classical(**SYMMETRIC, df=0.7),
 }
 NULL = make(NormalInverseGaussian, 1)
+# Of a sample that is close to normal, some refits have no maximum.
+few_rows = pytest.mark.filterwarnings("ignore:.* refits did not converge")
 
 
 @pytest.fixture(params=MODELS)
@@ -46,6 +51,11 @@ class TestTransforms:
         np.testing.assert_allclose(rosenblatt(model, x)[:, 0], found, rtol=1e-13)
         series = pd.Series(x[:, 0], name="spx")
         np.testing.assert_array_equal(probability_integral_transform(model, series), found)
+
+    def test_a_fit_stands_for_its_model(self):
+        result, x = result_of(), [0.1, -0.5]
+        for transform in (probability_integral_transform, rosenblatt):
+            np.testing.assert_array_equal(transform(result, x), transform(result.model, x))
 
     def test_of_several_columns_is_that_of_conditionals(self, model):
         near, far = model.rvs(20, seed=1), 30.0 * model.rvs(5, seed=2)
@@ -140,6 +150,8 @@ class TestTransforms:
         np.testing.assert_allclose(found, rosenblatt(model, X), rtol=1e-12)
         with pytest.raises(TypeError, match="JAX trace"):
             jax.jit(lambda m: rosenblatt(m, X))(model)
+        with pytest.raises(TypeError, match="JAX trace"):
+            jax.jit(lambda x: rosenblatt(model, x))(X)
 
 
 class TestStatistics:
@@ -187,6 +199,7 @@ class TestStatistics:
 
 
 class TestGoodnessOfFit:
+    @few_rows
     @pytest.mark.parametrize("d", [1, 2])
     def test_pvalues_are_uniform_under_the_null(self, d):
         model = NormalInverseGaussian.from_classical(**normal_block(d), mu_ig=1.0, lam=0.5)
@@ -235,8 +248,30 @@ class TestGoodnessOfFit:
         np.testing.assert_array_equal(
             found.simulated, module.refits(result.model, fitter, 400, seeds.tolist(), 0).statistics
         )
-        assert expected.converged.all()
+        assert all(status.converged for status in expected.statuses)
 
+    def test_of_the_rows_that_were_fitted_only(self):
+        result, rows = result_of(), NULL.rvs(300, seed=0)
+        expected = goodness_of_fit(result, n_simulations=3)
+        for fitted in (result, without_data()):
+            found = goodness_of_fit(fitted, rows, n_simulations=3)
+            np.testing.assert_array_equal(found.simulated, expected.simulated)
+        assert not goodness_of_fit(result.model, rows[:50], n_simulations=3).is_refitted
+
+    def test_a_bound_that_was_not_reached_is_in_the_refits(self, monkeypatch):
+        fitters = []
+
+        def refits(model, fitter, n, seeds, verbose):
+            fitters.append(fitter)
+            return module.draws(n, seeds, verbose)
+
+        monkeypatch.setattr(nvmix.diagnostics.goodness, "refits", refits)
+        X = make(VarianceGamma, 1).rvs(400, seed=0)
+        for bounded in (False, True):
+            goodness_of_fit(nvmix.fit(X, "vg", bounded=bounded), n_simulations=2)
+        assert [fitter.bounded for fitter in fitters] == [False, True]
+
+    @few_rows
     def test_a_seed_gives_the_same_for_any_number_of_threads(self):
         result, threads = nvmix.fit(NULL.rvs(200, seed=0)), nvmix.get_num_threads()
         try:
@@ -263,6 +298,7 @@ class TestGoodnessOfFit:
         with pytest.raises(AttributeError):
             found.pvalues = None
 
+    @few_rows
     def test_it_says_where_it_is(self, capsys, monkeypatch):
         monkeypatch.setattr(module, "_INTERVAL", np.inf)
         result = nvmix.fit(NULL.rvs(100, seed=0))
@@ -281,7 +317,10 @@ class TestGoodnessOfFit:
 
     def test_refits_that_do_not_converge_are_counted(self):
         result = nvmix.fit(NULL.rvs(100, seed=0))
-        found = goodness_of_fit(result, n_simulations=10, max_iter=1, criterion="likelihood")
+        with pytest.warns(
+            nvmix.ConvergenceWarning, match=r"of 10 .* converge \(\d+ M.* try a larger max"
+        ):
+            found = goodness_of_fit(result, n_simulations=10, max_iter=1, criterion="likelihood")
         assert found.n_unconverged > 0
         assert f"{found.n_unconverged} unconverged" in repr(found)
 
@@ -291,8 +330,19 @@ RESULT = None
 
 def result_of():
     global RESULT  # noqa: PLW0603
-    RESULT = RESULT or nvmix.fit(NULL.rvs(100, seed=0))
+    RESULT = RESULT or nvmix.fit(NULL.rvs(300, seed=0))
     return RESULT
+
+
+def without_data():
+    """A fit as a file has it."""
+    return replace(result_of(), data=None)
+
+
+def two_columns_with_nan():
+    X = make(NormalInverseGaussian, 2).rvs(100, seed=0)
+    X[3, 0] = X[5, 1] = np.nan
+    return X
 
 
 @pytest.mark.parametrize(
@@ -305,7 +355,11 @@ def result_of():
             ValueError,
             "density of its first 1 columns is infinite, got row 1",
         ),
-        (lambda: rosenblatt("nig", [[1.0]]), TypeError, "model must be a Mixture, got str"),
+        (
+            lambda: rosenblatt("nig", [[1.0]]),
+            TypeError,
+            "model must be a fit or a model such as a NormalInverseGaussian, got str",
+        ),
         (lambda: rosenblatt(NULL, [[np.nan]]), ValueError, r"X must be finite, got nan at index"),
         (lambda: rosenblatt(make(VarianceGamma), [[1.0]]), ValueError, "X must have 2 columns"),
         (
@@ -323,17 +377,46 @@ def result_of():
         (
             lambda: probability_integral_transform(NULL, [1.0, np.nan]),
             ValueError,
-            "x must be finite, got nan at index",
+            r"x must be finite, got nan at index \(1,\): drop rows with missing values$",
         ),
         (
             lambda: goodness_of_fit("nig"),
             TypeError,
-            "fitted must be an EMResult or a model, got st",
+            "fitted must be a fit or a model such as a NormalInverseGaussian, got str",
         ),
         (lambda: goodness_of_fit(NULL), ValueError, "X must be given"),
         (lambda: goodness_of_fit(NULL, [1.0], tol=1e-3), TypeError, "not fitted again, got .'tol'"),
         (lambda: goodness_of_fit(result_of(), toll=1), TypeError, "did you mean 'tol'"),
         (lambda: goodness_of_fit(result_of(), n_simulations=0), ValueError, "n_simulations must"),
+        (
+            lambda: goodness_of_fit(result_of(), NULL.rvs(300, seed=1)),
+            ValueError,
+            r"the 300 rows that were fitted, got 300 others: .* give result\.model",
+        ),
+        (
+            lambda: goodness_of_fit(without_data(), NULL.rvs(99, seed=0)),
+            ValueError,
+            "the 300 rows that were fitted, got 99 others",
+        ),
+        *(
+            (
+                lambda name=name, value=value: goodness_of_fit(result_of(), **{name: value}),
+                TypeError,
+                f"{name} cannot be set, as refits are of what was fitted, got",
+            )
+            for name, value in {
+                "symmetric": True,
+                "fixed": {"mu": 0.0},
+                "bounded": True,
+                "missing": "em",
+                "weights": [1.0],
+            }.items()
+        ),
+        (
+            lambda: goodness_of_fit(nvmix.fit(two_columns_with_nan(), missing="em")),
+            ValueError,
+            "without missing values, got 2 rows that have some: fit the complete rows",
+        ),
         (lambda: goodness_of_fit(result_of(), seed="a"), TypeError, "seed must be"),
         (lambda: goodness_of_fit(result_of(), [np.nan]), ValueError, "X must be finite, got nan"),
         (

@@ -218,9 +218,9 @@ def test_bad_input_is_named():
     f, g = make(NormalInverseGaussian, 2), make(VarianceGamma, 1)
     with pytest.raises(ValueError, match="g must have 2 columns, as f has, got 1"):
         kl_divergence(f, g)
-    with pytest.raises(TypeError, match="g must be a Mixture, got str"):
+    with pytest.raises(TypeError, match=r"g must be a model such as a NormalInv.*, got str"):
         squared_hellinger(f, "nig")
-    with pytest.raises(TypeError, match="f must be a Mixture, got ABCMeta"):
+    with pytest.raises(TypeError, match=r"f must be a model such as .*, got the class"):
         kl_divergence(NormalInverseGaussian, f)
     with pytest.raises(TypeError, match="joint must be True or False"):
         kl_divergence(f, f, joint=1)

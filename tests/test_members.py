@@ -133,7 +133,7 @@ def test_what_a_normal_model_cannot(X, normal):
             lambda: nvmix.fit(X, "t", regularization="det_sigma_one"),
             ValueError, "regularization must be 'none' for StudentT, .* got 'det_sigma_one'",
         ),
-        (lambda: MultivariateNormal.from_model(X), TypeError, "a Mixture, got ndarray"),
+        (lambda: MultivariateNormal.from_model(X), TypeError, "must be a model such .* ndarray"),
     ):  # fmt: skip
         with pytest.raises(kind, match=match):
             call()

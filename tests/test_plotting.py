@@ -1,6 +1,8 @@
 """Plots: what they show, where they draw, and that they leave matplotlib as it was."""
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -172,28 +174,114 @@ def test_pairs_have_contours_and_margins(result, plt):
 def test_contributions_are_bars(result, plt):
     weights = {"WTI": 1.0, "Brent": -0.2}
     ax = plotting.plot_contributions(result, weights, 0.95, "var")
-    expected = risk.contributions(result.model, weights, 0.95, "var")
+    expected = np.array([*risk.contributions(result.model, weights, 0.95, "var").values()])
     assert [bar.get_width() for bar in ax.patches] == expected.tolist()
     assert [label.get_text() for label in ax.get_yticklabels()] == ["Brent", "WTI"]
     assert ax.get_title() == f"Value at risk at 95 %: {expected.sum():.4g}"
 
 
+def test_names_with_dollars_are_no_formulas(plt):
+    from matplotlib.cbook import is_math_text
+
+    names = ["US$ and C$", "$b"]
+    result = nvmix.fit(pd.DataFrame(X, columns=names))
+    axes = [plot(result) for plot in PLOTS.values()] + [*plotting.plot_pairs(result).ravel()]
+    seen = set()
+    for ax in axes:
+        ax.figure.canvas.draw()
+        for text in (ax.xaxis.label, ax.yaxis.label, ax.title, *ax.get_yticklabels()):
+            assert not is_math_text(text.get_text()) or "mathdefault" in text.get_text()
+            seen.add(text.get_text().replace(r"\$", "$"))
+    assert seen >= set(names)
+
+
+def test_missing_values_are_passed_over(plt):
+    rows = X.copy()
+    rows[:40, 0] = rows[40:60, 1] = np.nan
+    result = nvmix.fit(rows, missing="em")
+    for fitted, given in ((result, None), (replace(result, data=None), rows)):
+        for j, absent in enumerate((40, 20)):
+            ax = plotting.plot_qq(fitted, given, column=j)
+            assert len(line_of(ax, "data").get_xdata()) == len(X) - absent
+        for plot in (plotting.plot_histogram, plotting.plot_tails):
+            plot(fitted, given, column=1).figure.canvas.draw()
+        axes = plotting.plot_pairs(fitted, given)
+        points = np.array(axes[1, 0].lines[0].get_data())
+        assert np.isfinite(points).all(axis=0).sum() == len(X) - 60
+
+
+def test_constant_data_are_drawn(plt):
+    model = make(NormalInverseGaussian, 2)
+    for value in (3.0, float(model.marginal(0).median())):
+        rows = np.full((20, 2), value)
+        for plot in (plotting.plot_histogram, plotting.plot_tails, plotting.plot_qq):
+            ax = plot(model, rows, column=0)
+            ax.figure.canvas.draw()
+            assert not [line for line in ax.lines if "normal" in line.get_label()]
+        plotting.plot_pairs(model, rows)[0, 0].figure.canvas.draw()
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 1e6])
+def test_names_of_numbers_do_not_overlap(plt, scale):
+    law = NormalInverseGaussian.from_classical(
+        mu=0.0, gamma=0.0, sigma=scale**2, mu_ig=1.0, lam=1.0
+    )
+    ax = plotting.plot_tails(law, law.rvs(1500, seed=0))
+    ax.figure.canvas.draw()
+    labels = [*ax.xaxis.get_majorticklabels(), *ax.xaxis.get_minorticklabels()]
+    low, high = ax.get_window_extent().intervalx
+    boxes = sorted(
+        (box.x0, box.x1)
+        for box in (label.get_window_extent() for label in labels if label.get_text())
+        if low <= box.x0 and box.x1 <= high
+    )
+    assert len(boxes) > 2
+    assert all(right[0] > left[1] for left, right in pairwise(boxes))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "match"),
     [
-        (lambda _: plotting.plot_qq("nig"), TypeError, "fitted must be an EMResult or a model"),
+        (lambda _: plotting.plot_qq("nig"), TypeError, "fitted must be a fit or a model such"),
         (lambda r: plotting.plot_qq(r.model, column=0), ValueError, "X must be given"),
         (plotting.plot_qq, ValueError, "column must be the position or name"),
         (lambda r: plotting.plot_qq(r, column="oil"), ValueError, "column must be among .*'oil'"),
         (lambda r: plotting.plot_qq(r, column=[0, 1]), ValueError, r"one column, got \[0, 1\]"),
         (lambda r: plotting.plot_qq(r, column=0, band=95), ValueError, "band must be .* got 95"),
-        (lambda r: plotting.plot_qq(r, column=0, ax="here"), TypeError, "ax must be a Axes"),
+        (lambda r: plotting.plot_qq(r, column=0, ax="here"), TypeError, "ax must be an Axes"),
         (lambda r: plotting.plot_qq(r, [[1.0, np.nan]], column=0), ValueError, "X must be finite"),
         (lambda r: plotting.plot_histogram(r, column=0, bins=0), ValueError, "bins must be at"),
         (lambda r: plotting.plot_histogram(r, column=0, log=1), TypeError, "log must be True or"),
         (lambda r: plotting.plot_tails(r, column=0, gaussian="no"), TypeError, "gaussian must be"),
         (lambda r: plotting.plot_pairs(r, columns=[0]), ValueError, "columns must be at least two"),
         (lambda r: plotting.plot_pairs(r, probabilities=[2]), ValueError, "probabilities must be"),
+        (
+            lambda r: plotting.plot_pairs(r, probabilities=[]),
+            ValueError,
+            "probabilities must be at least one",
+        ),
+        (
+            lambda r: plotting.plot_pairs(r, probabilities=0.5),
+            TypeError,
+            "probabilities must be a sequence of numbers, got 0.5",
+        ),
+        (
+            lambda r: plotting.plot_convergence(r.model),
+            TypeError,
+            "result must be an EMResult, got NormalInverseGaussian",
+        ),
+        (lambda r: plotting.plot_convergence(r, tol=np.nan), ValueError, "tol must be .*nan"),
+        (lambda r: plotting.plot_convergence(r, tol=-1.0), ValueError, "tol must not be neg.*-1.0"),
+        (
+            lambda r: plotting.plot_histogram(r, column=0, bins=10**9),
+            ValueError,
+            "bins must be at most 10000, got 1000000000",
+        ),
+        (
+            lambda r: plotting.plot_qq(replace(r, data=(X, np.ones(len(X)))), column=0),
+            ValueError,
+            r"fit without weights, .* give result\.model and the rows",
+        ),
         (lambda r: plotting.plot_pairs(r, ax=[1, 2]), ValueError, r"ax must be a \(2, 2\) array"),
         (lambda r: plotting.plot_contributions(r, [[1, 0], [0, 1]]), ValueError, "one portfolio"),
         (lambda r: plotting.plot_contributions(r, [1, 0], 1.0), ValueError, "level must be"),

@@ -1,6 +1,7 @@
 """Risk measures against sums over Y, closed forms, published figures, draws and differences."""
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -322,7 +323,7 @@ def test_weights_come_by_name_and_in_frames():
     assert found.shape == (2,)
     assert found[0] == pytest.approx(expected, rel=1e-14)
     assert risk.contributions(model, frame).shape == (2, 2)
-    assert risk.contributions(model, {"wti": 1.0})[0] == 0.0
+    assert risk.contributions(model, {"wti": 1.0})["brent"] == 0.0
 
 
 def test_least_risk():
@@ -517,7 +518,9 @@ def test_every_measure_takes_weights_by_name_and_names_what_is_wrong(measure):
     model = nvmix.fit(pd.DataFrame(X, columns=["a", "b", "c"])).model
     expected = measure(model, [0.5, 0.0, 1.0])
     for weights in ({"c": 1.0, "a": 0.5}, pd.Series({"c": 1.0, "b": 0.0, "a": 0.5})):
-        np.testing.assert_array_equal(measure(model, weights), expected)
+        found = measure(model, weights)
+        found = list(found.values()) if isinstance(found, dict) else found
+        np.testing.assert_array_equal(found, expected)
     for weights, match in (
         ([1.0, 2.0], r"weights must have shape \(k, 3\) or \(3,\), got \(1, 2\)"),
         ({"a": 1.0, "oil": 1.0}, "weights must be among .* a, b, c; got 'oil'"),
@@ -526,6 +529,38 @@ def test_every_measure_takes_weights_by_name_and_names_what_is_wrong(measure):
     ):
         with pytest.raises(ValueError, match=match):
             measure(model, weights)
+
+
+@pytest.mark.parametrize("derivative", [risk.gradient, risk.contributions])
+def test_derivatives_have_the_names_of_weights(derivative):
+    X = MODELS["NormalInverseGaussian"].rvs(500, seed=0)
+    model = nvmix.fit(pd.DataFrame(X, columns=["a", "b", "c"])).model
+    expected = derivative(model, [0.5, 0.0, 1.0])
+    by_name = dict(zip("abc", expected.tolist(), strict=True))
+    assert derivative(model, {"c": 1.0, "a": 0.5}) == by_name
+    found = derivative(model, pd.Series({"c": 1.0, "a": 0.5}))
+    pd.testing.assert_series_equal(found, pd.Series(by_name))
+    frame = pd.DataFrame({"c": [1.0], "a": [0.5]}, index=["mine"])
+    pd.testing.assert_frame_equal(derivative(model, frame), pd.DataFrame([by_name], index=["mine"]))
+    assert derivative(replace(model, columns=None), {2: 1.0, 0: 0.5}).keys() == {0, 1, 2}
+    twice = replace(model, columns=("a", "a", "c"))
+    assert list(derivative(twice, {0: 0.5, 2: 1.0}).values()) == expected.tolist()
+
+
+def test_a_fit_stands_for_its_model():
+    result, w = nvmix.fit(MODELS["NormalInverseGaussian"].rvs(300, seed=0)), [0.5, 0.3, 0.2]
+    for measure in (risk.expected_shortfall, risk.contributions, risk.omega_ratio, risk.hessian):
+        np.testing.assert_array_equal(measure(result, w), measure(result.model, w))
+    found = risk.minimum_risk_weights(result)
+    np.testing.assert_array_equal(found, risk.minimum_risk_weights(result.model))
+
+
+def test_standard_errors_are_of_the_rows_that_were_fitted():
+    X = MODELS["NormalInverseGaussian"].rvs(500, seed=0)
+    result, w = nvmix.fit(X, criterion="likelihood"), [0.5, 0.3, 0.2]
+    assert risk.standard_error(result, w, X=X) == risk.standard_error(result, w)
+    with pytest.raises(ValueError, match="X must be the 500 rows that were fitted, got 100"):
+        risk.standard_error(result, w, X=X[:100])
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.5, 95, np.nan])
@@ -572,9 +607,17 @@ def test_every_measure_names_a_level_outside_its_domain(level):
             "threshold must be fin",
         ),
         (lambda m: risk.entropic(m, [1.0] * 3, 0.0), ValueError, "risk_aversion must be pos"),
-        (lambda _: risk.value_at_risk("nig", [1.0]), TypeError, "model must be a Mixture, got str"),
-        (lambda _: risk.minimum_risk_weights("nig"), TypeError, "model must be a Mixture, got str"),
-        (lambda m: risk.standard_error(m, [1.0] * 3), TypeError, "result must be a EMResult"),
+        (
+            lambda _: risk.value_at_risk("nig", [1.0]),
+            TypeError,
+            "model must be a fit or a model such as a NormalInverseGaussian, got str",
+        ),
+        (
+            lambda _: risk.minimum_risk_weights("nig"),
+            TypeError,
+            "model must be a fit .* str",
+        ),
+        (lambda m: risk.standard_error(m, [1.0] * 3), TypeError, "result must be an EMResult"),
         (lambda m: risk.minimum_risk_weights(m, bounds=(0, [1, 2])), ValueError, "bounds must be"),
         (lambda m: risk.minimum_risk_weights(m, bounds=1), TypeError, "bounds must be a pair"),
         (

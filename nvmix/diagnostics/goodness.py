@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from nvmix.backends.status import Status
 from nvmix.diagnostics.arguments import model_and_rows
 from nvmix.diagnostics.simulation import Simulation, draws, refits
 from nvmix.diagnostics.statistics import NAMES, of_rows, statistics_of
 from nvmix.diagnostics.transforms import check_density, log_tails
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.outcome.result import EMResult
+from nvmix.foundation.exceptions import ConvergenceWarning, warn_user
 from nvmix.foundation.tables import html_table, text_table
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer
@@ -19,6 +24,8 @@ from nvmix.many import fitter_of_many
 from nvmix.mixture.em_maps import Mixture
 
 _HEADER = ("test", "statistic", "p-value")
+# Settings that say what is fitted, and not how.
+_OF_THE_NULL = ("fixed", "symmetric", "bounded", "missing", "weights")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +45,7 @@ class GoodnessOfFit:
     simulated : (k, 3) array
         Statistics of the k simulated samples.
     n_unconverged : int
-        How many of the k refits did not converge; their statistics count all the same.
+        How many of the k refits did not converge.
     is_refitted : bool
         Whether the model was fitted again to each simulated sample.
     """
@@ -114,10 +121,12 @@ def goodness_of_fit(
     Parameters
     ----------
     fitted : EMResult or NormalMixture
-        A fit. A model is taken as known beforehand: nothing is refitted, and with a model that was
-        fitted to X the p-values are too large.
+        A fit that has converged, without weights or missing values. A model is taken as known
+        beforehand: nothing is refitted, and with a model that was fitted to X the p-values are too
+        large.
     X : (n, d) array_like or DataFrame, or None
-        The observations that were fitted; None takes those that the result remembers.
+        The observations that were fitted, and no others; None takes those that the result
+        remembers. Of a model, any observations.
     n_simulations : int
         Number of samples, at least 1.
     seed : int, numpy.random.Generator or None
@@ -125,8 +134,10 @@ def goodness_of_fit(
     verbose : int
         0 prints nothing, 1 a line every 10 seconds and at the end, 2 ten lines or more.
     **settings
-        Of `nvmix.fitting.em.BatchEMFitter`, for the refits, which start from the fitted model. What
-        the fit held is held in them.
+        Of `nvmix.fitting.em.BatchEMFitter`, for the refits, which start from the fitted model: how
+        they get to the maximum, such as max_iter and tol. What the fit held is held in them, so
+        that fixed, symmetric, bounded and missing are refused; an eta_update of the fit has to be
+        given again.
 
     Returns
     -------
@@ -136,10 +147,16 @@ def goodness_of_fit(
     Raises
     ------
     TypeError, ValueError
-        If fitted is neither a fit nor a model, or the fit has not converged or has weights, X is
-        missing, or not finite real numbers of the model's columns, so that missing values are an
-        error, or has a row where the density of its first columns is infinite, or a setting is
-        unknown or outside its domain.
+        If fitted is neither a fit nor a model, or the fit has not converged, or had weights or
+        missing values, X is missing, or not finite real numbers of the model's columns, or not what
+        was fitted, or has a row where the density of its first columns is infinite, or a setting
+        is unknown, outside its domain, or would change what is fitted.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If refits do not converge, with their number. Their statistics count like all others, those
+        of the models at which they stopped.
 
     Notes
     -----
@@ -174,6 +191,15 @@ def goodness_of_fit(
         simulated = draws(len(values), seeds.tolist(), verbose)
     else:
         simulated = refits(model, fitter, len(values), seeds.tolist(), verbose)
+    failed = Counter(status for status in simulated.statuses if not status.converged)
+    if failed:
+        ends = ", ".join(f"{number:,} {status.name}" for status, number in failed.items())
+        hint = ": try a larger max_iter" if Status.MAX_ITER in failed else ""
+        msg = (
+            f"{failed.total():,} of {len(seeds):,} refits did not converge ({ends}), and count "
+            f"like all others{hint}"
+        )
+        warn_user(msg, ConvergenceWarning)
     return GoodnessOfFit(
         NAMES,
         observed,
@@ -181,17 +207,45 @@ def goodness_of_fit(
         type(model).__name__,
         len(values),
         simulated.statistics,
-        int((~simulated.converged).sum()),
+        failed.total(),
         fitter is not None,
     )
 
 
 def _observed(fitted: Any, X: Any) -> tuple[Mixture, FloatArray]:
-    """The model, and validated rows; ValueError for a fit that has not converged."""
-    if isinstance(fitted, EMResult) and not fitted.converged:
+    """The model, and validated rows; ValueError for a fit, or rows, that cannot be tested."""
+    if not isinstance(fitted, EMResult):
+        return model_and_rows(fitted, X)
+    if not fitted.converged:
         msg = f"fitted must be a fit that converged, got {fitted.status.name}: {fitted.message}"
         raise ValueError(msg)
-    return model_and_rows(fitted, X)
+    data, weights = fitted.data or (None, None)
+    if weights is not None:
+        msg = (
+            "fitted must be a fit without weights, which simulated rows do not have: fit the rows "
+            "without weights to test them"
+        )
+        raise ValueError(msg)
+    model, rows = model_and_rows(fitted, X)
+    n_missing = int(np.isnan(rows).any(axis=1).sum())
+    if n_missing:
+        msg = (
+            f"fitted must be a fit without missing values, got {n_missing:,} rows that have some: "
+            "fit the complete rows"
+        )
+        raise ValueError(msg)
+    # A result without data knows how many they were.
+    if data is None:
+        is_same = len(rows) == fitted.n_observations
+    else:
+        is_same = np.array_equal(rows, np.asarray(data))
+    if not is_same:
+        msg = (
+            f"X must be the {fitted.n_observations:,.10g} rows that were fitted, got {len(rows):,} "
+            "others: fit these, or give result.model to test a law known beforehand on other data"
+        )
+        raise ValueError(msg)
+    return model, rows
 
 
 def _fitter(fitted: Any, settings: Any) -> BatchEMFitter | None:
@@ -201,8 +255,16 @@ def _fitter(fitted: Any, settings: Any) -> BatchEMFitter | None:
             msg = f"settings are of refits, and a model is not fitted again, got {[*settings]}"
             raise TypeError(msg)
         return None
+    for name in _OF_THE_NULL:
+        if name in settings:
+            msg = (
+                f"{name} cannot be set, as refits are of what was fitted, got {settings[name]!r}: "
+                "give it to the fit"
+            )
+            raise TypeError(msg)
     fixed = {name: getattr(fitted.model, name) for name in fitted.held if name != "gamma"}
-    held = {"fixed": fixed, "symmetric": fitted.symmetric, "bounded": bool(fitted.at_bound)}
+    bounded = dict(fitted.settings).get("bounded", bool(fitted.at_bound))
+    held = {"fixed": fixed, "symmetric": fitted.symmetric, "bounded": bounded}
     return fitter_of_many("goodness_of_fit", held | settings)
 
 

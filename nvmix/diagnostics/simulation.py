@@ -7,12 +7,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from nvmix.backends.status import Status
 from nvmix.diagnostics.statistics import of_rows, statistics_of
 from nvmix.diagnostics.transforms import Tails, log_tails
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.report.progress import duration
 from nvmix.foundation.threads import ThreadPool, get_num_threads
-from nvmix.foundation.typing import BoolArray, FloatArray
+from nvmix.foundation.typing import FloatArray
 from nvmix.mixture.em_maps import Mixture
 
 # With verbose 1, seconds between the lines of a long simulation; with 2, lines in all.
@@ -21,10 +22,10 @@ _LINES: Final = 10
 
 
 class Simulation(NamedTuple):
-    """Statistics (k, 3) of k samples, and whether the fit to each converged."""
+    """Statistics (k, 3) of k samples, and how the fit to each ended."""
 
     statistics: FloatArray
-    converged: BoolArray
+    statuses: tuple[Status, ...]
 
 
 class Counter:
@@ -57,12 +58,12 @@ def refits(
     """Draw n rows for each seed, fit them, and take the statistics of the fit."""
     counter = Counter(verbose, len(seeds), "refits")
 
-    def one(seed: int) -> tuple[FloatArray, bool]:
+    def one(seed: int) -> tuple[FloatArray, Status]:
         rows = model.rvs(n, seed)
         result = fitter.run(model, rows)
         values = statistics_of(of_rows(log_tails(result.model, rows)))
         counter.count()
-        return values, bool(result.converged)
+        return values, result.status
 
     return _in_threads(one, seeds)
 
@@ -71,18 +72,18 @@ def draws(n: int, seeds: list[int], verbose: int) -> Simulation:
     """Take the statistics of n uniform variables for each seed: those of a known law."""
     counter = Counter(verbose, len(seeds), "samples")
 
-    def one(seed: int) -> tuple[FloatArray, bool]:
+    def one(seed: int) -> tuple[FloatArray, Status]:
         u = np.random.default_rng(seed).uniform(np.nextafter(0.0, 1.0), 1.0, n)
         values = statistics_of(Tails(np.log(u), np.log1p(-u)))
         counter.count()
-        return values, True
+        return values, Status.CONVERGED
 
     return _in_threads(one, seeds)
 
 
-def _in_threads(one: Callable[[int], tuple[FloatArray, bool]], seeds: list[int]) -> Simulation:
+def _in_threads(one: Callable[[int], tuple[FloatArray, Status]], seeds: list[int]) -> Simulation:
     """Results for all seeds."""
     # The first runs alone, so that threads do not compile the same kernels at once.
     first, rest = one(seeds[0]), ThreadPool(get_num_threads()).map(one, seeds[1:])
-    statistics, converged = zip(first, *rest, strict=True)
-    return Simulation(np.array(statistics), np.array(converged))
+    statistics, statuses = zip(first, *rest, strict=True)
+    return Simulation(np.array(statistics), statuses)

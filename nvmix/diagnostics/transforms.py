@@ -9,13 +9,12 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from nvmix.backends import get_backend
-from nvmix.foundation.arrays import traced
+from nvmix.diagnostics.arguments import complete_rows
+from nvmix.fitting.outcome.models import model_of
 from nvmix.foundation.linalg import inverse_lower, rows_times
 from nvmix.foundation.typing import BoolArray, FloatArray
-from nvmix.foundation.validation import instance
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.subordinators import PointMass
-from nvmix.sources.observations import observations
 
 
 class Tails(NamedTuple):
@@ -30,8 +29,8 @@ def probability_integral_transform(model: Any, x: Any) -> FloatArray:
 
     Parameters
     ----------
-    model : NormalMixture
-        A model of one column.
+    model : NormalMixture or EMResult
+        A model of one column, or a fit.
     x : (n,) or (n, 1) array_like, Series or DataFrame
         Observations.
 
@@ -43,8 +42,8 @@ def probability_integral_transform(model: Any, x: Any) -> FloatArray:
     Raises
     ------
     TypeError, ValueError
-        If model is no model of one column or JAX traces it, or x is not finite real numbers, so
-        that missing values are an error.
+        If model is no model of one column, JAX traces it or x, or x is not finite real numbers:
+        missing values are an error.
 
     See Also
     --------
@@ -64,14 +63,14 @@ def probability_integral_transform(model: Any, x: Any) -> FloatArray:
     >>> probability_integral_transform(model, [-1.0, 0.0, 3.0]).round(4)
     array([0.124 , 0.5   , 0.9934])
     """
-    model = _on_host(model)
+    model = model_of("model", model, x)
     if model.d != 1:
         msg = (
             f"model must have one column, got {model.d}: take model.marginal(column), or the "
             "Rosenblatt transform of all"
         )
         raise ValueError(msg)
-    values: FloatArray = model.cdf(observations(x, 1, model.columns, name="x").values[:, 0])
+    values: FloatArray = model.cdf(complete_rows("x", x, model)[:, 0])
     return values
 
 
@@ -86,8 +85,8 @@ def rosenblatt(model: Any, X: Any) -> FloatArray:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of d columns.
+    model : NormalMixture or EMResult
+        Law of d columns, or a fit.
     X : (n, d) array_like or DataFrame
         Observations.
 
@@ -100,7 +99,7 @@ def rosenblatt(model: Any, X: Any) -> FloatArray:
     Raises
     ------
     TypeError, ValueError
-        If model is no model or JAX traces it, X is not finite real numbers of d columns, so that
+        If model is no model, JAX traces it or X, X is not finite real numbers of d columns, so that
         missing values are an error, or a row is where the density of its first columns is infinite.
 
     References
@@ -119,8 +118,8 @@ def rosenblatt(model: Any, X: Any) -> FloatArray:
     array([[0.02  , 0.5   ],
            [0.5   , 0.8734]])
     """
-    model = _on_host(model)
-    rows = observations(X, model.d, model.columns).values
+    model = model_of("model", model, X)
+    rows = complete_rows("X", X, model)
     check_density(model, rows)
     return np.exp(log_tails(model, rows).log_lower)
 
@@ -174,13 +173,3 @@ def _standardized(model: Mixture, rows: FloatArray) -> tuple[FloatArray, FloatAr
     """w (n, d) and g (d,): columns of w are N(g_j Y, Y), independent given Y."""
     inverse = inverse_lower(model.L_sigma)
     return rows_times(rows - model.mu, inverse), inverse @ model.gamma
-
-
-def _on_host(model: Any) -> Mixture:
-    """A validated model on the host."""
-    instance("model", model, Mixture)
-    if traced(*model.normal, *model.subordinator.gig):
-        msg = "diagnostics are computed by NumPy and do not run under a JAX trace"
-        raise TypeError(msg)
-    on_host: Mixture = model.on_host()
-    return on_host

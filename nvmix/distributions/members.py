@@ -16,8 +16,8 @@ from nvmix.fitting.starts.start import StartingRows
 from nvmix.foundation.arrays import namespace, on_jax
 from nvmix.foundation.linalg import inverse_lower, standardized
 from nvmix.foundation.typing import Columns
-from nvmix.foundation.validation import instance, positive, real_or_nan, vector
-from nvmix.mixture.em_maps import Mixture
+from nvmix.foundation.validation import positive, real_or_nan, vector
+from nvmix.mixture.em_maps import Mixture, check_mixture
 from nvmix.mixture.parts.normal_maps import GivenColumns
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.subordinators import POINT_MASS, InverseGamma, PointMass
@@ -198,7 +198,7 @@ class MultivariateNormal(_Symmetric):
         >>> print(MultivariateNormal.from_model(model).sigma().round(12))
         [[6.]]
         """
-        instance("model", model, Mixture)
+        check_mixture("model", model)
         normal = cls.from_classical(mu=model.mean(), sigma=model.cov())
         return cls(*normal.normal, normal.subordinator, model.columns)
 

@@ -24,9 +24,9 @@ class CheckpointError(ValueError):
     """A checkpoint file is damaged, or belongs to another fit; the file is not changed."""
 
 
-def warn_user(message: str) -> None:
+def warn_user(message: str, kind: type[Warning] = UserWarning) -> None:
     """Warn at the line outside of the package from which it was called."""
     package, level, frame = __name__.partition(".")[0], 2, sys._getframe(1)  # noqa: SLF001
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, UserWarning, stacklevel=level)
+    warnings.warn(message, kind, stacklevel=level)

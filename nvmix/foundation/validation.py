@@ -101,7 +101,8 @@ def instance(name: str, value: object, kind: type) -> None:
     """Check that value is an instance of a class, and not itself a class."""
     # For a protocol, `isinstance` is also true of classes that implement it.
     if not isinstance(value, kind) or isinstance(value, type):
-        msg = f"{name} must be a {kind.__name__}, got {type(value).__name__}"
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        msg = f"{name} must be {article} {kind.__name__}, got {type(value).__name__}"
         raise TypeError(msg)
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from jax import numpy as jnp
 from numpyro.distributions import Distribution, constraints
 
-from nvmix.foundation.validation import instance
-from nvmix.mixture.em_maps import Mixture
+from nvmix.mixture.em_maps import Mixture, check_mixture
 
 
 class MixtureDistribution(Distribution):  # type: ignore[misc]
@@ -50,7 +49,7 @@ class MixtureDistribution(Distribution):  # type: ignore[misc]
     pytree_data_fields = ("model",)
 
     def __init__(self, model: Mixture, *, validate_args: bool | None = None) -> None:
-        instance("model", model, Mixture)
+        check_mixture("model", model)
         self.model = model
         super().__init__((), (model.d,), validate_args=validate_args)
 

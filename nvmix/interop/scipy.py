@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from nvmix.foundation.validation import instance
-from nvmix.mixture.em_maps import Mixture
+from nvmix.mixture.em_maps import Mixture, check_mixture
 
 
 class MixtureContinuous(stats.rv_continuous):  # type: ignore[misc]
@@ -107,7 +106,7 @@ def scipy_distribution(model: Mixture) -> MixtureContinuous:
     >>> bool(stats.kstest(law.rvs(size=500, random_state=1), law.cdf).pvalue > 0.05)
     True
     """
-    instance("model", model, Mixture)
+    check_mixture("model", model)
     model = model.on_host()
     if model.d != 1:
         msg = (

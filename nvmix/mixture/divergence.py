@@ -16,8 +16,8 @@ from nvmix.backends import get_backend
 from nvmix.foundation.arrays import traced
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.typing import FloatArray
-from nvmix.foundation.validation import boolean, generator, instance, integer
-from nvmix.mixture.em_maps import Mixture
+from nvmix.foundation.validation import boolean, generator, integer
+from nvmix.mixture.em_maps import Mixture, check_mixture
 from nvmix.mixture.parts.normal_maps import triangular
 from nvmix.sources.frames import same_columns
 
@@ -165,7 +165,7 @@ def squared_hellinger(
 def _pair(f: Any, g: Any, *, joint: bool) -> tuple[Mixture, Mixture]:
     """Both models on the host; TypeError or ValueError if they cannot be compared."""
     for name, law in (("f", f), ("g", g)):
-        instance(name, law, Mixture)
+        check_mixture(name, law)
         if traced(*law.normal, *law.subordinator.gig):
             msg = f"{name} must not be traced by JAX: divergences are computed in NumPy"
             raise TypeError(msg)

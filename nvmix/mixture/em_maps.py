@@ -223,3 +223,12 @@ class Mixture(Transforms, Hidden, Moments):
             origin=self.mu,
             scale=self.L_sigma,
         )
+
+
+def check_mixture(name: str, value: Any, kind: str = "a model") -> None:
+    """Raise TypeError, with the name of a public class, if value is not a model."""
+    if not isinstance(value, Mixture):
+        is_class = isinstance(value, type)
+        got = f"the class {value.__name__}" if is_class else type(value).__name__
+        msg = f"{name} must be {kind} such as a NormalInverseGaussian, got {got}"
+        raise TypeError(msg)

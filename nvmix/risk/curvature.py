@@ -21,8 +21,8 @@ def hessian(model: Any, weights: Any, level: float = 0.99) -> Any:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     level : float

@@ -15,6 +15,7 @@ from nvmix.risk.homogeneous import parts_at, value_of
 from nvmix.risk.measures import MEASURES
 from nvmix.risk.others import entropic_risks, omega_ratios, tail_probabilities
 from nvmix.risk.portfolios import Portfolios, portfolios
+from nvmix.sources.observations import sample
 
 # Relative step of central differences.
 _STEP: Final = 1e-4
@@ -78,7 +79,8 @@ def standard_error(
     Raises
     ------
     TypeError, ValueError
-        As for these functions, or as `EMResult.standard_errors` raises, or if the risk is infinite.
+        As for these functions, or as `EMResult.standard_errors` raises, or if X has not as many
+        rows as were fitted, or the risk is infinite.
 
     Examples
     --------
@@ -109,6 +111,8 @@ def standard_error(
     else:
         parts = parts_at(chosen, level, measure)
         slopes = Slopes(np.ones(len(value)), chosen.scale * parts.mixing, parts.normal)
+    if X is not None:
+        _check_number(result, X)
     covariance = result.standard_errors(X).covariance
     by_law = _by_parameters_of_y(
         chosen.model,
@@ -126,6 +130,17 @@ def standard_error(
         raise ValueError(msg)
     variance = np.einsum("ki,ij,kj->k", gradient, covariance, gradient)
     return chosen.shaped(np.sqrt(variance))
+
+
+def _check_number(result: EMResult, X: Any) -> None:
+    """Raise ValueError if X has not as many rows as the fit, of which weights are the number."""
+    n = len(sample(X, result.model.d, result.model.columns).values)
+    if n != result.n_observations:
+        msg = (
+            f"X must be the {result.n_observations:,.10g} rows that were fitted, got {n:,}; a fit "
+            "with weights remembers its rows"
+        )
+        raise ValueError(msg)
 
 
 def _slopes(chosen: Portfolios, value_at: Callable[[Portfolios], FloatArray]) -> Slopes:

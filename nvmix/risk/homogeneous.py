@@ -18,8 +18,8 @@ def value_at_risk(model: Any, weights: Any, level: float = 0.99) -> Any:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as `NormalMixture.linear` takes them; a mapping or Series has
         weights by column, and those it does not name are 0.
@@ -57,8 +57,8 @@ def expected_shortfall(model: Any, weights: Any, level: float = 0.99) -> Any:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     level : float
@@ -95,8 +95,8 @@ def expectile(model: Any, weights: Any, level: float = 0.99) -> Any:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     level : float
@@ -130,8 +130,8 @@ def gradient(model: Any, weights: Any, level: float = 0.99, measure: str = "es")
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     level : float
@@ -141,8 +141,10 @@ def gradient(model: Any, weights: Any, level: float = 0.99, measure: str = "es")
 
     Returns
     -------
-    (d,) or (k, d) array
-        Derivatives in the order of the model's columns; inf or -inf where those means are.
+    (d,) or (k, d) array, dict, Series or DataFrame
+        Derivatives in the order of the model's columns; inf or -inf where those means are. Of
+        weights by column they have the names of all columns: a dict of a mapping, a Series of a
+        Series, a DataFrame of a DataFrame.
 
     Raises
     ------
@@ -157,7 +159,7 @@ def gradient(model: Any, weights: Any, level: float = 0.99, measure: str = "es")
     array([2.226348, 0.963174])
     """
     chosen = portfolios(model, weights)
-    return chosen.shaped(risk_gradient(chosen, parts_at(chosen, level, measure)))
+    return chosen.like(weights, risk_gradient(chosen, parts_at(chosen, level, measure)))
 
 
 def contributions(model: Any, weights: Any, level: float = 0.99, measure: str = "es") -> Any:
@@ -167,8 +169,8 @@ def contributions(model: Any, weights: Any, level: float = 0.99, measure: str = 
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     level : float
@@ -178,9 +180,10 @@ def contributions(model: Any, weights: Any, level: float = 0.99, measure: str = 
 
     Returns
     -------
-    (d,) or (k, d) array
+    (d,) or (k, d) array, dict, Series or DataFrame
         Contributions in the order of the model's columns, negative for an asset that hedges. Their
-        sum is the risk to 1e-12 of the largest; they may be infinite with both signs.
+        sum is the risk to 1e-12 of the largest; they may be infinite with both signs. Names are as
+        of `gradient`.
 
     Raises
     ------
@@ -198,15 +201,20 @@ def contributions(model: Any, weights: Any, level: float = 0.99, measure: str = 
     (array([1.575555, 1.525346]), 3.100901)
     """
     chosen = portfolios(model, weights)
-    derivatives = risk_gradient(chosen, parts_at(chosen, level, measure))
-    # An asset of weight 0 contributes nothing.
-    return chosen.shaped(product(chosen.weights, derivatives))
+    return chosen.like(weights, contributions_of(chosen, level, measure))
 
 
 def _value(model: Any, weights: Any, level: Any, measure: str) -> Any:
     """A risk measure."""
     chosen = portfolios(model, weights)
     return chosen.shaped(value_of(chosen, parts_at(chosen, level, measure)))
+
+
+def contributions_of(chosen: Portfolios, level: Any, measure: str) -> FloatArray:
+    """Contributions (k, d)."""
+    derivatives = risk_gradient(chosen, parts_at(chosen, level, measure))
+    # An asset of weight 0 contributes nothing.
+    return product(chosen.weights, derivatives)
 
 
 def value_of(chosen: Portfolios, parts: Parts) -> FloatArray:

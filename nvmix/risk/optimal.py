@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import LinearConstraint, linprog, minimize
 
+from nvmix.fitting.outcome.models import model_of
 from nvmix.foundation.typing import FloatArray
-from nvmix.foundation.validation import instance, real, real_or_nan
-from nvmix.mixture.em_maps import Mixture
+from nvmix.foundation.validation import real, real_or_nan
 from nvmix.risk.homogeneous import parts_at, risk_gradient, value_of
 from nvmix.risk.portfolios import portfolios
 
@@ -36,8 +36,8 @@ def minimum_risk_weights(
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     level : float
         Level of the risk, between 0 and 1.
     measure : {"es", "var", "expectile"}
@@ -50,7 +50,8 @@ def minimum_risk_weights(
     Returns
     -------
     (d,) array
-        Weights in the order of the model's columns.
+        Weights in the order of the model's columns: ``dict(zip(model.columns, weights))`` has
+        their names.
 
     Raises
     ------
@@ -67,9 +68,8 @@ def minimum_risk_weights(
     >>> risk.minimum_risk_weights(model).round(3)
     array([0.773, 0.227])
     """
-    instance("model", model, Mixture)
+    model = model_of("model", model)
     equal = portfolios(model, np.full(model.d, 1.0 / model.d))
-    model = equal.model
     low, high = _bounds(bounds, model.d)
     if not (low <= high).all() or low.sum() > 1.0 or high.sum() < 1.0:
         msg = f"bounds must allow weights that sum to 1, got {bounds}"

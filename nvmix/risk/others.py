@@ -24,8 +24,8 @@ def tail_probability(model: Any, weights: Any, threshold: Any) -> Any:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     threshold : float or (k,) array_like
@@ -67,8 +67,8 @@ def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     threshold : float or (k,) array_like
@@ -118,8 +118,8 @@ def entropic(model: Any, weights: Any, risk_aversion: float = 1.0) -> Any:
 
     Parameters
     ----------
-    model : NormalMixture
-        Law of the returns X of d assets.
+    model : NormalMixture or EMResult
+        Law of the returns X of d assets, or a fit of it.
     weights : (d,) or (k, d) array_like, mapping, Series or DataFrame
         One portfolio or k of them, as for `value_at_risk`.
     risk_aversion : float

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nvmix.foundation.arrays import on_jax, traced
+from nvmix.fitting.outcome.models import model_of
+from nvmix.foundation.arrays import on_jax
 from nvmix.foundation.linalg import rows_times
 from nvmix.foundation.typing import FloatArray
-from nvmix.foundation.validation import instance, real
+from nvmix.foundation.validation import real
 from nvmix.mixture.em_maps import Mixture
-from nvmix.mixture.parts.column_arguments import weights_of
+from nvmix.mixture.parts.column_arguments import is_by_column, weights_of
 
 
 class Portfolios(NamedTuple):
@@ -31,14 +33,27 @@ class Portfolios(NamedTuple):
             return values
         return float(values[0]) if values.ndim == 1 else values[0]
 
+    def like(self, weights: Any, values: FloatArray) -> Any:
+        """Values (k, d) by column as the weights are: an array, a dict, Series or DataFrame."""
+        names = self.model.columns
+        labels = list(range(self.model.d)) if names is None or _repeat(names) else list(names)
+        if isinstance(weights, Mapping):
+            return dict(zip(labels, values[0].tolist(), strict=True))
+        if is_by_column(weights):
+            return type(weights)(values[0], index=labels)
+        if hasattr(weights, "columns") and hasattr(weights, "index"):
+            return type(weights)(values, index=weights.index, columns=labels)
+        return self.shaped(values)
+
+
+def _repeat(names: tuple[str, ...]) -> bool:
+    """Whether two columns have the same name."""
+    return len(set(names)) < len(names)
+
 
 def portfolios(model: Any, weights: Any) -> Portfolios:
     """The portfolios of validated arguments."""
-    instance("model", model, Mixture)
-    if traced(*model.normal, *model.subordinator.gig, weights):
-        msg = "risks are computed by NumPy and do not run under a JAX trace"
-        raise TypeError(msg)
-    model = model.on_host()
+    model = model_of("model", model, weights)
     weights = np.asarray(weights) if on_jax(weights) else weights
     w, _ = weights_of("weights", weights, model.columns, model.d)
     zero = ~w.any(axis=1)

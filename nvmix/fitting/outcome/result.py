@@ -90,7 +90,7 @@ class EMResult(Storable):
     at_bound : tuple of str
         Name of the parameter that ended at the bound of ``bounded=True``, if it did.
     regularization : str
-        Gauge of the model.
+        How the scale shared by Sigma and Y was fixed, the gauge; see `BatchEMFitter`.
     scores : tuple of float
         With ``n_init`` above 1, the log-likelihoods of the fits from all starts, that of the given
         model first.

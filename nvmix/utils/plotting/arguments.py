@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from nvmix.diagnostics.arguments import model_and_rows
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import instance
+from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.parts.column_arguments import positions_of
 
 # Of data, on a light or a dark background.
@@ -16,7 +17,7 @@ GREY: Final = "0.5"
 
 
 class Column(NamedTuple):
-    """One column: its law, sorted observations, and a label."""
+    """One column: its law, sorted observations without those that are missing, and a label."""
 
     law: Any
     x: FloatArray
@@ -42,11 +43,19 @@ def column_of(fitted: Any, X: Any, column: Any) -> Column:
     if len(chosen) > 1:
         msg = f"column must be one column, got {column!r}"
         raise ValueError(msg)
-    (j,) = chosen
+    return column_at(model, rows, chosen[0])
+
+
+def column_at(model: Mixture, rows: FloatArray, j: int) -> Column:
+    """Column j of a model and of rows, which may have missing values."""
+    x = rows[~np.isnan(rows[:, j]), j]
+    if not x.size:
+        msg = f"X must have a value in every column, got none in column {j}"
+        raise ValueError(msg)
     label = label_of(model, j) if model.d > 1 or model.columns else "x"
-    return Column(model.marginal(j), np.sort(rows[:, j]), label)
+    return Column(model.marginal(j), np.sort(x), label)
 
 
-def label_of(model: Any, j: int) -> str:
-    """Name of a column, or its number."""
-    return model.columns[j] if model.columns else f"column {j}"
+def label_of(model: Mixture, j: int) -> str:
+    r"""Name of a column as matplotlib shows it, where $ would begin a formula, or its number."""
+    return model.columns[j].replace("$", r"\$") if model.columns else f"column {j}"

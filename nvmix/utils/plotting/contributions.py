@@ -7,8 +7,9 @@ from typing import Any, Final
 import numpy as np
 from matplotlib.axes import Axes
 
-from nvmix.diagnostics.arguments import model_of
-from nvmix.risk import contributions
+from nvmix.fitting.outcome.models import model_of
+from nvmix.risk.homogeneous import contributions_of
+from nvmix.risk.portfolios import portfolios
 from nvmix.utils.plotting.arguments import axes_or_new, label_of
 
 _NAMES: Final = {"es": "Expected shortfall", "var": "Value at risk", "expectile": "Expectile"}
@@ -57,9 +58,10 @@ def plot_contributions(
     >>> len(plot_contributions(nvmix.fit(X), [0.6, 0.4]).patches)
     2
     """
-    model = model_of(fitted)
+    model = model_of("fitted", fitted)
+    chosen = portfolios(model, weights)
     # 0.0 in the place of -0.0.
-    parts = contributions(model, weights, level, measure) + 0.0
+    parts = chosen.shaped(contributions_of(chosen, level, measure) + 0.0)
     if parts.ndim != 1:
         msg = f"weights must be those of one portfolio, got {len(parts)}"
         raise ValueError(msg)

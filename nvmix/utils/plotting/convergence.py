@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nvmix.fitting.em import EMResult
+from nvmix.foundation.validation import instance, nonnegative
 
 _THEME = {
     "axes.grid": True,
@@ -40,12 +41,17 @@ def plot_convergence(result: EMResult, tol: float | None = None) -> Figure:
     result : EMResult
         A fit.
     tol : float or None
-        Tolerance, drawn as a line in the panel of parameter changes.
+        Tolerance, nonnegative, drawn as a line in the panel of parameter changes.
 
     Returns
     -------
     matplotlib.figure.Figure
         Two panels: mean log-likelihood, and parameter change on a logarithmic scale.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If result is no result of a fit, or tol is not a nonnegative number.
 
     Examples
     --------
@@ -57,6 +63,8 @@ def plot_convergence(result: EMResult, tol: float | None = None) -> Figure:
     >>> [axes.get_title() for axes in figure.axes]
     ['Log-likelihood ascent', 'Parameter change']
     """
+    instance("result", result, EMResult)
+    tol = None if tol is None else nonnegative("tol", tol)
     figure: Figure
     figure, (ascent, change) = plt.subplots(1, 2, figsize=(12, 4.4))
     iterations = np.arange(1, result.n_iter + 1)

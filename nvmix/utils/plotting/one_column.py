@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.special import betaincinv, log_ndtr
 
 from nvmix.foundation.typing import FloatArray, IntArray
@@ -17,9 +18,12 @@ from nvmix.utils.plotting.arguments import GREY, Column, axes_or_new, column_of
 # Points of a line, and the most bars of a histogram that nobody has asked for.
 _POINTS: Final = 500
 _BARS: Final = 150
+_MOST_BARS: Final = 10_000
 # Points at each end that are all drawn, and the most others of each half.
 _END: Final = 200
 _OTHERS: Final = 400
+# Range of a logarithmic axis below which 2 and 5 have names as 1 has.
+_DECADES: Final = 200.0
 
 
 def plot_histogram(
@@ -45,7 +49,8 @@ def plot_histogram(
     log : bool
         Whether the density is on a logarithmic scale, which shows the tails.
     bins : int or None
-        Number of bars; None chooses it by the rule of Freedman and Diaconis, up to 150.
+        Number of bars, up to 10,000; None chooses it by the rule of Freedman and Diaconis, up to
+        150.
     gaussian : bool
         Whether to draw the normal density with the mean and variance of the data, too.
     ax : matplotlib.axes.Axes or None
@@ -59,7 +64,8 @@ def plot_histogram(
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain, or X has missing values.
+        If an argument is outside its domain, the fit had weights and X is not given, or X has
+        missing values where the fit had none.
 
     Examples
     --------
@@ -74,6 +80,9 @@ def plot_histogram(
     chosen = column_of(fitted, X, column)
     log, gaussian = boolean("log", log), boolean("gaussian", gaussian)
     count = None if bins is None else integer("bins", bins, 1)
+    if count is not None and count > _MOST_BARS:
+        msg = f"bins must be at most {_MOST_BARS}, got {bins}"
+        raise ValueError(msg)
     ax = axes_or_new(ax)
     draw_histogram(ax, chosen, count, log=log, gaussian=gaussian)
     ax.legend(fontsize="small")
@@ -92,7 +101,8 @@ def draw_histogram(
         density = np.exp(chosen.law.log_prob(t))
     # A density may be infinite at mu.
     ax.plot(t, np.where(np.isfinite(density), density, np.nan), "C0", label=_name(chosen))
-    if gaussian:
+    # A constant column has no normal density.
+    if gaussian and chosen.x[0] < chosen.x[-1]:
         z = (t - chosen.x.mean()) / chosen.x.std()
         normal = np.exp(-0.5 * z * z) / (chosen.x.std() * math.sqrt(2.0 * math.pi))
         ax.plot(t, normal, "C1--", label="normal")
@@ -139,7 +149,8 @@ def plot_qq(
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain, or X has missing values.
+        If an argument is outside its domain, the fit had weights and X is not given, or X has
+        missing values where the fit had none.
 
     Examples
     --------
@@ -208,7 +219,8 @@ def plot_tails(
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain, or X has missing values.
+        If an argument is outside its domain, the fit had weights and X is not given, or X has
+        missing values where the fit had none.
 
     Examples
     --------
@@ -223,8 +235,8 @@ def plot_tails(
     gaussian = boolean("gaussian", gaussian)
     ax, law, x, n = axes_or_new(ax), chosen.law, chosen.x, chosen.x.size
     centre = law.median()
-    farthest = max(abs(x[0] - centre), abs(x[-1] - centre))
     nearest = 0.2 * (law.ppf(0.75) - law.ppf(0.25))
+    farthest = max(abs(x[0] - centre), abs(x[-1] - centre), nearest)
     t = np.geomspace(min(nearest, 0.1 * farthest), 1.3 * farthest, _POINTS)
     order = _thinned(n)
     for sign, tail, color, marker in ((1.0, law.sf, "C0", "o"), (-1.0, law.cdf, "C1", "s")):
@@ -237,7 +249,7 @@ def plot_tails(
             label=f"data {side}",
         )  # fmt: skip
         ax.plot(t, tail(centre + sign * t), color=color, label=f"{_name(chosen)} {side}")
-        if gaussian:
+        if gaussian and x[0] < x[-1]:
             z = (x.mean() - centre - sign * t) / (sign * x.std())
             ax.plot(t, np.exp(log_ndtr(z)), ":", color=color, lw=1.2, label=f"normal {side}")
     ax.set(
@@ -245,6 +257,11 @@ def plot_tails(
         xlabel=f"distance of {chosen.label} from the median {centre:.3g}",
         ylabel="probability beyond",
     )  # fmt: skip
+    if t[-1] < _DECADES * t[0]:
+        # Names of all ticks would overlap, and those of powers of 10 be one or two.
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(fontsize="small", loc="lower left")
     return ax
 

@@ -13,7 +13,7 @@ from nvmix.diagnostics.arguments import model_and_rows
 from nvmix.foundation.typing import FloatArray
 from nvmix.mixture.parts.column_arguments import positions_of
 from nvmix.risk.portfolios import fraction
-from nvmix.utils.plotting.arguments import GREY, column_of, label_of
+from nvmix.utils.plotting.arguments import GREY, column_at, label_of
 from nvmix.utils.plotting.one_column import draw_histogram
 
 # Points of a grid in each direction, rows that are drawn, and draws that find contours.
@@ -56,7 +56,8 @@ def plot_pairs(
     Raises
     ------
     TypeError, ValueError
-        If an argument is outside its domain, or X has missing values.
+        If an argument is outside its domain, the fit had weights and X is not given, or X has
+        missing values where the fit had none.
 
     Examples
     --------
@@ -73,16 +74,29 @@ def plot_pairs(
     if len(chosen) < 2:
         msg = f"columns must be at least two, got {len(chosen)}"
         raise ValueError(msg)
-    inside = sorted({fraction("probabilities", p) for p in probabilities}, reverse=True)
+    inside = _fractions(probabilities)
+    singles = [column_at(model, rows, i) for i in chosen]
     axes = _axes(ax, len(chosen))
     for r, i in enumerate(chosen):
         for c, j in enumerate(chosen):
             if r == c:
-                draw_histogram(axes[r, r], column_of(model, rows, i))
+                draw_histogram(axes[r, r], singles[r])
             elif c < r:
                 _draw_pair(axes[r, c], model.marginal([j, i]), rows[:, [j, i]], inside)
             _dress(axes[r, c], r, c, len(chosen), (label_of(model, j), label_of(model, i)))
     return axes
+
+
+def _fractions(probabilities: Any) -> list[float]:
+    """Distinct probabilities, the largest first; TypeError or ValueError if there are none."""
+    if not isinstance(probabilities, Iterable) or isinstance(probabilities, str):
+        msg = f"probabilities must be a sequence of numbers, got {probabilities!r}"
+        raise TypeError(msg)
+    inside = sorted({fraction("probabilities", p) for p in probabilities}, reverse=True)
+    if not inside:
+        msg = "probabilities must be at least one number between 0 and 1, got none"
+        raise ValueError(msg)
+    return inside
 
 
 def _axes(ax: Any, k: int) -> Any:
@@ -98,11 +112,12 @@ def _axes(ax: Any, k: int) -> Any:
 
 
 def _draw_pair(ax: Axes, law: Any, rows: FloatArray, inside: list[float]) -> None:
-    """Points and contours of two columns."""
+    """Points and contours of two columns; points are the rows that have both values."""
     some = rows[:: -(-len(rows) // _ROWS)]
     ax.plot(*some.T, ".", color=GREY, ms=3, mew=0, alpha=0.7, rasterized=True)
-    low, high = rows.min(axis=0), rows.max(axis=0)
-    pad = 0.05 * (high - low)
+    low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+    # A constant column has some width, too.
+    pad = np.where(low < high, 0.05 * (high - low), 0.5)
     x, y = (np.linspace(a, b, _GRID) for a, b in zip(low - pad, high + pad, strict=True))
     grid = np.stack(np.meshgrid(x, y), axis=-1)
     values = law.log_prob(grid.reshape(-1, 2)).reshape(_GRID, _GRID)
