@@ -366,6 +366,8 @@ class TestSkfolio:
         assert np.isfinite(vine.sample(10)).all()
 
 
+# CI has numpyro and JAX together where it runs the exhaustive tests.
+@pytest.mark.exhaustive
 class TestNumPyro:
     @pytest.fixture(autouse=True)
     def _numpyro(self):
@@ -392,7 +394,6 @@ class TestNumPyro:
         np.testing.assert_allclose(distribution.mean, law.mean())
         np.testing.assert_allclose(distribution.variance, law.var())
 
-    @pytest.mark.exhaustive
     def test_nuts(self):
         import jax
         import numpyro
