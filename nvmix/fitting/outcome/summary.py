@@ -65,7 +65,8 @@ class Summary:
         -------
         pandas.DataFrame
             With an index of `labels` and the columns estimate, std_error, z, lower and upper, as of
-            `StandardErrors`: nan where there is none, as of what is held, and z of mu and gamma only.
+            `StandardErrors`: nan where there is none, as for what is held, and z of mu and gamma
+            alone.
 
         Raises
         ------
