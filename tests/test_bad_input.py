@@ -150,7 +150,7 @@ def test_constructor():
     assert model.L_sigma[0, 0] == 1.0
     with pytest.raises(ValueError, match="L_sigma must be lower triangular"):
         NormalInverseGaussian([0.0, 0.0], [0.0, 0.0], np.ones((2, 2)), law)
-    with pytest.raises(TypeError, match="subordinator must be a InverseGaussian, got Gamma"):
+    with pytest.raises(TypeError, match="subordinator must be an InverseGaussian, got Gamma"):
         NormalInverseGaussian([0.0], [0.0], [[1.0]], Gamma(1.0, 1.0))
     with pytest.raises(ValueError, match=r"p of the subordinator must be 1\.0"):
         Hyperbolic([0.0], [0.0], [[1.0]], GIG(2.0, 1.0, 1.0))

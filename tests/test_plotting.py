@@ -187,7 +187,7 @@ def test_contributions_are_bars(result, plt):
         (lambda r: plotting.plot_qq(r, column="oil"), ValueError, "column must be among .*'oil'"),
         (lambda r: plotting.plot_qq(r, column=[0, 1]), ValueError, r"one column, got \[0, 1\]"),
         (lambda r: plotting.plot_qq(r, column=0, band=95), ValueError, "band must be .* got 95"),
-        (lambda r: plotting.plot_qq(r, column=0, ax="here"), TypeError, "ax must be a Axes"),
+        (lambda r: plotting.plot_qq(r, column=0, ax="here"), TypeError, "ax must be an Axes"),
         (lambda r: plotting.plot_qq(r, [[1.0, np.nan]], column=0), ValueError, "X must be finite"),
         (lambda r: plotting.plot_histogram(r, column=0, bins=0), ValueError, "bins must be at"),
         (lambda r: plotting.plot_histogram(r, column=0, log=1), TypeError, "log must be True or"),

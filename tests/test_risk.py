@@ -574,7 +574,7 @@ def test_every_measure_names_a_level_outside_its_domain(level):
         (lambda m: risk.entropic(m, [1.0] * 3, 0.0), ValueError, "risk_aversion must be pos"),
         (lambda _: risk.value_at_risk("nig", [1.0]), TypeError, "model must be a Mixture, got str"),
         (lambda _: risk.minimum_risk_weights("nig"), TypeError, "model must be a Mixture, got str"),
-        (lambda m: risk.standard_error(m, [1.0] * 3), TypeError, "result must be a EMResult"),
+        (lambda m: risk.standard_error(m, [1.0] * 3), TypeError, "result must be an EMResult"),
         (lambda m: risk.minimum_risk_weights(m, bounds=(0, [1, 2])), ValueError, "bounds must be"),
         (lambda m: risk.minimum_risk_weights(m, bounds=1), TypeError, "bounds must be a pair"),
         (
