@@ -36,7 +36,7 @@ def canonical(x: FloatArray) -> FloatArray:
     """An array of the one type that functions are compiled for: float64, C-ordered, writeable."""
     x = np.asarray(x, np.float64, order="C")
     # The flag of an array of `np.broadcast_arrays` warns where it is read; its buffer is read-only.
-    return x.copy() if memoryview(x).readonly else x
+    return x.copy() if x.data.readonly else x
 
 
 def placed(X: FloatArray, weights: FloatArray | None, missing: bool) -> Placed:
