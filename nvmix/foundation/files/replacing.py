@@ -13,6 +13,8 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         _write_beside(path, content)
     except OSError as error:
+        if error.errno is None:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
