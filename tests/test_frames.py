@@ -121,7 +121,7 @@ def test_names_of_columns_are_there_once():
     twice = pd.concat([FRAME, FRAME.iloc[:, :1] ** 2], axis=1)
     name = str(FRAME.columns[0])
     for call in (nvmix.fit, NormalInverseGaussian.default_init):
-        with pytest.raises(ValueError, match=rf"name column '{name}' twice: rename one, or pass"):
+        with pytest.raises(ValueError, match=rf"different names, got '{name}' twice: rename"):
             call(twice)
 
 

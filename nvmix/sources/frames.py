@@ -35,7 +35,10 @@ def each_once(names: Iterable[Any]) -> tuple[str, ...]:
     texts = tuple(map(str, names))
     if len(set(texts)) < len(texts):
         twice = next(text for text in texts if texts.count(text) > 1)
-        msg = f"X must not name column {twice!r} twice: rename one, or pass X.to_numpy()"
+        msg = (
+            f"X must have columns of different names, got {twice!r} twice: rename one, or pass "
+            "X.to_numpy()"
+        )
         raise ValueError(msg)
     return texts
 
