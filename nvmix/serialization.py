@@ -142,6 +142,8 @@ def _model(fields: Fields) -> NormalMixture:
     columns = None if fields.is_null("columns") else fields.texts("columns")
     if columns is not None and len(columns) != d:
         fields.refuse("columns", f"{d} names", columns)
+    if columns is not None and len(set(columns)) < d:
+        fields.refuse("columns", "names, each once", columns)
     mu, gamma, L = fields.numbers("mu", d), fields.numbers("gamma", d), fields.square("L_sigma", d)
     if np.triu(L, 1).any() or not (np.diag(L) > 0.0).all():
         fields.refuse("L_sigma", "lower triangular with a positive diagonal", L.tolist())
@@ -161,6 +163,11 @@ def _result(fields: Fields) -> EMResult:
     converged = fields.flag("converged")
     if converged is not (None if converged is None else status.converged):
         fields.refuse("converged", f"as of {status.name}", converged)
+    n, likelihood = fields.number("n_observations"), fields.number("log_likelihood")
+    if not 0.0 < n < np.inf:
+        fields.refuse("n_observations", "finite and positive", n)
+    if converged and not np.isfinite(likelihood):
+        fields.refuse("log_likelihood", "finite in a fit that converged", likelihood)
     return EMResult(
         model=model,
         log_likelihoods=read_only(fields.numbers("log_likelihoods").tolist()),
@@ -170,8 +177,8 @@ def _result(fields: Fields) -> EMResult:
         elapsed_time=fields.number("elapsed_time"),
         code=int(status),
         n_passes=fields.count("n_passes"),
-        log_likelihood=fields.number("log_likelihood"),
-        n_observations=fields.number("n_observations"),
+        log_likelihood=likelihood,
+        n_observations=n,
         n_parameters=fields.count("n_parameters"),
         held=fields.texts("held"),
         at_bound=fields.texts("at_bound"),

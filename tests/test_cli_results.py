@@ -132,6 +132,25 @@ def test_info(saved, capsys):
         assert name in out
 
 
+def test_info_with_data_has_standard_errors(saved, tmp_path, capsys):
+    X, fit = load_crude_oil()[0], nvmix.load(saved)
+    assert main(["info", saved]) == 0
+    assert f"nvmix info {saved} DATA" in capsys.readouterr().err
+    assert main(["info", saved, str(CRUDE_OIL)]) == 0
+    assert capsys.readouterr().out == f"{fit.summary(X)}\n"
+    record = printed_json(capsys, "info", saved, str(CRUDE_OIL))
+    assert record["standard_errors"]["mu[wti]"] == fit.standard_errors(X)["mu"][1]
+    few, model = tmp_path / "few.csv", str(tmp_path / "model.json")
+    few.write_text("".join(CRUDE_OIL.read_text().splitlines(keepends=True)[:20]))
+    fit.model.save(model)
+    for arguments, message in (
+        ([saved, str(few)], "and the fit had"),
+        ([model, str(CRUDE_OIL)], "it is of no fit"),
+    ):
+        assert main(["info", *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_a_law_of_y_is_shown_and_no_more(tmp_path, capsys):
     path = tmp_path / "law.json"
     nvmix.Gamma(alpha=2.0, beta=0.5).save(path)

@@ -125,6 +125,22 @@ def test_missing_values():
         NormalMixtureEstimator().fit(holes)
 
 
+def test_arguments_are_checked_by_fit_and_named():
+    for settings, message in (
+        ({"n_init": "a"}, "n_init must be an integer"),
+        ({"random_state": "a"}, "'a' cannot be used to seed"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            NormalMixtureEstimator(**settings).fit(FRAME)
+    constant = FRAME.assign(**{FRAME.columns[1]: 0.0})
+    with pytest.raises(ValueError, match=f"a constant column, got column {FRAME.columns[1]} "):
+        NormalMixtureEstimator().fit(constant)
+    twice = FRAME.set_axis(["a"] * FRAME.shape[1], axis=1)
+    for fit in (NormalMixtureEstimator().fit, NormalMixtureEstimator().partial_fit):
+        with pytest.raises(ValueError, match=r"'a' (2 times|twice)"):
+            fit(twice)
+
+
 def test_draws(fitted):
     np.testing.assert_array_equal(fitted.sample(5), fitted.sample(5))
     state = np.random.RandomState(3)

@@ -117,6 +117,14 @@ def test_names_of_an_xarray():
     assert nvmix.fit(DataArray()).model.columns == ("spx", "ndx")
 
 
+def test_names_of_columns_are_there_once():
+    twice = pd.concat([FRAME, FRAME.iloc[:, :1] ** 2], axis=1)
+    name = str(FRAME.columns[0])
+    for call in (nvmix.fit, NormalInverseGaussian.default_init):
+        with pytest.raises(ValueError, match=rf"different names, got '{name}' twice: rename"):
+            call(twice)
+
+
 def test_columns_in_another_order_say_how_to_choose_them():
     model = NormalInverseGaussian.default_init(FRAME)
     with pytest.raises(ValueError, match=r"got \('b', 'a'\): .* by x\[list\(model.columns\)\]"):

@@ -304,11 +304,7 @@ BAD_STATISTICS = SufficientStatistics(
         (lambda: AffineUpdate(b=np.nan), ValueError, "b must be finite, got nan"),
         (lambda: AffineUpdate(b=0.5), ValueError, "must sum to 1, got 0.0, 0.5 and 1.0"),
         (lambda: AffineUpdate(a=TARGET), ValueError, "must sum to 1, got 1.0, 0.0 and 1.0"),
-        (
-            lambda: Shrinkage(None, TARGET, 1.0),
-            TypeError,
-            "base must be an EtaUpdate, got None",
-        ),
+        (lambda: Shrinkage(None, TARGET, 1.0), TypeError, "base must be an EtaUpdate, got None"),
         (lambda: Shrinkage(IdentityUpdate(), MODEL, 1.0), TypeError, "eta0 must be a Sufficient"),
         (lambda: Shrinkage(IdentityUpdate(), TARGET, -1.0), ValueError, "tau must not be negative"),
         (

@@ -163,6 +163,7 @@ def edited(change, kind="fit"):
         ({"model.d": 10**9}, "field 'model.columns' must be 1000000000 names"),
         ({"model.d": 2.0}, "field 'model.d' must be an integer"),
         ({"model.columns": ["a", 1]}, "field 'model.columns' must be a list of texts"),
+        ({"model.columns": ["a", "a"]}, "field 'model.columns' must be names, each once"),
         ({"model.columns": "ab"}, "field 'model.columns' must be a list of texts"),
         ({"model.L_sigma": [[1.0, 0.0]]}, "field 'model.L_sigma' must be 2 lists of 2 numbers"),
         ({"model.L_sigma": [[1.0], [0.0, 1.0]]}, r"field 'model.L_sigma\[0\]' must be a list of 2"),
@@ -176,6 +177,9 @@ def edited(change, kind="fit"):
         ({"status": "FINE"}, "field 'status' must be one of"),
         ({"converged": False}, "field 'converged' must be as of CONVERGED, got False"),
         ({"converged": 1}, "field 'converged' must be true, false or null, got 1"),
+        ({"n_observations": -5}, "field 'n_observations' must be finite and positive, got -5"),
+        ({"n_observations": "inf"}, "field 'n_observations' must be finite and positive, got inf"),
+        ({"log_likelihood": "nan"}, "field 'log_likelihood' must be finite in a fit that converg"),
         ({"n_iter": -1}, "field 'n_iter' must be an integer from 0 on, got -1"),
         ({"rows": [1, 2.5]}, "field 'rows' must be a list of nonnegative integers"),
         ({"settings": {"tol": [1]}}, "field 'settings' must be an object of numbers"),
@@ -246,8 +250,9 @@ def test_files_are_written_completely_or_not_at_all(tmp_path, monkeypatch):
     path.write_text("older")
     with pytest.raises(TypeError, match="path must be a path, got None"):
         MODELS[0].save(None)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         MODELS[0].save(tmp_path / "none" / "model.json")
+    assert caught.value.filename == str(tmp_path / "none" / "model.json")
 
     def full(descriptor):
         raise OSError(28, "No space left on device")

@@ -53,11 +53,39 @@ def test_what_is_held_has_no_interval(frame):
     result = nvmix.fit(frame, "gh", symmetric=True, fixed={"p": 1.0})
     table = result.summary().to_frame()
     held = table.index.str.startswith("gamma") | (table.index == "p")
-    assert (table.std_error[held] == 0.0).all()
-    assert table.z[held].isna().all()
+    assert table[held].drop(columns="estimate").isna().all(axis=None)
     assert (table.std_error[~held] > 0.0).all()
+    assert result.standard_errors()["p"] == 0.0
     assert str(result.summary()).count("held  ") == 3
     assert "symmetric GeneralizedHyperbolic" in str(result.summary())
+
+
+@pytest.mark.parametrize(
+    ("gauge", "d", "held"),
+    [
+        ("unit_mean", 2, "mu_ig"),
+        ("a_eq_b", 2, "mu_ig"),
+        ("none", 1, "sigma[0,0]"),
+    ],
+)
+def test_what_the_gauge_holds_is_held_exactly(frame, gauge, d, held):
+    result = nvmix.fit(frame.to_numpy()[:, :d], "nig", regularization=gauge)
+    errors, summary = result.standard_errors(), result.summary()
+    assert dict(zip(errors.names, errors.errors == 0.0, strict=True))[held]
+    assert (errors.errors == 0.0).sum() == 1
+    line = next(x for x in str(summary).splitlines() if x.startswith(held))
+    assert line.split()[2:] == ["held", "-", "-", "-"]
+    assert f"with {errors.constant} held: the scale that Sigma and Y share" in summary.note
+
+
+def test_z_tests_mu_and_gamma_alone(result):
+    summary = result.summary()
+    table = summary.to_frame()
+    tested = table.index.str.startswith(("mu[", "gamma["))
+    assert table.z[tested].notna().all()
+    assert table.z[~tested].isna().all()
+    assert table[["std_error", "lower", "upper"]].notna().all(axis=None)
+    assert next(x for x in str(summary).splitlines() if x.startswith("lam")).split()[3] == "-"
 
 
 def test_degrees_of_freedom_of_student_t(frame):
@@ -91,6 +119,11 @@ def test_a_word_why_there_are_no_errors(frame, result):
         steps.summary(level=95.0)
     with pytest.raises(ValueError, match="X must have"):
         result.summary(np.ones((3, 3)))
+    for errors in (result.summary, result.standard_errors):
+        with pytest.raises(ValueError, match="X has 10 rows and the fit had 400: give the rows"):
+            errors(frame[:10])
+    with pytest.raises(ValueError, match="weights sum to 200 and the fit had 400: "):
+        result.summary(frame, weights=np.full(400, 0.5))
 
 
 def test_errors_of_many_elements_are_computed_if_asked_for(monkeypatch, result):

@@ -550,3 +550,10 @@ class TestJax:
         assert model.log_prob(X[:1]).shape == (1,)
         slopes = jax.vmap(jax.grad(model.log_prob))(X[:, None])
         assert slopes.shape == (5, 1)
+
+
+def test_broadcast_points_are_taken_without_a_warning():
+    # NumPy warns where the flag of such an array is read.
+    q = np.broadcast_arrays(np.full(5, 0.3), np.ones((1, 5)))[0]
+    model = make(NormalInverseGaussian, d=1)
+    np.testing.assert_array_equal(model.ppf(q), model.ppf(np.full((1, 5), 0.3)))

@@ -1,4 +1,4 @@
-"""``nvmix info [FIT.json]``: what a file has, or what a report of a bug should say."""
+"""``nvmix info [FIT.json [DATA]]``: what a file has, or what a report of a bug should say."""
 
 import argparse
 import importlib
@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from nvmix import __version__
 from nvmix.cli import options as shared
-from nvmix.cli.output import show, show_json
+from nvmix.cli.output import note, show, show_json
+from nvmix.cli.reading import rows_of_model
 from nvmix.fitting.em import EMResult
+from nvmix.foundation.files.json_text import all_encoded
 from nvmix.foundation.threads import get_num_threads
 from nvmix.serialization import load
 
@@ -27,6 +29,9 @@ def add_to(commands: Any) -> None:
         "info", help="show what a file of fit --out, or of save, contains; or versions, for reports"
     )
     parser.add_argument("file", nargs="?", help="the file; without it, versions and the machine")
+    parser.add_argument(
+        "data", nargs="?", help="the rows of the fit, without weights, for standard errors"
+    )
     shared.add_json(parser)
     parser.set_defaults(run=run)
 
@@ -40,11 +45,33 @@ def run(options: argparse.Namespace) -> int:
         show_json(facts) if options.json else show("\n".join(lines))
         return 0
     saved = load(options.file)
-    if options.json:
-        show_json(saved.to_dict())
+    if isinstance(saved, EMResult):
+        _show_fit(saved, options)
+    elif options.data is not None:
+        msg = f"{options.file}: it is of no fit, whose standard errors {options.data} would give"
+        raise ValueError(msg)
     else:
-        show(str(saved.summary() if isinstance(saved, EMResult) else saved))
+        show_json(saved.to_dict()) if options.json else show(str(saved))
     return 0
+
+
+def _show_fit(fit: EMResult, options: argparse.Namespace) -> None:
+    """Print a fit, with standard errors if its data are given."""
+    X, missing = None, str(dict(fit.settings).get("missing", "raise"))
+    if options.data is not None:
+        X, _ = rows_of_model(options.data, fit.model.columns, missing)
+    if not options.json:
+        show(str(fit.summary(X, missing=missing, errors=X is not None or None)))
+        if X is None and fit.converged:
+            note(f"for standard errors give the data too: nvmix info {options.file} DATA")
+        return
+    record = fit.to_dict()
+    if X is not None:
+        errors = fit.standard_errors(X, missing=missing)
+        record["standard_errors"] = dict(
+            zip(errors.labels, all_encoded(errors.errors), strict=True)
+        )
+    show_json(record)
 
 
 def _facts() -> dict[str, Any]:

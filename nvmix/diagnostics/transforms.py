@@ -14,7 +14,6 @@ from nvmix.fitting.outcome.models import model_of
 from nvmix.foundation.linalg import inverse_lower, rows_times
 from nvmix.foundation.typing import BoolArray, FloatArray
 from nvmix.mixture.em_maps import Mixture
-from nvmix.mixture.subordinators import PointMass
 
 
 class Tails(NamedTuple):
@@ -130,11 +129,11 @@ def log_tails(model: Mixture, rows: FloatArray) -> Tails:
     Where the density of the columns before is infinite, all is at mu, and both tails are 1/2.
     """
     law = model.subordinator
-    if model.d == 1 and not isinstance(law, PointMass):
+    if model.d == 1 and not law.is_constant:
         # Many points of one law are read from a table.
         return Tails(model.logcdf(rows), model.logsf(rows))
     w, g = _standardized(model, rows)
-    if isinstance(law, PointMass):
+    if law.is_constant:
         return Tails(log_ndtr(w - g), log_ndtr(g - w))
     p, a, b = map(float, law.gig)
     small, is_upper = get_backend().sequential_tails(w, g, (p, a, b))
@@ -145,7 +144,7 @@ def log_tails(model: Mixture, rows: FloatArray) -> Tails:
 
 def check_density(model: Mixture, rows: FloatArray) -> None:
     """Raise ValueError for a row at which the density of its first columns is infinite, or 0."""
-    if isinstance(model.subordinator, PointMass):
+    if model.subordinator.is_constant:
         return
     p, _, b = map(float, model.subordinator.gig)
     w, _ = _standardized(model, rows)

@@ -18,7 +18,10 @@ from nvmix.estimators.conditioning import conditional_rows
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.incremental.fitter import IncrementalEMFitter
 from nvmix.fitting.outcome.result import warn_unless_converged
+from nvmix.foundation.typing import Columns
 from nvmix.foundation.validation import generator, integer
+from nvmix.sources.frames import each_once
+from nvmix.sources.observations import sample
 
 # Settings that incremental EM does not have, and their values without effect.
 _OF_BATCHES: Final = {"symmetric": False, "fixed": None, "bounded": False, "missing": "raise"}
@@ -146,9 +149,10 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         start = getattr(self, "model_", None) if self.warm_start else None
+        rows = sample(X, columns=self._names(), missing=fitter.missing, weights=sample_weight)
         if type(start) is not family or start.d != X.shape[1]:
-            start = family.default_init(X, missing=fitter.missing)
-        self.result_ = fitter.run(replace(start, columns=None), X, sample_weight)
+            start = family.default_init(rows.values, missing=fitter.missing)
+        self.result_ = fitter.run_source(replace(start, columns=None), rows)
         self.converged_, self.n_iter_ = bool(self.result_.converged), self.result_.n_iter
         self._stream: Any = None
         self._set_model(self.result_.model, self.result_.n_parameters)
@@ -278,14 +282,15 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fitter(self) -> BatchEMFitter:
         """The fitter with the settings."""
-        seed = 0
-        if self.n_init > 1:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        random = check_random_state(self.random_state)
         names = (
             "symmetric", "fixed", "bounded", "missing", "criterion", "tol", "max_iter", "n_init",
             "acceleration", "verbose",
         )  # fmt: skip
-        return BatchEMFitter(seed=seed, **{name: getattr(self, name) for name in names})
+        fitter = BatchEMFitter(**{name: getattr(self, name) for name in names})
+        if fitter.n_init > 1:
+            fitter.seed = int(random.randint(2**31 - 1))
+        return fitter
 
     def _validated(self, X: Any, *, reset: bool, ensure_min_samples: int = 1) -> Any:
         """Rows as floats, checked by scikit-learn; with reset, their columns are remembered."""
@@ -298,10 +303,14 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             ensure_min_samples=ensure_min_samples,
         )
 
+    def _names(self) -> Columns:
+        """Names of the columns, if they are strings; ValueError for one that is there twice."""
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else each_once(names)
+
     def _set_model(self, model: Any, n_parameters: int) -> None:
         """Set the fitted attributes that follow from a model."""
-        names = getattr(self, "feature_names_in_", None)
-        self.model_ = model if names is None else replace(model, columns=tuple(names))
+        self.model_ = replace(model, columns=self._names())
         self.mean_, self.covariance_ = self.model_.mean(), self.model_.cov()
         self.n_parameters_ = n_parameters
 

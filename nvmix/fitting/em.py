@@ -324,13 +324,13 @@ class BatchEMFitter:
             model = replace(model, columns=source.columns)
         constraints = self._constraints(model)
         model = constrained(model, constraints)
-        by_likelihood = self.criterion == "likelihood"
-        forecast = Forecast(self.max_iter, self.tol, by_likelihood=by_likelihood)
+        forecast = Forecast(self.max_iter, self.tol, by_likelihood=self.criterion == "likelihood")
         progress = Progress(self.verbose, forecast)
         progress.start(model, source, f"tol {self.tol:g}")
         one = self._one_fit(model, constraints, progress)
         result = one.run(model, source)
-        if self.n_init > 1 and isinstance(source, ArraySource) and model.subordinator.parameters:
+        several = self.n_init > 1 and not model.subordinator.is_constant
+        if several and isinstance(source, ArraySource):
             result = self._best_of(one, result, model, source)
         if result.model.columns is None and source.columns is not None:
             # The first pass over a stream has named its columns.

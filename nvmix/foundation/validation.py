@@ -101,9 +101,13 @@ def instance(name: str, value: object, kind: type) -> None:
     """Check that value is an instance of a class, and not itself a class."""
     # For a protocol, `isinstance` is also true of classes that implement it.
     if not isinstance(value, kind) or isinstance(value, type):
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        msg = f"{name} must be {article} {kind.__name__}, got {type(value).__name__}"
+        msg = f"{name} must be {with_article(kind.__name__)}, got {type(value).__name__}"
         raise TypeError(msg)
+
+
+def with_article(noun: str) -> str:
+    """The noun after "a" or "an", by its first letter."""
+    return f"an {noun}" if noun[0] in "AEIOUaeiou" else f"a {noun}"
 
 
 def generator(seed: Any, name: str = "seed") -> np.random.Generator:

@@ -36,6 +36,8 @@ _CONSTANTS: Final = {
     "none": "nothing",
 }  # fmt: skip
 _HEADER: Final = ("parameter", "estimate", "std. error")
+# Vectors of which 0 is a hypothesis that z tests; Sigma and most laws of Y have no 0.
+_TESTED: Final = ("mu[", "gamma[")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,8 +45,12 @@ class StandardErrors(PublicPickle, Mapping[str, Any]):
     r"""Standard errors of a fitted model: a mapping from the parameters' names to their errors.
 
     Errors have the shapes of their parameters: (d,) for ``"mu"`` and ``"gamma"``, (d, d) for
-    ``"sigma"``, a number for those of the subordinator. Parameters that the fit held fixed have
-    error 0.
+    ``"sigma"``, a number for those of the subordinator. What the fit or the gauge holds has error
+    0, which is exact, in the mapping and nan in `to_frame`.
+
+    A gauge is a convention for the scale of Y: Y times c, with Sigma and gamma divided by c, is the
+    same law of X, so one constant is held, and errors of Sigma, of gamma and of the parameters of
+    Y are those with it held.
 
     Parameters
     ----------
@@ -56,7 +62,7 @@ class StandardErrors(PublicPickle, Mapping[str, Any]):
     covariance : (k, k) array
         Their asymptotic covariance in the gauge.
     gauge : str
-        What fixes the scale that Sigma and Y share: "det_sigma" holds \|Sigma\| fixed, "a_eq_b"
+        Which constant is held: "det_sigma" holds \|Sigma\| fixed, "a_eq_b"
         holds a - b, "unit_mean" holds E[Y], and "alpha_eq_beta", of `StudentT`, alpha - beta;
         "none" is of `MultivariateNormal`.
     columns : tuple of str or None
@@ -91,6 +97,17 @@ class StandardErrors(PublicPickle, Mapping[str, Any]):
     def constant(self) -> str:
         """What the gauge holds, in words such as "E[Y]"."""
         return _CONSTANTS[self.gauge]
+
+    @property
+    def note(self) -> str:
+        """What the errors assume, for people."""
+        how = "Standard errors by the observed information"
+        if self.gauge == "none":
+            return f"{how}."
+        return (
+            f"{how}, with {self.constant} held: the scale that Sigma and Y share is a convention, "
+            "the gauge, which no data can tell."
+        )
 
     @property
     def errors(self) -> FloatArray:
@@ -130,8 +147,9 @@ class StandardErrors(PublicPickle, Mapping[str, Any]):
         Returns
         -------
         pandas.DataFrame
-            With an index of `labels` and the columns estimate, std_error, z (their quotient, nan
-            where the error is 0), lower and upper.
+            With an index of `labels` and the columns estimate, std_error, z, lower and upper. What
+            is held has nan but for its estimate. z, the estimate by its error, tests mu = 0 and
+            gamma = 0, and is nan for Sigma and the law of Y.
 
         Raises
         ------
@@ -207,21 +225,22 @@ def intervals(estimates: FloatArray, errors: FloatArray, level: float) -> FloatA
     return np.stack([estimates - reach, estimates + reach], axis=-1)
 
 
-def z_values(estimates: FloatArray, errors: FloatArray) -> FloatArray:
-    """Estimates by their standard errors, nan where these are 0 or nan, (k,)."""
+def z_values(labels: tuple[str, ...], estimates: FloatArray, errors: FloatArray) -> FloatArray:
+    """Estimates of mu and gamma by their standard errors, (k,); nan where held, and of others."""
     z: FloatArray = np.full(estimates.shape, np.nan)
-    np.divide(estimates, errors, out=z, where=errors > 0.0)
+    tested = np.array([label.startswith(_TESTED) for label in labels])
+    np.divide(estimates, errors, out=z, where=tested & (errors > 0.0))
     return z
 
 
 def frame_of_elements(
     labels: tuple[str, ...], estimates: FloatArray, errors: FloatArray, level: float
 ) -> Any:
-    """DataFrame of k elements with standard errors, which may be nan, and Wald intervals."""
+    """DataFrame of k elements with errors and Wald intervals, nan where the error is 0 or nan."""
+    z, errors = z_values(labels, estimates, errors), np.where(errors > 0.0, errors, np.nan)
     lower, upper = intervals(estimates, errors, level).T
-    table = {"estimate": estimates, "std_error": errors, "z": z_values(estimates, errors)}
-    frame = importlib.import_module("pandas").DataFrame
-    return frame({**table, "lower": lower, "upper": upper}, index=list(labels))
+    table = {"estimate": estimates, "std_error": errors, "z": z, "lower": lower, "upper": upper}
+    return importlib.import_module("pandas").DataFrame(table, index=list(labels))
 
 
 def labels_of(names: tuple[str, ...], columns: Columns) -> tuple[str, ...]:
@@ -268,8 +287,8 @@ def standard_errors(
     information, complete = information_in(frame, X, weights, free)
     size = np.sqrt(np.abs(np.diag(complete)))
     roots = _inverse_root(information / np.outer(size, size), constraint / size) / size[:, None]
-    jacobian = _family_jacobian(model) @ frame_jacobian(frame)
-    roots = jacobian[:, free] @ roots
+    jacobian = (_family_jacobian(model) @ frame_jacobian(frame))[:, free]
+    roots = _exact_zeros(jacobian @ roots, np.abs(jacobian) @ np.abs(roots))
     names, estimates = elements_of(model)
     return StandardErrors(names, estimates, roots @ roots.T, gauge, model.columns)
 
@@ -316,6 +335,12 @@ def _inverse_root(information: FloatArray, constraint: FloatArray) -> FloatArray
         raise ValueError(msg)
     root: FloatArray = Z @ (vectors / np.sqrt(values))
     return root
+
+
+def _exact_zeros(rows: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Rows (k, m) with 0 for those of rounding, small beside the sizes (k, m) of their terms."""
+    rounding = np.linalg.norm(rows, axis=1) <= _ROUNDING * np.linalg.norm(sizes, axis=1)
+    return np.where(rounding[:, None], 0.0, rows)
 
 
 def _family_jacobian(model: Mixture) -> FloatArray:

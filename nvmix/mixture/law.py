@@ -24,6 +24,7 @@ from nvmix.foundation.validation import (
     one_of,
     positive,
     vector,
+    with_article,
 )
 from nvmix.mixture.parts.display import Displayed
 from nvmix.mixture.parts.normal_maps import selected
@@ -159,7 +160,7 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
     def _record(self) -> dict[str, Any]:
         """Family, columns and parameters."""
         if traced(*self.normal, *self.subordinator.gig):
-            msg = f"a {type(self).__name__} that JAX traces has no numbers to save"
+            msg = f"{with_article(type(self).__name__)} that JAX traces has no numbers to save"
             raise TypeError(msg)
         columns = None if self.columns is None else list(self.columns)
         record = {"kind": "model", "family": type(self).__name__, "d": self.d, "columns": columns}

@@ -19,7 +19,7 @@ from nvmix.foundation.arrays import namespace, on_jax, traced
 from nvmix.foundation.files.json_text import encoded
 from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.typing import FloatArray
-from nvmix.foundation.validation import one_of, positive, real_or_nan, vector
+from nvmix.foundation.validation import one_of, positive, real_or_nan, vector, with_article
 from nvmix.mixture.subordinator_law import SubordinatorLaw
 
 STATISTICS = ("log_y", "inv_y", "y")
@@ -90,7 +90,7 @@ class Subordinator(SubordinatorLaw, Storable):
     def _record(self) -> dict[str, Any]:
         """Family and parameters."""
         if traced(*self.gig):
-            msg = f"a {type(self).__name__} that JAX traces has no numbers to save"
+            msg = f"{with_article(type(self).__name__)} that JAX traces has no numbers to save"
             raise TypeError(msg)
         numbers = {name: encoded(x) for name, x in self.parameters.items()}
         return {"kind": "subordinator", "family": type(self).__name__, "parameters": numbers}
@@ -167,7 +167,8 @@ class Subordinator(SubordinatorLaw, Storable):
         try:
             return cls.from_gig(p, -2.0 * y, -2.0 * inv_y)
         except ValueError as error:
-            msg = f"theta must be natural parameters of a {cls.__name__}, got {theta}: {error}"
+            name = with_article(cls.__name__)
+            msg = f"theta must be natural parameters of {name}, got {theta}: {error}"
             raise ValueError(msg) from None
 
     @classmethod
@@ -209,7 +210,7 @@ class Subordinator(SubordinatorLaw, Storable):
             values = dict(zip(cls.statistics, eta.tolist(), strict=True))
             degenerate = status is GIGStatus.DEGENERATE
             why = "which leave Y no variance" if degenerate else "against Jensen's inequality"
-            msg = f"eta must be expectations of a {cls.__name__}, got {values}, {why}"
+            msg = f"eta must be expectations of {with_article(cls.__name__)}, got {values}, {why}"
             raise ValueError(msg)
         return cls.from_gig(*theta)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nvmix.foundation.arrays import on_jax
 from nvmix.foundation.typing import Columns, FloatArray
-from nvmix.foundation.validation import array, one_of
+from nvmix.foundation.validation import array, one_of, with_article
 from nvmix.sources.chunked import ChunkedSource
 from nvmix.sources.dask_cluster import ClusterSource
 from nvmix.sources.frames import column_names, frame_values, is_convertible, same_columns
@@ -182,8 +182,8 @@ def _gives_chunks(X: Any) -> bool:
         return False
     if hasattr(X, "__next__"):
         msg = (
-            f"X must be readable again and again, got a {type(X).__name__}, which can be read "
-            "once: give a function that returns a new one"
+            f"X must be readable again and again, got {with_article(type(X).__name__)}, which can "
+            "be read once: give a function that returns a new one"
         )
         raise TypeError(msg)
     return callable(X) or hasattr(X, "__iter__")

@@ -1,7 +1,7 @@
 """DataFrames, Series and their like: names of columns, numbers, and weights by the index."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,15 +16,31 @@ _CONVERSIONS: Final = {"nnz": "toarray()", "data_vars": "to_dataframe()", "expla
 
 
 def column_names(X: Any) -> Columns:
-    """Column names of a DataFrame or of an (n, d) xarray, the name of a Series, or None."""
+    """Column names of a DataFrame or of an (n, d) xarray, the name of a Series, or None.
+
+    ValueError for one that two columns have.
+    """
     columns = getattr(X, "columns", None)
     if columns is not None:
-        return tuple(str(column) for column in columns)
+        return each_once(columns)
     if hasattr(X, "dims") and hasattr(X, "coords") and np.ndim(X) == 2:
         names = X.coords[X.dims[1]].values if X.dims[1] in X.coords else ()
-        return tuple(map(str, names)) or None
+        return each_once(names) or None
     label = getattr(X, "name", None)
     return (str(label),) if label is not None and np.ndim(X) == 1 else None
+
+
+def each_once(names: Iterable[Any]) -> tuple[str, ...]:
+    """Names of columns as texts; ValueError for one that is there twice."""
+    texts = tuple(map(str, names))
+    if len(set(texts)) < len(texts):
+        twice = next(text for text in texts if texts.count(text) > 1)
+        msg = (
+            f"X must have columns of different names, got {twice!r} twice: rename one, or pass "
+            "X.to_numpy()"
+        )
+        raise ValueError(msg)
+    return texts
 
 
 def labels(x: Any) -> Columns:

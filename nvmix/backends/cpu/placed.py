@@ -34,7 +34,9 @@ class Placed(NamedTuple):
 
 def canonical(x: FloatArray) -> FloatArray:
     """An array of the one type that functions are compiled for: float64, C-ordered, writeable."""
-    return np.require(x, np.float64, ["C", "W"])
+    x = np.asarray(x, np.float64, order="C")
+    # The flag of an array of `np.broadcast_arrays` warns where it is read; its buffer is read-only.
+    return x.copy() if x.data.readonly else x
 
 
 def placed(X: FloatArray, weights: FloatArray | None, missing: bool) -> Placed:

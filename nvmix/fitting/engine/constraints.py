@@ -38,7 +38,8 @@ def constraints_of(
         gamma = np.broadcast_to(np.asarray(fixed["gamma"]), (model.d,))
         if vector("fixed['gamma']", gamma, model.d).any():
             msg = (
-                f"fixed['gamma'] must be 0, which alone means the same in every gauge, got {gamma}"
+                f"fixed['gamma'] must be 0, got {gamma}: other values depend on the scale that "
+                "gamma, Sigma and Y share"
             )
             raise ValueError(msg)
         symmetric = True

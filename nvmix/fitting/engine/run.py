@@ -37,7 +37,6 @@ from nvmix.fitting.starts.start import StartingRows
 from nvmix.inference.newton import is_pointed
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
-from nvmix.mixture.subordinators import PointMass
 from nvmix.sources.source import ArraySource, Source
 
 # Relative difference of likelihoods that is rounding.
@@ -76,7 +75,7 @@ class FitRun:
         """Fit validated rows from a start that satisfies the constraints."""
         # Numbers that leave the range of doubles end in a status, not in warnings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            if isinstance(start.subordinator, PointMass):
+            if start.subordinator.is_constant:
                 return self._normal(start, source)
             e_step = EStep(source, self.e_step_backend, self.device, self.progress.passed)
             result = self._fitted(start, e_step)

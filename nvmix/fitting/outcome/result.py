@@ -12,7 +12,7 @@ import numpy as np
 
 from nvmix.backends.status import Status
 from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
-from nvmix.fitting.outcome.summary import Summary, html_of_fit, without_errors
+from nvmix.fitting.outcome.summary import Summary, html_of_fit, same_rows, without_errors
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.files.json_text import all_encoded, encoded
@@ -188,14 +188,14 @@ class EMResult(Storable):
         Returns
         -------
         StandardErrors
-            Errors by parameter, their covariance and Wald intervals. Parameters held fixed have
-            error 0. The gauge fixes the scale shared by Sigma and Y.
+            Errors by parameter, their covariance and Wald intervals. Parameters held fixed, by the
+            fit or by the gauge, the convention for the scale that Sigma and Y share, have error 0.
 
         Raises
         ------
         ValueError
-            If there are no observations, X has nan, weights come without X or are not one for
-            each row, or the fit is not at a maximum in the interior of the family.
+            If there are no observations, X or weights are not those of the fit, weights come
+            without X, or the fit is not at a maximum in the interior of the family.
 
         Examples
         --------
@@ -218,6 +218,7 @@ class EMResult(Storable):
             one_of("missing", missing, MISSING)
             rows = sample(X, self.model.d, self.model.columns, missing, weights)
             values, omega = rows.values, rows.weights
+            same_rows(values, omega, self.n_observations)
         elif self.data is not None:
             values, omega = self.data
         else:
@@ -286,8 +287,7 @@ class EMResult(Storable):
                     raise
                 note = f"No standard errors: {error}."
             else:
-                values = found.errors
-                note = f"Standard errors by the observed information, with {found.constant} held."
+                values, note = found.errors, found.note
         if "df" in self.model.law_names:
             # alpha = beta = df / 2 are the last elements.
             labels = (*labels[:-2], "df")

@@ -16,6 +16,8 @@ from nvmix.inference.standard_errors import frame_of_elements, intervals, z_valu
 # Elements beyond which a printed table has the diagonal of Sigma alone.
 _MOST_ROWS: Final = 100
 _EMPTY: Final = "-"
+# Relative difference of sums of the same weights, with which JAX may have fewer digits.
+_SAME_TOTAL: Final = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,7 +64,9 @@ class Summary:
         Returns
         -------
         pandas.DataFrame
-            With an index of `labels` and the columns estimate, std_error, z, lower and upper.
+            With an index of `labels` and the columns estimate, std_error, z, lower and upper, as of
+            `StandardErrors`: nan where there is none, as for what is held, and z of mu and gamma
+            alone.
 
         Raises
         ------
@@ -109,13 +113,14 @@ class Summary:
 
     def _rows(self) -> list[list[str]]:
         """Cells of the table."""
-        z = z_values(self.estimates, self.errors)
+        z = z_values(self.labels, self.estimates, self.errors)
         ends = intervals(self.estimates, self.errors, self.level)
         rows = []
         for i in self._printed():
             row = [self.labels[i], f"{self.estimates[i]:.6g}"]
             if self.errors[i] > 0.0:
-                row += [f"{self.errors[i]:.3g}", f"{z[i]:.2f}", *(f"{x:.6g}" for x in ends[i])]
+                tested = _EMPTY if math.isnan(z[i]) else f"{z[i]:.2f}"
+                row += [f"{self.errors[i]:.3g}", tested, *(f"{x:.6g}" for x in ends[i])]
             else:
                 row += ["held" if self.errors[i] == 0.0 else _EMPTY, *[_EMPTY] * 3]
             rows.append(row)
@@ -137,6 +142,15 @@ def html_of_fit(family: str, facts: dict[str, float], status: str, message: str)
 def without_errors(estimates: FloatArray) -> FloatArray:
     """Errors (k,) of estimates that have none."""
     return np.full(estimates.shape, np.nan)
+
+
+def same_rows(values: FloatArray, weights: FloatArray | None, n: float) -> None:
+    """Raise ValueError unless rows, or their weights, add to the number n of a fit."""
+    total = float(len(values) if weights is None else np.sum(weights))
+    if not math.isclose(total, float(n), rel_tol=_SAME_TOTAL):
+        got = f"X has {total:.10g} rows" if weights is None else f"weights sum to {total:.10g}"
+        msg = f"{got} and the fit had {float(n):.10g}: give the rows and weights of the fit"
+        raise ValueError(msg)
 
 
 def _number(name: str, value: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from nvmix.foundation.files.json_text import MOST_BYTES, json_text
 from nvmix.foundation.files.pickles import PublicPickle, package
 from nvmix.foundation.files.replacing import replace_file
+from nvmix.foundation.validation import with_article
 
 FORMAT: Final = "nvmix"
 # Version of the fields; readers know it and those before.
@@ -47,9 +48,9 @@ class Storable(PublicPickle):
         >>> nvmix.from_dict(record)
         Gamma(alpha=2.0, beta=0.5)
         """
-        name = type(self).__name__
         if not self._is_public():
-            msg = f"a {name} cannot be saved: it is of a class that nvmix does not have"
+            name = with_article(type(self).__name__)
+            msg = f"{name} cannot be saved: it is of a class that nvmix does not have"
             raise TypeError(msg)
         version = package().__version__
         return {"format": FORMAT, "schema": SCHEMA, "version": version, **self._record()}
