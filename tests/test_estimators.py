@@ -254,6 +254,7 @@ class TestPartialFits:
         with pytest.raises(AttributeError) as error:
             NormalMixtureEstimator(symmetric=True).partial_fit(X)
         assert "symmetric must be False for partial_fit, got True" in str(error.getrepr())
+        assert not hasattr(NormalMixtureEstimator("normal"), "partial_fit")
 
 
 class TestSelection:

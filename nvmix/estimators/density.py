@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from nvmix.distributions.families import family_of
+from nvmix.distributions.members import MultivariateNormal
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.estimators.conditioning import conditional_rows
 from nvmix.fitting.em import BatchEMFitter
@@ -33,6 +34,9 @@ def _takes_batches(estimator: Any) -> bool:
         if getattr(estimator, name) != value:
             msg = f"{name} must be {value!r} for partial_fit, got {getattr(estimator, name)!r}"
             raise AttributeError(msg)
+    if estimator.family in ("normal", MultivariateNormal):
+        msg = "family must not be 'normal' for partial_fit: its fit is in closed form, by fit(X)"
+        raise AttributeError(msg)
     return True
 
 
