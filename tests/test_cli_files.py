@@ -201,3 +201,18 @@ def test_damaged_files(content, message, tmp_path, capsys):
     path.write_bytes(content)
     assert main(["fit", str(path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_empty_name_is_no_file(capsys):
+    for command in (["fit", ""], ["compare", ""], ["risk", "", "--weights", "1"]):
+        assert main(command) == 2
+        assert "DATA must be the name of a file, got ''" in capsys.readouterr().err
+
+
+def test_many_names_are_not_all_listed(tmp_path, capsys):
+    path = tmp_path / "wide.csv"
+    names = [f"c{i}" for i in range(2000)]
+    path.write_text(f"{','.join(names)}\n{','.join(['1.5'] * 2000)}\n")
+    assert main(["fit", str(path), "--columns", "zz"]) == 2
+    assert "c8, c9 and so on, 2000 in all" in capsys.readouterr().err
+    assert read_table(path).numbers(names[::-1], "raise").shape == (1, 2000)

@@ -9,6 +9,7 @@ from nvmix.cli.output import note
 from nvmix.cli.reading import chosen, rows_of_model, saved_model
 from nvmix.cli.targets import check_picture, write_picture
 from nvmix.fitting.outcome.result import EMResult
+from nvmix.foundation.tables import listed
 from nvmix.serialization import load
 
 _ONE_COLUMN: Final = ("histogram", "qq", "tails")
@@ -75,6 +76,6 @@ def _positions(names: tuple[str, ...], labels: tuple[str, ...]) -> list[int]:
     """Positions of named columns; ValueError for a name that there is not."""
     for label in labels:
         if label not in names:
-            msg = f"--columns names {label!r}; the columns of the fit are {', '.join(names)}"
+            msg = f"--columns names {label!r}; the columns of the fit are {listed(names)}"
             raise ValueError(msg)
     return [names.index(label) for label in labels]

@@ -30,7 +30,8 @@ _BEGINNING: Final = 64
 
 def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
     """Name and validated rows of the data, or of the oil returns, with their weights."""
-    path, half_life = options.data or str(CRUDE_OIL), options.half_life
+    path = str(CRUDE_OIL) if options.data is None else options.data
+    half_life = options.half_life
     if half_life is not None:
         positive("--half-life", half_life)
     table, weights = read_table(path), None
@@ -45,7 +46,7 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
             _notes(path, [f"weights halve every {half_life:g} rows back from the last row"])
         _notes(path, table.notes([*names, *([options.weights] if options.weights else [])]))
         rows = sample(X, columns=names, missing=options.missing, weights=weights)
-    return printable(name_of(path)) if options.data else _OIL, rows
+    return _OIL if options.data is None else printable(name_of(path)), rows
 
 
 def rows_of_model(path: str, columns: Columns, missing: str) -> tuple[FloatArray, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from nvmix.distributions.families import family_of
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.foundation.files.json_text import encoded
-from nvmix.foundation.tables import printable, text_table
+from nvmix.foundation.tables import listed, printable, text_table
 from nvmix.many import fit_rows
 from nvmix.sources.tables.contents import name_of
 
@@ -112,7 +112,7 @@ def _weights(text: str, model: NormalMixture) -> Any:
     known = model.columns or ()
     for name in names:
         if known.count(name) != 1:
-            msg = f"--weights names column {name!r}; those of the fit are {', '.join(known)}"
+            msg = f"--weights names column {name!r}; those of the fit are {listed(known)}"
             raise ValueError(msg)
     by_name = dict(zip(names, numbers, strict=True))
     return np.array([by_name.get(name, 0.0) for name in known])

@@ -1,11 +1,13 @@
 """Tables of Parquet and Arrow files, read by pyarrow."""
 
 import importlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from nvmix.foundation.tables import listed
 from nvmix.foundation.typing import FloatArray
 from nvmix.sources.readers import arrow_names
 
@@ -39,7 +41,8 @@ class ArrowTable(NamedTuple):
         For any invalid content there is a ValueError, which names the row, from 1 on, and the
         column.
         """
-        values = np.column_stack([self._column(name) for name in names])
+        counts = Counter(self.data.column_names)
+        values = np.column_stack([self._column(name, counts[name]) for name in names])
         bad = np.isinf(values) if missing == "em" else ~np.isfinite(values)
         if bad.any():
             i, j = (int(k) for k in np.argwhere(bad)[0])
@@ -49,12 +52,12 @@ class ArrowTable(NamedTuple):
             raise ValueError(msg)
         return values
 
-    def _column(self, name: str) -> FloatArray:
-        """Values (n,) of a column, with nan for nulls."""
-        all_names = self.data.column_names
-        if all_names.count(name) != 1:
-            what = f"{all_names.count(name)} columns {name!r}" if name in all_names else None
-            what = what or f"no column {name!r}, the columns are {', '.join(all_names)}"
+    def _column(self, name: str, count: int) -> FloatArray:
+        """Values (n,) of a column, with nan for nulls; ValueError unless one has the name."""
+        if count != 1:
+            what = f"no column {name!r}, the columns are {listed(self.data.column_names)}"
+            if count:
+                what = f"{count} columns have the name {name!r}, which must be unique"
             msg = f"{self.name}: {what}"
             raise ValueError(msg)
         column = self.data.column(name)

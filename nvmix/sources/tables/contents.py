@@ -22,6 +22,9 @@ def contents(path: str | Path) -> bytes:
 
     ValueError, which names the file, if it cannot be read.
     """
+    if not str(path):
+        msg = "DATA must be the name of a file, got ''"
+        raise ValueError(msg)
     try:
         content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
         return gzip.decompress(content) if content.startswith(_GZIP) else content

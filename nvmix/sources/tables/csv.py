@@ -2,11 +2,13 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from nvmix.foundation.tables import listed
 from nvmix.foundation.typing import FloatArray
 from nvmix.sources.tables.contents import text_of
 from nvmix.sources.tables.index import are_names, index_columns
@@ -48,7 +50,7 @@ class CSVTable(NamedTuple):
         For any invalid content there is a ValueError, which names the row, as a line of the file,
         and the column.
         """
-        positions = [self._position(name) for name in names]
+        positions = self._positions(names)
         comma = self.comma and self._has_commas(positions)
         values = np.empty((len(self.rows), len(positions)))
         for i, row in enumerate(self.rows):
@@ -67,22 +69,24 @@ class CSVTable(NamedTuple):
         fields = (row.fields[j] for row in self.rows for j in positions)
         return any("," in field and _WITH_COMMA.fullmatch(field.strip()) for field in fields)
 
-    def _position(self, name: str) -> int:
-        """Position of a column; ValueError unless one column has the name."""
-        if name not in self.header:
-            msg = f"{self.name}: no column {name!r}, the header has {', '.join(self.header)}"
-            raise ValueError(msg)
-        if not name:
-            j = next(j for j, x in enumerate(self.header) if not x and j not in self.aside)
-            msg = (
-                f"{self.name}: row {self.line} has no name for column {j + 1}; choose columns with "
-                "--columns"
-            )
-            raise ValueError(msg)
-        if self.header.count(name) > 1:
-            msg = f"{self.name}: row {self.line} names column {name!r} twice"
-            raise ValueError(msg)
-        return self.header.index(name)
+    def _positions(self, names: Sequence[str]) -> list[int]:
+        """Positions of columns; ValueError unless one column has each name."""
+        places, counts = {name: j for j, name in enumerate(self.header)}, Counter(self.header)
+        for name in names:
+            if name not in places:
+                msg = f"{self.name}: no column {name!r}, the header has {listed(self.header)}"
+                raise ValueError(msg)
+            if not name:
+                j = next(j for j, x in enumerate(self.header) if not x and j not in self.aside)
+                msg = (
+                    f"{self.name}: row {self.line} has no name for column {j + 1}; choose columns "
+                    "with --columns"
+                )
+                raise ValueError(msg)
+            if counts[name] > 1:
+                msg = f"{self.name}: row {self.line} names column {name!r} twice"
+                raise ValueError(msg)
+        return [places[name] for name in names]
 
     def _refuse(
         self, line: int, column: str, field: str, number: float | None, *, comma: bool
@@ -109,7 +113,7 @@ def csv_table(name: str, content: bytes) -> CSVTable:
     line, header = rows[0].line, [field.strip() for field in rows[0].fields]
     comma = separator != ","
     if all(_number(x, comma=comma) is not None for x in header) and not are_names(header):
-        msg = f"{name}: row {line} must name the columns, got numbers: {separator.join(header)}"
+        msg = f"{name}: row {line} must name the columns, got numbers: {listed(header)}"
         raise ValueError(msg)
     if not rows[1:]:
         msg = f"{name}: no rows below the header"
