@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,3 +217,16 @@ def test_many_names_are_not_all_listed(tmp_path, capsys):
     assert main(["fit", str(path), "--columns", "zz"]) == 2
     assert "c8, c9 and so on, 2000 in all" in capsys.readouterr().err
     assert read_table(path).numbers(names[::-1], "raise").shape == (1, 2000)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="the system has no such file")
+def test_what_has_no_end_is_not_read(capsys, monkeypatch):
+    assert main(["fit", "/dev/zero"]) == 2
+    assert "it is a device" in capsys.readouterr().err
+    with open("/dev/zero") as zeros:
+        monkeypatch.setattr(sys, "stdin", zeros)
+        assert main(["fit", "-"]) == 2
+    assert "it is a device" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["fit", "-"]) == 2
+    assert "standard input: cannot be read: it is closed" in capsys.readouterr().err

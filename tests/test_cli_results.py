@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -172,6 +173,9 @@ def test_bad_input(saved, tmp_path, capsys):
         (["risk", saved, "--weights", "1,1", "--level", "99"], "level must be between 0 and 1"),
         (["sample", saved, "-n", "-1"], "must be"),
         (["sample", saved, "--out", saved], "would be overwritten"),
+        (["sample", saved, "--out", ""], "must have a name"),
+        (["sample", saved, "-n", str(10**14)], f"-n {10**14}: memory does not take so many rows"),
+        (["sample", saved, "-n", str(10**40)], "memory does not take so many rows"),
         (["sample", str(tmp_path / "none.json")], "No such file"),
         (["score", saved, str(tmp_path / "none.csv")], "No such file"),
         (["score", saved, str(CRUDE_OIL), "--out", str(CRUDE_OIL)], "would be overwritten"),
@@ -217,6 +221,31 @@ def test_a_link_to_the_data_is_the_data(saved, tmp_path, capsys):
     link.symlink_to(saved)
     assert main(["sample", saved, "--out", str(link)]) == 2
     assert "would be overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no such files")
+def test_devices_and_loops_are_no_targets(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("nvmix.cli.fit.rows_to_fit", pytest.fail)
+    loop, link = tmp_path / "loop", tmp_path / "link"
+    loop.symlink_to(loop)
+    link.symlink_to("/dev/stdout")
+    for target, message in [
+        ("/dev/stdout", "no regular file"),
+        (link, "no regular file"),
+        ("/proc/self/fd/1", "no regular file"),
+        (loop, "symbolic links"),
+    ]:
+        assert main(["fit", "--out", str(target)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_lack_of_memory_is_told(capsys, monkeypatch):
+    def full(_):
+        raise MemoryError
+
+    monkeypatch.setattr("nvmix.cli.fit.rows_to_fit", full)
+    assert main(["fit"]) == 2
+    assert capsys.readouterr().err == "nvmix: error: not enough memory\n"
 
 
 def test_hostile_names_are_shown_harmlessly(tmp_path, capsys):

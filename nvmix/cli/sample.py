@@ -1,12 +1,17 @@
 """``nvmix sample FIT.json -n 1000``: random rows of a fitted law, as CSV."""
 
 import argparse
-from typing import Any
+import sys
+from typing import Any, Final
 
 from nvmix.cli import options as shared
 from nvmix.cli.output import show_data, show_json
 from nvmix.cli.reading import saved_model
 from nvmix.cli.targets import check_target
+from nvmix.distributions.normal_mixture import NormalMixture
+
+# Of a double.
+_BYTES: Final = 8
 
 
 def add_to(commands: Any) -> None:
@@ -24,10 +29,22 @@ def run(options: argparse.Namespace) -> int:
     """Draw and write."""
     check_target(options.out, [options.fit])
     model = saved_model(options.fit)
-    rows = model.rvs(options.n, seed=options.seed).reshape(options.n, model.d).tolist()
+    rows = _drawn(model, options.n, options.seed)
     names = model.columns or tuple(f"x{j}" for j in range(model.d))
     if options.json:
         show_json({"columns": list(names), "rows": rows})
     if options.out or not options.json:
         show_data(options.out, names, rows)
     return 0
+
+
+def _drawn(model: NormalMixture, n: int, seed: int | None) -> list[list[float]]:
+    """Random rows; ValueError if memory does not take them."""
+    try:
+        if n > sys.maxsize // (_BYTES * model.d):
+            raise MemoryError
+        rows: list[list[float]] = model.rvs(n, seed=seed).reshape(n, model.d).tolist()
+    except MemoryError:
+        msg = f"-n {n}: memory does not take so many rows"
+        raise ValueError(msg) from None
+    return rows

@@ -3,21 +3,30 @@
 import importlib
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nvmix.foundation.files.replacing import replace_file
 from nvmix.sources.tables.contents import STANDARD_INPUT
+
+# Where systems have files that stand for devices and for open files, as standard output.
+_DEVICES: Final = re.compile(r"/dev|/proc(/.*)?")
 
 
 def check_target(target: str | None, sources: Iterable[str | None]) -> None:
     """Raise ValueError if a file could not be written, or is one of those that are read."""
     if target is None:
         return
+    if not target:
+        msg = "the file to write must have a name, got ''"
+        raise ValueError(msg)
     path = Path(target)
-    if path.exists() and not path.is_file():
+    with naming(target), suppress(FileNotFoundError):
+        path.stat()
+    if (path.exists() and not path.is_file()) or _is_stream(path):
         msg = f"{target}: it is no regular file, and cannot be replaced"
         raise ValueError(msg)
     if not path.parent.is_dir():
@@ -32,10 +41,18 @@ def check_target(target: str | None, sources: Iterable[str | None]) -> None:
             raise ValueError(msg)
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether a path is, or links to, an open file by its number, or a device."""
+    folder = os.path.realpath(path.parent)
+    if _DEVICES.fullmatch(folder):
+        return True
+    return path.is_symlink() and _is_stream(Path(folder, path.readlink()))
+
+
 def _is_same(path: Path, other: Path) -> bool:
     """Whether two paths are of one file, which need not exist."""
     both = path.exists() and other.exists()
-    return path.samefile(other) if both else path.resolve() == other.resolve()
+    return path.samefile(other) if both else os.path.realpath(path) == os.path.realpath(other)
 
 
 def check_picture(target: str | None, sources: Iterable[str | None]) -> None:

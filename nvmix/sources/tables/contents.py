@@ -1,8 +1,12 @@
 """What a file or standard input has: bytes, unpacked."""
 
 import gzip
+import os
+import stat
 import sys
 import zlib
+from contextlib import suppress
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +30,7 @@ def contents(path: str | Path) -> bytes:
         msg = "DATA must be the name of a file, got ''"
         raise ValueError(msg)
     try:
-        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+        content = _standard_input() if path == STANDARD_INPUT else _bytes(path)
         return gzip.decompress(content) if content.startswith(_GZIP) else content
     except OSError as error:
         reason: object = error.strerror or error
@@ -34,6 +38,32 @@ def contents(path: str | Path) -> bytes:
         reason = f"damaged gzip data: {error}"
     msg = f"{name_of(path)}: cannot be read: {reason}"
     raise ValueError(msg)
+
+
+def _standard_input() -> bytes:
+    """All bytes of standard input; OSError if it is closed or has no end."""
+    if sys.stdin is None:
+        msg = "it is closed"
+        raise OSError(msg)
+    # It has no number where a program has replaced it.
+    with suppress(UnsupportedOperation):
+        _check_end(sys.stdin.fileno())
+    return sys.stdin.buffer.read()
+
+
+def _bytes(path: str | Path) -> bytes:
+    """All bytes of a file; OSError if it cannot be read or has no end."""
+    _check_end(path)
+    return Path(path).read_bytes()
+
+
+def _check_end(file: str | Path | int) -> None:
+    """Raise OSError for a device, which may have no end, unless it is a terminal."""
+    mode = os.stat(file).st_mode
+    is_terminal = isinstance(file, int) and os.isatty(file)
+    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not is_terminal):
+        msg = "it is a device, and no file or pipe"
+        raise OSError(msg)
 
 
 def text_of(name: str, content: bytes) -> str:
