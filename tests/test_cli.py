@@ -208,6 +208,7 @@ def test_other_bad_input(tmp_path, csv_file, capsys):
         (["fit", str(csv_file), "--out", str(tmp_path)], "no regular file"),
         (["fit", str(csv_file), "--half-life", "0"], "--half-life must be positive"),
         (["fit", str(csv_file), "--weights", "w"], "no column 'w'"),
+        (["fit", "--columns", "wti,brent", "--weights", "wti"], "which has the weights"),
         (["fit", str(csv_file), "--fixed", "q=1"], "'q'"),
         (["fit", str(csv_file), "--columns", '"a\nb"'], "no column 'a"),
         (["fit", str(csv_file), "--columns", "a\rb"], "no column 'a'"),

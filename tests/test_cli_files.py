@@ -223,7 +223,7 @@ def test_many_names_are_not_all_listed(tmp_path, capsys):
 def test_what_has_no_end_is_not_read(capsys, monkeypatch):
     assert main(["fit", "/dev/zero"]) == 2
     assert "it is a device" in capsys.readouterr().err
-    with open("/dev/zero") as zeros:
+    with Path("/dev/zero").open() as zeros:
         monkeypatch.setattr(sys, "stdin", zeros)
         assert main(["fit", "-"]) == 2
     assert "it is a device" in capsys.readouterr().err

@@ -65,6 +65,15 @@ def test_infinite_risks_are_told(tmp_path, capsys):
     assert printed_json(capsys, "risk", str(path), "--weights", "1")["expected_shortfall"] == "inf"
 
 
+def test_a_saved_fit_that_did_not_converge_exits_1(tmp_path, capsys):
+    path, data = str(tmp_path / "fit.json"), str(CRUDE_OIL)
+    assert main(["fit", "--max-iter", "1", "--out", path]) == 1
+    for arguments in (["risk", path, "--weights", "1,1"], ["sample", path], ["score", path, data]):
+        capsys.readouterr()
+        assert main(arguments) == 1
+        assert f"{path}: the fit did not converge: " in capsys.readouterr().err
+
+
 def test_sample(saved, tmp_path, capsys):
     path = tmp_path / "draws.csv"
     assert main(["sample", saved, "-n", "7", "--seed", "3", "--out", str(path)]) == 0
@@ -169,6 +178,9 @@ def test_bad_input(saved, tmp_path, capsys):
         (["risk", saved, "--weights", "brent=1,2"], "each column once"),
         (["risk", saved, "--weights", "1"], "must be 2 numbers"),
         (["risk", saved, "--weights", "a"], "must be numbers"),
+        (["risk", saved, "--weights", "1,1", "--family", "vg"], "--family is for data"),
+        (["risk", saved, "--weights", "1,1", "--columns", "wti"], "--columns is for data"),
+        (["risk", saved, "--weights", "1,1", "--missing", "raise"], "--missing is for data"),
         (["risk", saved, "--weights", "1,nan"], "weights must be finite"),
         (["risk", saved, "--weights", "1,1", "--level", "99"], "level must be between 0 and 1"),
         (["sample", saved, "-n", "-1"], "must be"),

@@ -39,37 +39,39 @@ def run(options: argparse.Namespace) -> int:
     plotting = importlib.import_module("nvmix.utils.plotting")
     plotting.set_theme()
     draw = _convergence if options.kind == "convergence" else _data
-    write_picture(options.out, draw(plotting, options))
+    figure, converged = draw(plotting, options)
+    write_picture(options.out, figure)
     note(f"plot written to {options.out}")
-    return 0
+    return int(not converged)
 
 
-def _convergence(plotting: Any, options: argparse.Namespace) -> Any:
-    """Figure of the iterations of a fit."""
+def _convergence(plotting: Any, options: argparse.Namespace) -> tuple[Any, bool]:
+    """Figure of the iterations of a fit, whether that converged or not."""
     saved = load(options.fit)
     if not isinstance(saved, EMResult):
         msg = f"{options.fit}: it has no fit, whose convergence could be drawn"
         raise ValueError(msg)  # noqa: TRY004
-    return plotting.plot_convergence(saved, dict(saved.settings).get("tol"))
+    return plotting.plot_convergence(saved, dict(saved.settings).get("tol")), True
 
 
-def _data(plotting: Any, options: argparse.Namespace) -> Any:
-    """Figure of data beside the model: all pairs, or a panel for each column."""
+def _data(plotting: Any, options: argparse.Namespace) -> tuple[Any, bool]:
+    """Figure of data beside the model, all pairs or a panel a column, and if its fit converged."""
     if options.data is None:
         msg = f"--kind {options.kind} needs the data: nvmix plot FIT DATA"
         raise ValueError(msg)
-    model = saved_model(options.fit)
+    model, converged = saved_model(options.fit)
     X, names = rows_of_model(options.data, model.columns, "raise")
     labels = chosen(options.columns) or names
     if options.kind == "pairs":
-        return plotting.plot_pairs(model, X, columns=_positions(names, labels))[0, 0].figure
+        axes = plotting.plot_pairs(model, X, columns=_positions(names, labels))
+        return axes[0, 0].figure, converged
     pyplot = importlib.import_module("matplotlib.pyplot")
     k = len(labels)
     figure, axes = pyplot.subplots(k, 1, figsize=(6.0, 4.0 * k), squeeze=False)
     plot = getattr(plotting, f"plot_{options.kind}")
     for ax, j in zip(axes[:, 0], _positions(names, labels), strict=True):
         plot(model, X, column=j, ax=ax)
-    return figure
+    return figure, converged
 
 
 def _positions(names: tuple[str, ...], labels: tuple[str, ...]) -> list[int]:

@@ -36,6 +36,9 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
         positive("--half-life", half_life)
     table, weights = read_table(path), None
     names = chosen(options.columns) or tuple(x for x in table.columns if x != options.weights)
+    if options.weights in names:
+        msg = f"--columns names {options.weights!r}, which has the weights of the rows"
+        raise ValueError(msg)
     with _errors_name(path):
         X = table.numbers(names, options.missing)
         if options.weights is not None:
@@ -78,14 +81,18 @@ def fields(text: str) -> list[str]:
         raise ValueError(msg) from None
 
 
-def saved_model(path: str) -> NormalMixture:
-    """The model in a file of a fit or of a model."""
+def saved_model(path: str) -> tuple[NormalMixture, bool]:
+    """The model in a file, and False, with a note, if it is of a fit that did not converge."""
     saved = load(path)
     model = saved.model if isinstance(saved, EMResult) else saved
     if not isinstance(model, NormalMixture):
         msg = f"{path}: it has a law of Y, and no model of X"
         raise ValueError(msg)  # noqa: TRY004
-    return model
+    # None is an incremental fit's, which has no criterion.
+    failed = isinstance(saved, EMResult) and saved.converged is False
+    if failed:
+        note(f"{path}: the fit did not converge: {saved.message}")
+    return model, not failed
 
 
 def is_saved(path: str) -> bool:

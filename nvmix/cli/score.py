@@ -13,7 +13,9 @@ from nvmix.foundation.files.json_text import all_encoded, encoded
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("score", help="log-densities of rows under a fitted law")
+    parser = commands.add_parser(
+        "score", help="log-densities of rows under a fitted law", epilog=shared.STATUS
+    )
     parser.add_argument("fit", metavar="FIT", help="file of a fit")
     shared.add_data(parser)
     parser.add_argument("--total", action="store_true", help="their sum and mean alone")
@@ -25,7 +27,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read and write."""
     check_target(options.out, [options.fit, options.data])
-    model = saved_model(options.fit)
+    model, converged = saved_model(options.fit)
     X, _ = rows_of_model(options.data, model.columns, options.missing)
     values = model.log_prob(X, missing=options.missing).tolist()
     total = math.fsum(values) if all(map(math.isfinite, values)) else sum(values)
@@ -39,4 +41,4 @@ def run(options: argparse.Namespace) -> int:
         show("\n".join(f"{name.replace('_', '-'):14}  {x:.15g}" for name, x in facts.items()))
     if options.out or not (options.json or options.total):
         show_data(options.out, ["log_density"], [[x] for x in values])
-    return 0
+    return int(not converged)

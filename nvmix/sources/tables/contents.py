@@ -47,21 +47,21 @@ def _standard_input() -> bytes:
         raise OSError(msg)
     # It has no number where a program has replaced it.
     with suppress(UnsupportedOperation):
-        _check_end(sys.stdin.fileno())
+        number = sys.stdin.fileno()
+        if not os.isatty(number):
+            _check_end(os.fstat(number).st_mode)
     return sys.stdin.buffer.read()
 
 
 def _bytes(path: str | Path) -> bytes:
     """All bytes of a file; OSError if it cannot be read or has no end."""
-    _check_end(path)
+    _check_end(Path(path).stat().st_mode)
     return Path(path).read_bytes()
 
 
-def _check_end(file: str | Path | int) -> None:
-    """Raise OSError for a device, which may have no end, unless it is a terminal."""
-    mode = os.stat(file).st_mode
-    is_terminal = isinstance(file, int) and os.isatty(file)
-    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not is_terminal):
+def _check_end(mode: int) -> None:
+    """Raise OSError for the mode of a device, which may have no end."""
+    if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
         msg = "it is a device, and no file or pipe"
         raise OSError(msg)
 
