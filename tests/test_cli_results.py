@@ -106,11 +106,18 @@ def test_score(saved, tmp_path, capsys):
 
 def test_score_of_missing_cells(saved, tmp_path, capsys):
     path = tmp_path / "data.csv"
-    path.write_text("brent,wti\n-3.5,NA\n")
+    path.write_text("brent,wti\n-3.5,NA\n,\n")
     assert main(["score", saved, str(path)]) == 2
+    error = capsys.readouterr().err
+    assert "--missing em takes it" in error
+    assert "--columns" not in error
     record = printed_json(capsys, "score", saved, str(path), "--missing", "em")
     expected = nvmix.load(saved).model.marginal(0).log_prob(-3.5)
-    assert record["log_densities"] == [pytest.approx(expected, rel=1e-13)]
+    assert record["log_densities"] == [pytest.approx(expected, rel=1e-13), "nan"]
+    assert record["log_likelihood"] == record["mean"] == record["log_densities"][0]
+    assert record["rows"] == 1
+    assert main(["score", saved, str(path), "--missing", "em"]) == 0
+    assert "1 of 2 rows have no value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["histogram", "qq", "tails", "pairs", "Convergence"])
@@ -119,6 +126,20 @@ def test_plot(saved, tmp_path, capsys, kind):
     path = tmp_path / f"{kind}.PNG"
     assert main(["plot", saved, str(CRUDE_OIL), "--kind", kind, "--out", str(path)]) == 0
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", ["histogram", "qq", "tails", "pairs"])
+def test_plots_leave_missing_values_out(saved, tmp_path, capsys, kind):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    data, arguments = tmp_path / "data.csv", ["--kind", kind, "--out", str(tmp_path / "a.png")]
+    rows = [f"{b},{'NA' if i in (3, 7) else w}" for i, (b, w) in enumerate(load_crude_oil()[0])]
+    data.write_text("\n".join(["brent,wti", *rows]))
+    assert main(["plot", saved, str(data), *arguments]) == 0
+    note = "2 of 391 rows have missing" if kind == "pairs" else "2 missing values of 'wti' are left"
+    assert note in capsys.readouterr().err
+    data.write_text("brent,wti\n1.5,NA\n")
+    assert main(["plot", saved, str(data), *arguments]) == 2
+    assert "no value" in capsys.readouterr().err or kind == "pairs"
 
 
 def test_plot_of_chosen_columns(saved, tmp_path, capsys):
@@ -210,6 +231,7 @@ def test_a_bad_picture_is_refused_before_the_fit(tmp_path, capsys, monkeypatch):
         assert message in capsys.readouterr().err
     same = str(tmp_path / "x.png")
     assert main(["fit", "--plot", same, "--out", same]) == 2
+    assert "--out and --plot name the same file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["fit", "sample"])

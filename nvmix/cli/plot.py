@@ -2,7 +2,10 @@
 
 import argparse
 import importlib
+from dataclasses import replace
 from typing import Any, Final
+
+import numpy as np
 
 from nvmix.cli import options as shared
 from nvmix.cli.output import note
@@ -11,6 +14,7 @@ from nvmix.cli.targets import check_picture, write_picture
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.tables import listed
 from nvmix.serialization import load
+from nvmix.sources.tables.contents import name_of
 
 _ONE_COLUMN: Final = ("histogram", "qq", "tails")
 _KINDS: Final = (*_ONE_COLUMN, "pairs", "convergence")
@@ -18,7 +22,11 @@ _KINDS: Final = (*_ONE_COLUMN, "pairs", "convergence")
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("plot", help="draw data beside a fitted law, or its convergence")
+    parser = commands.add_parser(
+        "plot",
+        help="draw data beside a fitted law, or its convergence",
+        epilog=shared.STATUS,
+    )
     parser.add_argument("fit", metavar="FIT", help="file of a fit")
     parser.add_argument("data", nargs="?", help="the data, for all kinds but convergence")
     parser.add_argument(
@@ -60,17 +68,28 @@ def _data(plotting: Any, options: argparse.Namespace) -> tuple[Any, bool]:
         msg = f"--kind {options.kind} needs the data: nvmix plot FIT DATA"
         raise ValueError(msg)
     model, converged = saved_model(options.fit)
-    X, names = rows_of_model(options.data, model.columns, "raise")
+    X, names = rows_of_model(options.data, model.columns, "em")
     labels = chosen(options.columns) or names
+    positions = _positions(names, labels)
+    law, X = replace(model.marginal(positions), columns=labels), X[:, positions]
+    name, missing = name_of(options.data), np.isnan(X)
     if options.kind == "pairs":
-        axes = plotting.plot_pairs(model, X, columns=_positions(names, labels))
-        return axes[0, 0].figure, converged
+        partial = missing.any(axis=1)
+        if partial.any():
+            note(f"{name}: {int(partial.sum())} of {len(X)} rows have missing values, left out")
+        return plotting.plot_pairs(law, X[~partial])[0, 0].figure, converged
     pyplot = importlib.import_module("matplotlib.pyplot")
     k = len(labels)
     figure, axes = pyplot.subplots(k, 1, figsize=(6.0, 4.0 * k), squeeze=False)
     plot = getattr(plotting, f"plot_{options.kind}")
-    for ax, j in zip(axes[:, 0], _positions(names, labels), strict=True):
-        plot(model, X, column=j, ax=ax)
+    for j, (ax, label) in enumerate(zip(axes[:, 0], labels, strict=True)):
+        empty = missing[:, j]
+        if empty.all():
+            msg = f"{name}: column {label!r} has no value"
+            raise ValueError(msg)
+        if empty.any():
+            note(f"{name}: {int(empty.sum())} missing values of {label!r} are left out")
+        plot(law.marginal(j), X[~empty, j], ax=ax)
     return figure, converged
 
 

@@ -52,11 +52,16 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
     return _OIL if options.data is None else printable(name_of(path)), rows
 
 
-def rows_of_model(path: str, columns: Columns, missing: str) -> tuple[FloatArray, tuple[str, ...]]:
-    """Values (n, d) and names of the columns of a model, or of all columns if it has no names."""
+def rows_of_model(
+    path: str, columns: Columns, missing: str, options: Sequence[str] = ()
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Values (n, d) and names of the columns of a model, or of all columns if it has no names.
+
+    Errors advise these options only.
+    """
     table = read_table(path)
     names = table.columns if columns is None else columns
-    X = table.numbers(names, missing)
+    X = table.numbers(names, missing, options)
     _notes(path, table.notes(names))
     return X, names
 

@@ -36,8 +36,8 @@ def check_target(target: str | None, sources: Iterable[str | None]) -> None:
         msg = f"{target}: its folder cannot be written to"
         raise ValueError(msg)
     for source in sources:
-        if source and source != STANDARD_INPUT and _is_same(path, Path(source)):
-            msg = f"{target}: it has the data, and would be overwritten"
+        if source and source != STANDARD_INPUT and same_file(target, source):
+            msg = f"{target}: it is read, and would be overwritten"
             raise ValueError(msg)
 
 
@@ -49,10 +49,10 @@ def _is_stream(path: Path) -> bool:
     return path.is_symlink() and _is_stream(Path(folder, path.readlink()))
 
 
-def _is_same(path: Path, other: Path) -> bool:
+def same_file(path: str, other: str) -> bool:
     """Whether two paths are of one file, which need not exist."""
-    both = path.exists() and other.exists()
-    return path.samefile(other) if both else os.path.realpath(path) == os.path.realpath(other)
+    both = Path(path).exists() and Path(other).exists()
+    return Path(path).samefile(other) if both else os.path.realpath(path) == os.path.realpath(other)
 
 
 def check_picture(target: str | None, sources: Iterable[str | None]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from nvmix.foundation.tables import listed
 from nvmix.foundation.typing import FloatArray
 from nvmix.sources.readers import arrow_names
+from nvmix.sources.tables.contents import COLUMNS, MISSING, OPTIONS
 
 # How files begin: Parquet, Arrow, and a stream of Arrow batches.
 PARQUET: Final = b"PAR1"
@@ -35,24 +36,27 @@ class ArrowTable(NamedTuple):
         asked = set(names)
         return [note for name, note in self.aside.items() if name not in asked]
 
-    def numbers(self, names: Sequence[str], missing: str) -> FloatArray:
+    def numbers(
+        self, names: Sequence[str], missing: str, options: Sequence[str] = OPTIONS
+    ) -> FloatArray:
         """Values (n, d) of the named columns; nan for nulls if missing is "em".
 
         For any invalid content there is a ValueError, which names the row, from 1 on, and the
         column.
         """
         counts = Counter(self.data.column_names)
-        values = np.column_stack([self._column(name, counts[name]) for name in names])
+        values = np.column_stack([self._column(name, counts[name], options) for name in names])
         bad = np.isinf(values) if missing == "em" else ~np.isfinite(values)
         if bad.any():
             i, j = (int(k) for k in np.argwhere(bad)[0])
             got = f"{values[i, j]} is not finite"
-            hint = " (--missing em takes it for a missing value)" if np.isnan(values[i, j]) else ""
+            told = np.isnan(values[i, j]) and MISSING in options
+            hint = " (--missing em takes it for a missing value)" if told else ""
             msg = f"{self.name}: row {i + 1}, column {names[j]!r}: {got}{hint}"
             raise ValueError(msg)
         return values
 
-    def _column(self, name: str, count: int) -> FloatArray:
+    def _column(self, name: str, count: int, options: Sequence[str]) -> FloatArray:
         """Values (n,) of a column, with nan for nulls; ValueError unless one has the name."""
         if count != 1:
             what = f"no column {name!r}, the columns are {listed(self.data.column_names)}"
@@ -62,10 +66,9 @@ class ArrowTable(NamedTuple):
             raise ValueError(msg)
         column = self.data.column(name)
         if not _is(column.type, *_NUMBERS):
-            msg = (
-                f"{self.name}: column {name!r} is of type {column.type} and not of numbers (choose "
-                "columns with --columns)"
-            )
+            hint = " (choose columns with --columns)" if COLUMNS in options else ""
+            what = f"is of type {column.type} and not of numbers{hint}"
+            msg = f"{self.name}: column {name!r} {what}"
             raise ValueError(msg)
         # Integers beyond 2^53 are rounded, as anywhere else.
         values: FloatArray = np.asarray(column.cast("float64", safe=False).to_numpy(), np.float64)

@@ -12,6 +12,10 @@ from typing import Final
 
 # The path that stands for standard input, and what messages call it.
 STANDARD_INPUT: Final = "-"
+# Options that errors advise.
+MISSING: Final = "--missing"
+COLUMNS: Final = "--columns"
+OPTIONS: Final = (MISSING, COLUMNS)
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 
