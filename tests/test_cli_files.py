@@ -68,11 +68,16 @@ CONTENTS = {
     "trailing": text().replace("\n", ",\n").encode(),
     "index": indexed("index", NUMBERS),
     "Unnamed": indexed("Unnamed: 0", NUMBERS),
+    "any name": indexed("tick", [str(i + 1) for i in range(60)]),
+    "gaps": indexed("ID", [str(7 * i + 2) for i in range(60)]),
     "days": indexed("Date", [date.replace("-", "") for date in DATES]),
     "months": indexed("m", [date[:7] for date in DATES]),
     "words": indexed("m", ["31-Jan-2020"] * 60),
 }
-ASIDE = ("write.csv2", "dates, last", "trailing", "index", "Unnamed", "days", "months", "words")
+ASIDE = (
+    "write.csv2", "dates, last", "trailing", "index", "Unnamed", "any name", "gaps", "days",
+    "months", "words",
+)  # fmt: skip
 COMMAS = ("decimal comma", "decimal comma, tab", "gz", "sep=", "write.csv2")
 
 
@@ -108,6 +113,19 @@ def test_an_index_of_a_stock_market_is_no_index(tmp_path, capsys):
     path = tmp_path / "index.csv"
     path.write_text(text(header=("index", "right")))
     assert fitted(path, tmp_path)[0] == ("index", "right")
+
+
+def test_row_numbers_can_be_chosen(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(indexed("left", NUMBERS).replace(b",left", b",other"))
+    table = read_table(path)
+    assert table.columns == ("other", "right")
+    assert len(table.notes(table.columns)) == 1
+    np.testing.assert_array_equal(table.numbers(["left"], "raise")[:, 0], np.arange(60.0))
+    assert table.notes(["left"]) == []
+    # Other integers are data.
+    path.write_text(text(header=("x", "y"), rows=np.round(9.0 * X)).replace(".0", ""))
+    assert read_table(path).columns == ("x", "y")
 
 
 @pytest.mark.parametrize("kind", ["CSV", "gz", "Parquet"])

@@ -41,6 +41,9 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
         raise ValueError(msg)
     with _errors_name(path):
         X = table.numbers(names, options.missing)
+        if (empty := np.isnan(X).all(axis=0)).any():
+            msg = f"column {names[int(empty.argmax())]!r} has no value"
+            raise ValueError(msg)
         if options.weights is not None:
             weights = table.numbers([options.weights], "raise")[:, 0]
         if half_life is not None:

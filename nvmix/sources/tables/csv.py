@@ -125,6 +125,12 @@ def csv_table(name: str, content: bytes) -> CSVTable:
     if not rows[1:]:
         msg = f"{name}: no rows below the header"
         raise ValueError(msg)
+    if all(len(row.fields) == len(header) + 1 and row.fields[-1] for row in rows[1:]):
+        msg = (
+            f"{name}: every row has one field more than the header, as R's write.table has with "
+            "names of rows: write it with col.names=NA or row.names=FALSE"
+        )
+        raise ValueError(msg)
     for row in rows[1:]:
         _check_width(name, header, row)
     aside = index_columns(header, [row.fields for row in rows[1:]])
