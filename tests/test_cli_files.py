@@ -228,6 +228,13 @@ def test_an_empty_name_is_no_file(capsys):
         assert "DATA must be the name of a file, got ''" in capsys.readouterr().err
 
 
+def test_a_column_without_any_value_is_named(tmp_path, capsys):
+    path = tmp_path / "gap.csv"
+    path.write_text("a,gap\n1.5,\n2,NA\n4,\n")
+    assert main(["fit", str(path), "--missing", "em"]) == 2
+    assert f"{path}: column 'gap' has no value" in capsys.readouterr().err
+
+
 def test_many_names_are_not_all_listed(tmp_path, capsys):
     path = tmp_path / "wide.csv"
     names = [f"c{i}" for i in range(2000)]
@@ -248,3 +255,24 @@ def test_what_has_no_end_is_not_read(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     assert main(["fit", "-"]) == 2
     assert "standard input: cannot be read: it is closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_arrow_names_that_are_not_unique(ending, tmp_path, capsys):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    path = tmp_path / f"data.{ending}"
+    for names in (["a", "a"], ["n", "a", "a", "right"]):
+        columns = [np.arange(60), X[:, 0], X[:, 0], X[:, 1]][-len(names) :]
+        table = pyarrow.Table.from_arrays(list(map(pyarrow.array, columns)), names=names)
+        if ending == "parquet":
+            parquet.write_table(table, path)
+        else:
+            with pyarrow.ipc.new_file(str(path), table.schema) as writer:
+                writer.write_table(table)
+        assert main(["fit", str(path)]) == 2
+        assert "2 columns have the name 'a', which must be unique" in capsys.readouterr().err
+    table = read_table(path)
+    assert table.columns == ("a", "a", "right")
+    assert table.notes(["right"]) == ["column 'n' is set aside as row numbers"]
+    np.testing.assert_array_equal(table.numbers(["right", "n"], "raise")[:, 0], X[:, 1])

@@ -11,6 +11,7 @@ from nvmix.foundation.tables import listed
 from nvmix.foundation.typing import FloatArray
 from nvmix.sources.readers import arrow_names
 from nvmix.sources.tables.contents import COLUMNS, MISSING, OPTIONS
+from nvmix.sources.tables.index import number_rows
 
 # How files begin: Parquet, Arrow, and a stream of Arrow batches.
 PARQUET: Final = b"PAR1"
@@ -87,22 +88,38 @@ def arrow_table(name: str, content: bytes) -> ArrowTable:
     except (OSError, pyarrow.ArrowException) as error:
         msg = f"{name}: cannot be read: {error}"
         raise ValueError(msg) from None
-    index = set(data.column_names) - set(arrow_names(data.schema))
-    aside = {}
-    for field in data.schema:
-        if field.name in index or _is(field.type, "is_temporal"):
-            aside[field.name] = f"column {field.name!r} is set aside as an index"
+    aside = _aside(data)
     if not data.num_rows or len(aside) == data.num_columns:
         msg = f"{name}: no {'columns of numbers' if data.num_rows else 'rows'}"
         raise ValueError(msg)
     return ArrowTable(name, data, aside)
 
 
+def _aside(data: Any) -> dict[str, str]:
+    """Index columns, dates and row numbers by name, with a note of each."""
+    counts, aside = Counter(data.column_names), {}
+    index = set(data.column_names) - set(arrow_names(data.schema))
+    for j, field in enumerate(data.schema):
+        if counts[field.name] > 1:
+            continue
+        if field.name in index or _is(field.type, "is_temporal"):
+            aside[field.name] = f"column {field.name!r} is set aside as an index"
+        elif j == 0 < data.num_columns - 1 and _has_row_numbers(field, data.column(j)):
+            aside[field.name] = f"column {field.name!r} is set aside as row numbers"
+    return aside
+
+
+def _has_row_numbers(field: Any, column: Any) -> bool:
+    """Whether the first column is of integers that number the rows."""
+    is_full = _is(field.type, "is_integer") and not column.null_count
+    return is_full and number_rows(field.name, column.to_numpy())
+
+
 def _read(pyarrow: Any, content: bytes) -> Any:
     """The pyarrow.Table of the bytes of a file."""
     buffer = pyarrow.BufferReader(content)
     if content.startswith(PARQUET):
-        return importlib.import_module("pyarrow.parquet").read_table(buffer)
+        return importlib.import_module("pyarrow.parquet").ParquetFile(buffer).read()
     ipc = importlib.import_module("pyarrow.ipc")
     return (ipc.open_file if content.startswith(ARROW) else ipc.open_stream)(buffer).read_all()
 

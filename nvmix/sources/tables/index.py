@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final
+
+import numpy as np
+
+from nvmix.foundation.typing import IntArray
 
 # 2024-01-31, 31.1.2024 and 1/31/24, with or without a time; 2024-01 and 2024Q1; 31-Jan-2024,
 # Jan 2024 and January 31, 2024.
@@ -55,17 +58,22 @@ def _is_index(j: int, name: str, fields: Sequence[str]) -> bool:
 
 
 def are_numbers(name: str, fields: Sequence[str]) -> bool:
-    """Whether the first column has numbers of rows.
+    """Whether fields of the first column are numbers of rows."""
+    are_integers = all(map(_INTEGER.fullmatch, fields))
+    return are_integers and number_rows(name, np.array(list(map(int, fields))))
 
-    They are all integers from 0 or 1 on, or rise if the name says what they are.
+
+def number_rows(name: str, numbers: IntArray) -> bool:
+    """Whether integers number the rows.
+
+    They are all from 0 or 1 on, or rise if the name says what they are.
     """
-    if not all(map(_INTEGER.fullmatch, fields)):
+    n = len(numbers)
+    if not n or numbers[0] < 0:
         return False
-    numbers = list(map(int, fields))
     if name.lower() in _NAMES_OF_NUMBERS:
-        return all(a < b for a, b in pairwise(numbers))
-    first, n = numbers[0], len(numbers)
-    return n >= _COUNTED and first in (0, 1) and numbers == list(range(first, first + n))
+        return bool((numbers[1:] > numbers[:-1]).all())
+    return n >= _COUNTED and numbers[0] <= 1 and bool((numbers == numbers[0] + np.arange(n)).all())
 
 
 def are_names(header: Sequence[str]) -> bool:
