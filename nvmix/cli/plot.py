@@ -9,11 +9,10 @@ import numpy as np
 
 from nvmix.cli import options as shared
 from nvmix.cli.output import note
-from nvmix.cli.reading import chosen, rows_of_model, saved_model
+from nvmix.cli.reading import chosen, loaded, rows_of_model, saved_model
 from nvmix.cli.targets import check_picture, write_picture
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.tables import listed
-from nvmix.serialization import load
 from nvmix.sources.tables.contents import name_of
 
 _ONE_COLUMN: Final = ("histogram", "qq", "tails")
@@ -55,7 +54,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _convergence(plotting: Any, options: argparse.Namespace) -> tuple[Any, bool]:
     """Figure of the iterations of a fit, whether that converged or not."""
-    saved = load(options.fit)
+    if options.columns is not None:
+        msg = "--columns is for kinds of plots of data, and --kind convergence has none"
+        raise ValueError(msg)
+    saved = loaded(options.fit)
     if not isinstance(saved, EMResult):
         msg = f"{options.fit}: it has no fit, whose convergence could be drawn"
         raise ValueError(msg)  # noqa: TRY004

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from nvmix.foundation.validation import positive
 from nvmix.serialization import load
 from nvmix.sources.observations import sample
 from nvmix.sources.source import ArraySource
-from nvmix.sources.tables.contents import STANDARD_INPUT, name_of
+from nvmix.sources.tables.contents import STANDARD_INPUT, check_end, name_of
 from nvmix.sources.tables.table import read_table
 
 _OIL: Final = "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019"
@@ -89,9 +89,22 @@ def fields(text: str) -> list[str]:
         raise ValueError(msg) from None
 
 
+def loaded(path: str) -> Any:
+    """What a file of a fit, a model or a law has."""
+    if not path:
+        msg = "FIT must be the name of a file, got ''"
+        raise ValueError(msg)
+    try:
+        check_end(Path(path).stat().st_mode)
+        return load(path)
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise ValueError(msg) from None
+
+
 def saved_model(path: str) -> tuple[NormalMixture, bool]:
     """The model in a file, and False, with a note, if it is of a fit that did not converge."""
-    saved = load(path)
+    saved = loaded(path)
     model = saved.model if isinstance(saved, EMResult) else saved
     if not isinstance(model, NormalMixture):
         msg = f"{path}: it has a law of Y, and no model of X"

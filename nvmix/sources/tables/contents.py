@@ -53,17 +53,17 @@ def _standard_input() -> bytes:
     with suppress(UnsupportedOperation):
         number = sys.stdin.fileno()
         if not os.isatty(number):
-            _check_end(os.fstat(number).st_mode)
+            check_end(os.fstat(number).st_mode)
     return sys.stdin.buffer.read()
 
 
 def _bytes(path: str | Path) -> bytes:
     """All bytes of a file; OSError if it cannot be read or has no end."""
-    _check_end(Path(path).stat().st_mode)
+    check_end(Path(path).stat().st_mode)
     return Path(path).read_bytes()
 
 
-def _check_end(mode: int) -> None:
+def check_end(mode: int) -> None:
     """Raise OSError for the mode of a device, which may have no end."""
     if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
         msg = "it is a device, and no file or pipe"
