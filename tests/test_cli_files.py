@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,11 +68,16 @@ CONTENTS = {
     "trailing": text().replace("\n", ",\n").encode(),
     "index": indexed("index", NUMBERS),
     "Unnamed": indexed("Unnamed: 0", NUMBERS),
+    "any name": indexed("tick", [str(i + 1) for i in range(60)]),
+    "gaps": indexed("ID", [str(7 * i + 2) for i in range(60)]),
     "days": indexed("Date", [date.replace("-", "") for date in DATES]),
     "months": indexed("m", [date[:7] for date in DATES]),
     "words": indexed("m", ["31-Jan-2020"] * 60),
 }
-ASIDE = ("write.csv2", "dates, last", "trailing", "index", "Unnamed", "days", "months", "words")
+ASIDE = (
+    "write.csv2", "dates, last", "trailing", "index", "Unnamed", "any name", "gaps", "days",
+    "months", "words",
+)  # fmt: skip
 COMMAS = ("decimal comma", "decimal comma, tab", "gz", "sep=", "write.csv2")
 
 
@@ -107,6 +113,19 @@ def test_an_index_of_a_stock_market_is_no_index(tmp_path, capsys):
     path = tmp_path / "index.csv"
     path.write_text(text(header=("index", "right")))
     assert fitted(path, tmp_path)[0] == ("index", "right")
+
+
+def test_row_numbers_can_be_chosen(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(indexed("left", NUMBERS).replace(b",left", b",other"))
+    table = read_table(path)
+    assert table.columns == ("other", "right")
+    assert len(table.notes(table.columns)) == 1
+    np.testing.assert_array_equal(table.numbers(["left"], "raise")[:, 0], np.arange(60.0))
+    assert table.notes(["left"]) == []
+    # Other integers are data.
+    path.write_text(text(header=("x", "y"), rows=np.round(9.0 * X)).replace(".0", ""))
+    assert read_table(path).columns == ("x", "y")
 
 
 @pytest.mark.parametrize("kind", ["CSV", "gz", "Parquet"])
@@ -201,3 +220,59 @@ def test_damaged_files(content, message, tmp_path, capsys):
     path.write_bytes(content)
     assert main(["fit", str(path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_empty_name_is_no_file(capsys):
+    for command in (["fit", ""], ["compare", ""], ["risk", "", "--weights", "1"]):
+        assert main(command) == 2
+        assert "DATA must be the name of a file, got ''" in capsys.readouterr().err
+
+
+def test_a_column_without_any_value_is_named(tmp_path, capsys):
+    path = tmp_path / "gap.csv"
+    path.write_text("a,gap\n1.5,\n2,NA\n4,\n")
+    assert main(["fit", str(path), "--missing", "em"]) == 2
+    assert f"{path}: column 'gap' has no value" in capsys.readouterr().err
+
+
+def test_many_names_are_not_all_listed(tmp_path, capsys):
+    path = tmp_path / "wide.csv"
+    names = [f"c{i}" for i in range(2000)]
+    path.write_text(f"{','.join(names)}\n{','.join(['1.5'] * 2000)}\n")
+    assert main(["fit", str(path), "--columns", "zz"]) == 2
+    assert "c8, c9 and so on, 2000 in all" in capsys.readouterr().err
+    assert read_table(path).numbers(names[::-1], "raise").shape == (1, 2000)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="the system has no such file")
+def test_what_has_no_end_is_not_read(capsys, monkeypatch):
+    assert main(["fit", "/dev/zero"]) == 2
+    assert "it is a device" in capsys.readouterr().err
+    with Path("/dev/zero").open() as zeros:
+        monkeypatch.setattr(sys, "stdin", zeros)
+        assert main(["fit", "-"]) == 2
+    assert "it is a device" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["fit", "-"]) == 2
+    assert "standard input: cannot be read: it is closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_arrow_names_that_are_not_unique(ending, tmp_path, capsys):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    path = tmp_path / f"data.{ending}"
+    for names in (["a", "a"], ["n", "a", "a", "right"]):
+        columns = [np.arange(60), X[:, 0], X[:, 0], X[:, 1]][-len(names) :]
+        table = pyarrow.Table.from_arrays(list(map(pyarrow.array, columns)), names=names)
+        if ending == "parquet":
+            parquet.write_table(table, path)
+        else:
+            with pyarrow.ipc.new_file(str(path), table.schema) as writer:
+                writer.write_table(table)
+        assert main(["fit", str(path)]) == 2
+        assert "2 columns have the name 'a', which must be unique" in capsys.readouterr().err
+    table = read_table(path)
+    assert table.columns == ("a", "a", "right")
+    assert table.notes(["right"]) == ["column 'n' is set aside as row numbers"]
+    np.testing.assert_array_equal(table.numbers(["right", "n"], "raise")[:, 0], X[:, 1])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,15 @@ def test_infinite_risks_are_told(tmp_path, capsys):
     assert printed_json(capsys, "risk", str(path), "--weights", "1")["expected_shortfall"] == "inf"
 
 
+def test_a_saved_fit_that_did_not_converge_exits_1(tmp_path, capsys):
+    path, data = str(tmp_path / "fit.json"), str(CRUDE_OIL)
+    assert main(["fit", "--max-iter", "1", "--out", path]) == 1
+    for arguments in (["risk", path, "--weights", "1,1"], ["sample", path], ["score", path, data]):
+        capsys.readouterr()
+        assert main(arguments) == 1
+        assert f"{path}: the fit did not converge: " in capsys.readouterr().err
+
+
 def test_sample(saved, tmp_path, capsys):
     path = tmp_path / "draws.csv"
     assert main(["sample", saved, "-n", "7", "--seed", "3", "--out", str(path)]) == 0
@@ -96,11 +106,18 @@ def test_score(saved, tmp_path, capsys):
 
 def test_score_of_missing_cells(saved, tmp_path, capsys):
     path = tmp_path / "data.csv"
-    path.write_text("brent,wti\n-3.5,NA\n")
+    path.write_text("brent,wti\n-3.5,NA\n,\n")
     assert main(["score", saved, str(path)]) == 2
+    error = capsys.readouterr().err
+    assert "--missing em takes it" in error
+    assert "--columns" not in error
     record = printed_json(capsys, "score", saved, str(path), "--missing", "em")
     expected = nvmix.load(saved).model.marginal(0).log_prob(-3.5)
-    assert record["log_densities"] == [pytest.approx(expected, rel=1e-13)]
+    assert record["log_densities"] == [pytest.approx(expected, rel=1e-13), "nan"]
+    assert record["log_likelihood"] == record["mean"] == record["log_densities"][0]
+    assert record["rows"] == 1
+    assert main(["score", saved, str(path), "--missing", "em"]) == 0
+    assert "1 of 2 rows have no value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["histogram", "qq", "tails", "pairs", "Convergence"])
@@ -109,6 +126,20 @@ def test_plot(saved, tmp_path, capsys, kind):
     path = tmp_path / f"{kind}.PNG"
     assert main(["plot", saved, str(CRUDE_OIL), "--kind", kind, "--out", str(path)]) == 0
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", ["histogram", "qq", "tails", "pairs"])
+def test_plots_leave_missing_values_out(saved, tmp_path, capsys, kind):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    data, arguments = tmp_path / "data.csv", ["--kind", kind, "--out", str(tmp_path / "a.png")]
+    rows = [f"{b},{'NA' if i in (3, 7) else w}" for i, (b, w) in enumerate(load_crude_oil()[0])]
+    data.write_text("\n".join(["brent,wti", *rows]))
+    assert main(["plot", saved, str(data), *arguments]) == 0
+    note = "2 of 391 rows have missing" if kind == "pairs" else "2 missing values of 'wti' are left"
+    assert note in capsys.readouterr().err
+    data.write_text("brent,wti\n1.5,NA\n")
+    assert main(["plot", saved, str(data), *arguments]) == 2
+    assert "no value" in capsys.readouterr().err or kind == "pairs"
 
 
 def test_plot_of_chosen_columns(saved, tmp_path, capsys):
@@ -168,11 +199,20 @@ def test_bad_input(saved, tmp_path, capsys):
         (["risk", saved, "--weights", "brent=1,2"], "each column once"),
         (["risk", saved, "--weights", "1"], "must be 2 numbers"),
         (["risk", saved, "--weights", "a"], "must be numbers"),
+        (["risk", saved, "--weights", "1,1", "--family", "vg"], "--family is for data"),
+        (["risk", saved, "--weights", "1,1", "--columns", "wti"], "--columns is for data"),
+        (["risk", saved, "--weights", "1,1", "--missing", "raise"], "--missing is for data"),
         (["risk", saved, "--weights", "1,nan"], "weights must be finite"),
         (["risk", saved, "--weights", "1,1", "--level", "99"], "level must be between 0 and 1"),
         (["sample", saved, "-n", "-1"], "must be"),
         (["sample", saved, "--out", saved], "would be overwritten"),
+        (["sample", saved, "--out", ""], "must have a name"),
+        (["sample", saved, "-n", str(10**14)], f"-n {10**14}: memory does not take so many rows"),
+        (["sample", saved, "-n", str(10**40)], "memory does not take so many rows"),
         (["sample", str(tmp_path / "none.json")], "No such file"),
+        (["sample", ""], "FIT must be the name of a file"),
+        (["info", "/dev/null"], "/dev/null: cannot be read: "),
+        (["plot", saved, "--kind", "convergence", "--columns", "a", "--out", png], "--columns is"),
         (["score", saved, str(tmp_path / "none.csv")], "No such file"),
         (["score", saved, str(CRUDE_OIL), "--out", str(CRUDE_OIL)], "would be overwritten"),
         (["plot", saved, "--kind", "qq", "--out", png], "needs the data"),
@@ -194,6 +234,7 @@ def test_a_bad_picture_is_refused_before_the_fit(tmp_path, capsys, monkeypatch):
         assert message in capsys.readouterr().err
     same = str(tmp_path / "x.png")
     assert main(["fit", "--plot", same, "--out", same]) == 2
+    assert "--out and --plot name the same file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["fit", "sample"])
@@ -217,6 +258,31 @@ def test_a_link_to_the_data_is_the_data(saved, tmp_path, capsys):
     link.symlink_to(saved)
     assert main(["sample", saved, "--out", str(link)]) == 2
     assert "would be overwritten" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no such files")
+def test_devices_and_loops_are_no_targets(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("nvmix.cli.fit.rows_to_fit", pytest.fail)
+    loop, link = tmp_path / "loop", tmp_path / "link"
+    loop.symlink_to(loop)
+    link.symlink_to("/dev/stdout")
+    for target, message in [
+        ("/dev/stdout", "no regular file"),
+        (link, "no regular file"),
+        ("/proc/self/fd/1", "no regular file"),
+        (loop, "symbolic links"),
+    ]:
+        assert main(["fit", "--out", str(target)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_lack_of_memory_is_told(capsys, monkeypatch):
+    def full(_):
+        raise MemoryError
+
+    monkeypatch.setattr("nvmix.cli.fit.rows_to_fit", full)
+    assert main(["fit"]) == 2
+    assert capsys.readouterr().err == "nvmix: error: not enough memory\n"
 
 
 def test_hostile_names_are_shown_harmlessly(tmp_path, capsys):

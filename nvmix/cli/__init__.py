@@ -18,7 +18,7 @@ _NO_READER: Final = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on arguments, None for those of the process; returns the exit status.
 
-    It is 0, or 1 if the (best) fit did not converge, or 2 for bad input.
+    It is 0, or 1 if the (best) fit did not converge, or 2 for bad input and for want of memory.
     """
     try:
         try:
@@ -34,5 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except (ImportError, OSError, ValueError) as error:
         note(f"nvmix: error: {error}")
+        return _BAD_INPUT
+    except MemoryError as error:
+        note(f"nvmix: error: not enough memory{f': {error}' if str(error) else ''}")
         return _BAD_INPUT
     return status

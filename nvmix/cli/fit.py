@@ -8,7 +8,7 @@ from nvmix.cli import options as shared
 from nvmix.cli.compare import best_of, compared, ranks
 from nvmix.cli.output import columns, note, show, show_json
 from nvmix.cli.reading import rows_to_fit
-from nvmix.cli.targets import check_picture, check_target, naming, write_picture
+from nvmix.cli.targets import check_picture, check_target, naming, same_file, write_picture
 from nvmix.distributions.families import family_of
 from nvmix.fitting.em import BatchEMFitter, EMResult
 from nvmix.many import fit_rows
@@ -41,7 +41,10 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read, fit, write and print."""
     check_target(options.out, [options.data])
-    check_picture(options.plot, [options.data, options.out])
+    check_picture(options.plot, [options.data])
+    if options.out and options.plot and same_file(options.out, options.plot):
+        msg = f"--out and --plot name the same file, {options.out}"
+        raise ValueError(msg)
     fitter = BatchEMFitter(symmetric=options.symmetric, **shared.settings_of(options))
     source, rows = rows_to_fit(options)
     n, d = rows.values.shape

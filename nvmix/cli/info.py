@@ -11,11 +11,10 @@ from typing import Any, Final
 from nvmix import __version__
 from nvmix.cli import options as shared
 from nvmix.cli.output import note, show, show_json
-from nvmix.cli.reading import rows_of_model
+from nvmix.cli.reading import loaded, rows_of_model
 from nvmix.fitting.em import EMResult
 from nvmix.foundation.files.json_text import all_encoded
 from nvmix.foundation.threads import get_num_threads
-from nvmix.serialization import load
 
 _PACKAGES: Final = (
     "numpy", "scipy", "numba", "llvmlite", "jax", "jaxlib", "matplotlib", "pandas", "pyarrow",
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         lines = [f"{name.ljust(width)}  {value}" for name, value in facts.items()]
         show_json(facts) if options.json else show("\n".join(lines))
         return 0
-    saved = load(options.file)
+    saved = loaded(options.file)
     if isinstance(saved, EMResult):
         _show_fit(saved, options)
     elif options.data is not None:

@@ -32,7 +32,7 @@ def add_missing(parser: argparse.ArgumentParser) -> None:
         type=str.lower,
         choices=MISSING,
         default="raise",
-        help="whether missing values are an error or averaged over (default: %(default)s)",
+        help="whether missing values are an error or averaged over (default: raise)",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from nvmix.foundation.validation import positive
 from nvmix.serialization import load
 from nvmix.sources.observations import sample
 from nvmix.sources.source import ArraySource
-from nvmix.sources.tables.contents import STANDARD_INPUT, name_of
+from nvmix.sources.tables.contents import STANDARD_INPUT, check_end, name_of
 from nvmix.sources.tables.table import read_table
 
 _OIL: Final = "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019"
@@ -30,13 +30,20 @@ _BEGINNING: Final = 64
 
 def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
     """Name and validated rows of the data, or of the oil returns, with their weights."""
-    path, half_life = options.data or str(CRUDE_OIL), options.half_life
+    path = str(CRUDE_OIL) if options.data is None else options.data
+    half_life = options.half_life
     if half_life is not None:
         positive("--half-life", half_life)
     table, weights = read_table(path), None
     names = chosen(options.columns) or tuple(x for x in table.columns if x != options.weights)
+    if options.weights in names:
+        msg = f"--columns names {options.weights!r}, which has the weights of the rows"
+        raise ValueError(msg)
     with _errors_name(path):
         X = table.numbers(names, options.missing)
+        if (empty := np.isnan(X).all(axis=0)).any():
+            msg = f"column {names[int(empty.argmax())]!r} has no value"
+            raise ValueError(msg)
         if options.weights is not None:
             weights = table.numbers([options.weights], "raise")[:, 0]
         if half_life is not None:
@@ -45,14 +52,19 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
             _notes(path, [f"weights halve every {half_life:g} rows back from the last row"])
         _notes(path, table.notes([*names, *([options.weights] if options.weights else [])]))
         rows = sample(X, columns=names, missing=options.missing, weights=weights)
-    return printable(name_of(path)) if options.data else _OIL, rows
+    return _OIL if options.data is None else printable(name_of(path)), rows
 
 
-def rows_of_model(path: str, columns: Columns, missing: str) -> tuple[FloatArray, tuple[str, ...]]:
-    """Values (n, d) and names of the columns of a model, or of all columns if it has no names."""
+def rows_of_model(
+    path: str, columns: Columns, missing: str, options: Sequence[str] = ()
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Values (n, d) and names of the columns of a model, or of all columns if it has no names.
+
+    Errors advise these options only.
+    """
     table = read_table(path)
     names = table.columns if columns is None else columns
-    X = table.numbers(names, missing)
+    X = table.numbers(names, missing, options)
     _notes(path, table.notes(names))
     return X, names
 
@@ -77,14 +89,31 @@ def fields(text: str) -> list[str]:
         raise ValueError(msg) from None
 
 
-def saved_model(path: str) -> NormalMixture:
-    """The model in a file of a fit or of a model."""
-    saved = load(path)
+def loaded(path: str) -> Any:
+    """What a file of a fit, a model or a law has."""
+    if not path:
+        msg = "FIT must be the name of a file, got ''"
+        raise ValueError(msg)
+    try:
+        check_end(Path(path).stat().st_mode)
+        return load(path)
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise ValueError(msg) from None
+
+
+def saved_model(path: str) -> tuple[NormalMixture, bool]:
+    """The model in a file, and False, with a note, if it is of a fit that did not converge."""
+    saved = loaded(path)
     model = saved.model if isinstance(saved, EMResult) else saved
     if not isinstance(model, NormalMixture):
         msg = f"{path}: it has a law of Y, and no model of X"
         raise ValueError(msg)  # noqa: TRY004
-    return model
+    # None is an incremental fit's, which has no criterion.
+    failed = isinstance(saved, EMResult) and saved.converged is False
+    if failed:
+        note(f"{path}: the fit did not converge: {saved.message}")
+    return model, not failed
 
 
 def is_saved(path: str) -> bool:

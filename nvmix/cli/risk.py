@@ -13,7 +13,7 @@ from nvmix.distributions.families import family_of
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.foundation.files.json_text import encoded
-from nvmix.foundation.tables import printable, text_table
+from nvmix.foundation.tables import listed, printable, text_table
 from nvmix.many import fit_rows
 from nvmix.sources.tables.contents import name_of
 
@@ -45,13 +45,13 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--family",
         type=shared.family_name,
-        default="nig",
-        help=f"of a fit to data: {shared.FAMILY_NAMES} (default: %(default)s)",
+        help=f"of a fit to data: {shared.FAMILY_NAMES} (default: nig)",
     )
     shared.add_columns(parser)
     shared.add_missing(parser)
     shared.add_json(parser)
-    parser.set_defaults(run=run, weights=None, half_life=None)
+    # None where it is not given, so that a saved fit can refuse it.
+    parser.set_defaults(run=run, weights=None, half_life=None, missing=None)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,10 +82,15 @@ def run(options: argparse.Namespace) -> int:
 def _model(options: argparse.Namespace) -> tuple[NormalMixture, bool]:
     """The model of a saved fit, or of a fit to data, and whether that converged."""
     if is_saved(options.data):
-        return saved_model(options.data), True
+        for name in ("family", "columns", "missing"):
+            if getattr(options, name) is not None:
+                msg = f"--{name} is for data that are fitted first, and {options.data} is a fit"
+                raise ValueError(msg)
+        return saved_model(options.data)
+    options.missing = options.missing or "raise"
     _, rows = rows_to_fit(options)
     fitter = BatchEMFitter(missing=options.missing)
-    result = fit_rows(family_of("family", options.family), fitter, rows.values, rows)
+    result = fit_rows(family_of("family", options.family or "nig"), fitter, rows.values, rows)
     if not result.converged:
         note(f"{name_of(options.data)}: {result.message}")
     model: Any = result.model
@@ -112,7 +117,7 @@ def _weights(text: str, model: NormalMixture) -> Any:
     known = model.columns or ()
     for name in names:
         if known.count(name) != 1:
-            msg = f"--weights names column {name!r}; those of the fit are {', '.join(known)}"
+            msg = f"--weights names column {name!r}; those of the fit are {listed(known)}"
             raise ValueError(msg)
     by_name = dict(zip(names, numbers, strict=True))
     return np.array([by_name.get(name, 0.0) for name in known])

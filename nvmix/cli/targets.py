@@ -3,21 +3,30 @@
 import importlib
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nvmix.foundation.files.replacing import replace_file
 from nvmix.sources.tables.contents import STANDARD_INPUT
+
+# Where systems have files that stand for devices and for open files, as standard output.
+_DEVICES: Final = re.compile(r"/dev|/proc(/.*)?")
 
 
 def check_target(target: str | None, sources: Iterable[str | None]) -> None:
     """Raise ValueError if a file could not be written, or is one of those that are read."""
     if target is None:
         return
+    if not target:
+        msg = "the file to write must have a name, got ''"
+        raise ValueError(msg)
     path = Path(target)
-    if path.exists() and not path.is_file():
+    with naming(target), suppress(FileNotFoundError):
+        path.stat()
+    if (path.exists() and not path.is_file()) or _is_stream(path):
         msg = f"{target}: it is no regular file, and cannot be replaced"
         raise ValueError(msg)
     if not path.parent.is_dir():
@@ -27,15 +36,23 @@ def check_target(target: str | None, sources: Iterable[str | None]) -> None:
         msg = f"{target}: its folder cannot be written to"
         raise ValueError(msg)
     for source in sources:
-        if source and source != STANDARD_INPUT and _is_same(path, Path(source)):
-            msg = f"{target}: it has the data, and would be overwritten"
+        if source and source != STANDARD_INPUT and same_file(target, source):
+            msg = f"{target}: it is read, and would be overwritten"
             raise ValueError(msg)
 
 
-def _is_same(path: Path, other: Path) -> bool:
+def _is_stream(path: Path) -> bool:
+    """Whether a path is, or links to, an open file by its number, or a device."""
+    folder = os.path.realpath(path.parent)
+    if _DEVICES.fullmatch(folder):
+        return True
+    return path.is_symlink() and _is_stream(Path(folder, path.readlink()))
+
+
+def same_file(path: str, other: str) -> bool:
     """Whether two paths are of one file, which need not exist."""
-    both = path.exists() and other.exists()
-    return path.samefile(other) if both else path.resolve() == other.resolve()
+    both = Path(path).exists() and Path(other).exists()
+    return Path(path).samefile(other) if both else os.path.realpath(path) == os.path.realpath(other)
 
 
 def check_picture(target: str | None, sources: Iterable[str | None]) -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+
+# Names that a message lists of many.
+_LISTED: Final = 10
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -34,6 +37,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a line, of many the first ones and their number."""
+    first = ", ".join(names[:_LISTED])
+    return first if len(names) <= _LISTED else f"{first} and so on, {len(names)} in all"
 
 
 def brief(values: Any) -> str:

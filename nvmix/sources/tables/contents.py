@@ -1,13 +1,21 @@
 """What a file or standard input has: bytes, unpacked."""
 
 import gzip
+import os
+import stat
 import sys
 import zlib
+from contextlib import suppress
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Final
 
 # The path that stands for standard input, and what messages call it.
 STANDARD_INPUT: Final = "-"
+# Options that errors advise.
+MISSING: Final = "--missing"
+COLUMNS: Final = "--columns"
+OPTIONS: Final = (MISSING, COLUMNS)
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 
@@ -22,8 +30,11 @@ def contents(path: str | Path) -> bytes:
 
     ValueError, which names the file, if it cannot be read.
     """
+    if not str(path):
+        msg = "DATA must be the name of a file, got ''"
+        raise ValueError(msg)
     try:
-        content = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+        content = _standard_input() if path == STANDARD_INPUT else _bytes(path)
         return gzip.decompress(content) if content.startswith(_GZIP) else content
     except OSError as error:
         reason: object = error.strerror or error
@@ -31,6 +42,32 @@ def contents(path: str | Path) -> bytes:
         reason = f"damaged gzip data: {error}"
     msg = f"{name_of(path)}: cannot be read: {reason}"
     raise ValueError(msg)
+
+
+def _standard_input() -> bytes:
+    """All bytes of standard input; OSError if it is closed or has no end."""
+    if sys.stdin is None:
+        msg = "it is closed"
+        raise OSError(msg)
+    # It has no number where a program has replaced it.
+    with suppress(UnsupportedOperation):
+        number = sys.stdin.fileno()
+        if not os.isatty(number):
+            check_end(os.fstat(number).st_mode)
+    return sys.stdin.buffer.read()
+
+
+def _bytes(path: str | Path) -> bytes:
+    """All bytes of a file; OSError if it cannot be read or has no end."""
+    check_end(Path(path).stat().st_mode)
+    return Path(path).read_bytes()
+
+
+def check_end(mode: int) -> None:
+    """Raise OSError for the mode of a device, which may have no end."""
+    if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
+        msg = "it is a device, and no file or pipe"
+        raise OSError(msg)
 
 
 def text_of(name: str, content: bytes) -> str:

@@ -2,13 +2,15 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from nvmix.foundation.tables import listed
 from nvmix.foundation.typing import FloatArray
-from nvmix.sources.tables.contents import text_of
+from nvmix.sources.tables.contents import COLUMNS, MISSING, OPTIONS, text_of
 from nvmix.sources.tables.index import are_names, index_columns
 from nvmix.sources.tables.separated import Row, rows_of
 
@@ -42,13 +44,15 @@ class CSVTable(NamedTuple):
             notes.append(f"row {self.line} is taken for names of the columns")
         return notes
 
-    def numbers(self, names: Sequence[str], missing: str) -> FloatArray:
+    def numbers(
+        self, names: Sequence[str], missing: str, options: Sequence[str] = OPTIONS
+    ) -> FloatArray:
         """Values (n, d) of the named columns; nan for missing ones if missing is "em".
 
         For any invalid content there is a ValueError, which names the row, as a line of the file,
         and the column.
         """
-        positions = [self._position(name) for name in names]
+        positions = self._positions(names, options)
         comma = self.comma and self._has_commas(positions)
         values = np.empty((len(self.rows), len(positions)))
         for i, row in enumerate(self.rows):
@@ -58,7 +62,8 @@ class CSVTable(NamedTuple):
                 if missing == "em" and field.lower() in _MISSING:
                     number = math.nan
                 elif number is None or not math.isfinite(number):
-                    self._refuse(row.line, self.header[j], field, number, comma=comma)
+                    hint = self._hint(field, number, options)
+                    self._refuse(row.line, self.header[j], field, number, hint, comma=comma)
                 values[i, k] = number
         return values
 
@@ -67,25 +72,34 @@ class CSVTable(NamedTuple):
         fields = (row.fields[j] for row in self.rows for j in positions)
         return any("," in field and _WITH_COMMA.fullmatch(field.strip()) for field in fields)
 
-    def _position(self, name: str) -> int:
-        """Position of a column; ValueError unless one column has the name."""
-        if name not in self.header:
-            msg = f"{self.name}: no column {name!r}, the header has {', '.join(self.header)}"
-            raise ValueError(msg)
-        if not name:
-            j = next(j for j, x in enumerate(self.header) if not x and j not in self.aside)
-            msg = (
-                f"{self.name}: row {self.line} has no name for column {j + 1}; choose columns with "
-                "--columns"
-            )
-            raise ValueError(msg)
-        if self.header.count(name) > 1:
-            msg = f"{self.name}: row {self.line} names column {name!r} twice"
-            raise ValueError(msg)
-        return self.header.index(name)
+    def _positions(self, names: Sequence[str], options: Sequence[str]) -> list[int]:
+        """Positions of columns; ValueError unless one column has each name."""
+        places, counts = {name: j for j, name in enumerate(self.header)}, Counter(self.header)
+        for name in names:
+            if name not in places:
+                msg = f"{self.name}: no column {name!r}, the header has {listed(self.header)}"
+                raise ValueError(msg)
+            if not name:
+                j = next(j for j, x in enumerate(self.header) if not x and j not in self.aside)
+                hint = "; choose columns with --columns" if COLUMNS in options else ""
+                msg = f"{self.name}: row {self.line} has no name for column {j + 1}{hint}"
+                raise ValueError(msg)
+            if counts[name] > 1:
+                msg = f"{self.name}: row {self.line} names column {name!r} twice"
+                raise ValueError(msg)
+        return [places[name] for name in names]
+
+    def _hint(self, field: str, number: float | None, options: Sequence[str]) -> str:
+        """What to do about a field that is no finite number, in brackets."""
+        hints = []
+        if field.lower() in _MISSING and MISSING in options:
+            hints.append("--missing em takes it for a missing value")
+        if len(self.header) > 1 and number is None and COLUMNS in options:
+            hints.append("choose columns with --columns")
+        return f" ({'; '.join(hints)})" if hints else ""
 
     def _refuse(
-        self, line: int, column: str, field: str, number: float | None, *, comma: bool
+        self, line: int, column: str, field: str, number: float | None, hint: str, *, comma: bool
     ) -> None:
         """Raise ValueError for a field that is no finite number."""
         got = f"{field!r} is not a number" if field else "the field is empty"
@@ -93,9 +107,6 @@ class CSVTable(NamedTuple):
             got = f"{field} is not finite"
         elif comma and "." in field:
             got += " with a decimal comma, as others are"
-        hints = ["--missing em takes it for a missing value"] * (field.lower() in _MISSING)
-        hints += ["choose columns with --columns"] * (len(self.header) > 1 and number is None)
-        hint = f" ({'; '.join(hints)})" if hints else ""
         msg = f"{self.name}: row {line}, column {column!r}: {got}{hint}"
         raise ValueError(msg)
 
@@ -109,10 +120,16 @@ def csv_table(name: str, content: bytes) -> CSVTable:
     line, header = rows[0].line, [field.strip() for field in rows[0].fields]
     comma = separator != ","
     if all(_number(x, comma=comma) is not None for x in header) and not are_names(header):
-        msg = f"{name}: row {line} must name the columns, got numbers: {separator.join(header)}"
+        msg = f"{name}: row {line} must name the columns, got numbers: {listed(header)}"
         raise ValueError(msg)
     if not rows[1:]:
         msg = f"{name}: no rows below the header"
+        raise ValueError(msg)
+    if all(len(row.fields) == len(header) + 1 and row.fields[-1] for row in rows[1:]):
+        msg = (
+            f"{name}: every row has one field more than the header, as R's write.table has with "
+            "names of rows: write it with col.names=NA or row.names=FALSE"
+        )
         raise ValueError(msg)
     for row in rows[1:]:
         _check_width(name, header, row)

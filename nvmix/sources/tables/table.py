@@ -6,7 +6,7 @@ from typing import Protocol
 
 from nvmix.foundation.typing import FloatArray
 from nvmix.sources.tables.arrow import ARROW, PARQUET, STREAM, arrow_table
-from nvmix.sources.tables.contents import contents, name_of
+from nvmix.sources.tables.contents import OPTIONS, contents, name_of
 from nvmix.sources.tables.csv import csv_table
 
 
@@ -20,8 +20,13 @@ class Table(Protocol):
     def notes(self, names: Iterable[str]) -> list[str]:
         """What a user who reads these columns should know."""
 
-    def numbers(self, names: Sequence[str], missing: str) -> FloatArray:
-        """Values (n, d) of the named columns; ValueError, which names row and column."""
+    def numbers(
+        self, names: Sequence[str], missing: str, options: Sequence[str] = OPTIONS
+    ) -> FloatArray:
+        """Values (n, d) of the named columns; ValueError, which names row and column.
+
+        Of options of the command line, errors advise these only.
+        """
 
 
 def read_table(path: str | Path) -> Table:
