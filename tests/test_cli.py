@@ -281,7 +281,7 @@ def test_missing_cells(csv_file, tmp_path, capsys, cell):
     assert "row 6, column 'left'" in (err := capsys.readouterr().err)
     assert "--missing em" in err
     assert main(["fit", str(csv_file), "--missing", "em", "--out", str(out)]) == 0
-    assert "1 row of missing values only" in capsys.readouterr().err
+    assert "1 of 400 rows have no value" in capsys.readouterr().err
     assert nvmix.load(out).n_observations == 399.0
 
 

@@ -235,6 +235,14 @@ def test_a_column_without_any_value_is_named(tmp_path, capsys):
     assert f"{path}: column 'gap' has no value" in capsys.readouterr().err
 
 
+def test_rows_without_any_value_are_passed_over_with_a_note(expected, tmp_path, capsys):
+    path = tmp_path / "gaps.csv"
+    path.write_text(text() + ",\n")
+    _, value = fitted(path, tmp_path, "--missing", "em")
+    assert value == pytest.approx(expected, rel=1e-9)
+    assert capsys.readouterr().err == f"{path}: 1 of 61 rows have no value: passed over\n"
+
+
 def test_many_names_are_not_all_listed(tmp_path, capsys):
     path = tmp_path / "wide.csv"
     names = [f"c{i}" for i in range(2000)]

@@ -41,9 +41,6 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
         raise ValueError(msg)
     with _errors_name(path):
         X = table.numbers(names, options.missing)
-        if (empty := np.isnan(X).all(axis=0)).any():
-            msg = f"column {names[int(empty.argmax())]!r} has no value"
-            raise ValueError(msg)
         if options.weights is not None:
             weights = table.numbers([options.weights], "raise")[:, 0]
         if half_life is not None:
@@ -51,8 +48,21 @@ def rows_to_fit(options: argparse.Namespace) -> tuple[str, ArraySource]:
             weights = np.exp2(-ages / half_life) * (1.0 if weights is None else weights)
             _notes(path, [f"weights halve every {half_life:g} rows back from the last row"])
         _notes(path, table.notes([*names, *([options.weights] if options.weights else [])]))
-        rows = sample(X, columns=names, missing=options.missing, weights=weights)
+        kept = _rows_with_values(path, names, X)
+        weights = None if weights is None else weights[kept]
+        rows = sample(X[kept], columns=names, missing=options.missing, weights=weights)
     return _OIL if options.data is None else printable(name_of(path)), rows
+
+
+def _rows_with_values(path: str, names: Sequence[str], X: FloatArray) -> Any:
+    """Which rows have a value, (n,) bool, with a note; ValueError if a column has none."""
+    missing = np.isnan(X)
+    if (absent := missing.all(axis=0)).any():
+        msg = f"column {names[int(absent.argmax())]!r} has no value"
+        raise ValueError(msg)
+    if (empty := missing.all(axis=1)).any():
+        _notes(path, [f"{int(empty.sum())} of {len(X)} rows have no value: passed over"])
+    return ~empty
 
 
 def rows_of_model(
