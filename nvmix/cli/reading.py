@@ -24,7 +24,7 @@ from nvmix.sources.tables.contents import STANDARD_INPUT, check_end, name_of
 from nvmix.sources.tables.table import read_table
 
 _OIL: Final = "Brent and WTI crude oil, monthly log-returns in percent, 1987-2019"
-# Bytes by which a file of JSON is told.
+# Bytes that show whether a file is JSON.
 _BEGINNING: Final = 64
 
 

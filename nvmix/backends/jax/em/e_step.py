@@ -13,7 +13,15 @@ import jax.numpy as jnp
 
 from nvmix.backends.jax.derivatives import with_value
 from nvmix.backends.jax.em.density import beyond_plain, log_densities, within_range
-from nvmix.backends.jax.em.rows import Posterior, Rows, inverse_lower, posterior, product, whitened
+from nvmix.backends.jax.em.rows import (
+    Posterior,
+    Rows,
+    inverse_lower,
+    posterior,
+    product,
+    products,
+    whitened,
+)
 from nvmix.backends.jax.em.streamed import MANY, streamed_sums
 from nvmix.backends.jax.gig.moments import log_norm
 from nvmix.backends.jax.gig.series import log_norm_along, moments_along
@@ -79,18 +87,13 @@ def _block_sums(rows: Rows, normal: NormalParameters, theta: Any, log_norm_y: An
     by_inv_y = weighted(inv_y)
     # E[1/Y] is infinite at mu alone, where its products with w = 0 are 0.
     finite = jnp.where(by_inv_y < jnp.inf, by_inv_y, 0.0)
-    # One product, so that a device reads w once.
-    factors = jnp.column_stack((weights, finite, finite[:, None] * w))
-    x, x_inv_y, xx_inv_y = jnp.split(product(factors.T, w), (1, 2))
     return (
         jnp.sum(weights),
         jnp.sum(weighted(log_density)),
         jnp.sum(weighted(log_y)),
         jnp.sum(by_inv_y),
         jnp.sum(weighted(y)),
-        x[0],
-        x_inv_y[0],
-        xx_inv_y,
+        *products(w, weights, finite),
     )
 
 

@@ -40,6 +40,14 @@ def whitened(X: Any, normal: NormalParameters) -> Any:
     return product(X - normal.mu, inverse_lower(normal.L).T)
 
 
+def products(w: Any, weights: Any, by_inv_y: Any) -> tuple[Any, Any, Any]:
+    """Sums of rows w by weight, and of w and w w' by weight and E[1/Y]."""
+    # One product, so that a device reads w once.
+    factors = jnp.column_stack((weights, by_inv_y, by_inv_y[:, None] * w))
+    x, x_inv_y, square = jnp.split(product(factors.T, w), (1, 2))
+    return x[0], x_inv_y[0], square
+
+
 def posterior(normal: NormalParameters, theta: Any, log_norm_y: Any) -> Posterior:
     """The posterior law of Y as a function of w; log_norm_y is lnZ of theta."""
     d = normal.mu.size

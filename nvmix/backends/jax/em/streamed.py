@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nvmix.backends.jax.em.density import cancels
-from nvmix.backends.jax.em.rows import Rows, inverse_lower, posterior, product, whitened
+from nvmix.backends.jax.em.rows import Rows, inverse_lower, posterior, products, whitened
 from nvmix.backends.jax.gig.moments import vanishing
 from nvmix.backends.jax.gig.series import WIDEST, table
 from nvmix.backends.types import NormalParameters
@@ -52,11 +52,9 @@ def _summed(terms: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _products(w: Any, weights: Any, by_inv_y: Any) -> tuple[Any, Any, Any]:
-    """Sums of w by weight, and of w and w w' by weight and E[1/Y]."""
+    """`products` of rows, or of columns in a list."""
     if not isinstance(w, list):
-        factors = jnp.column_stack((weights, by_inv_y, by_inv_y[:, None] * w))
-        x, x_inv_y, square = jnp.split(product(factors.T, w), (1, 2))
-        return x[0], x_inv_y[0], square
+        return products(w, weights, by_inv_y)
     d = len(w)
     k, j = np.tril_indices(d)
     scaled = [by_inv_y * x for x in w]
