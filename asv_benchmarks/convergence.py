@@ -1,4 +1,4 @@
-"""The tables of docs/convergence.md: passes to each digit, and how far each fit ends from the best.
+"""Passes to each digit, and how far each fit ends from the best: docs/about/convergence.md.
 
 python asv_benchmarks/convergence.py
 """

@@ -51,7 +51,7 @@ TRUST: Final = 1.5
 # Convergence by likelihood, and falls of the mean log-likelihood. All but the first are relative.
 
 # Iterations in a row with a predicted gain below tol, after which a fit has converged: none of the
-# 828 fits of docs/convergence.md then had more than tol left.
+# 828 fits of docs/about/convergence.md then had more than tol left.
 N_ITERATIONS_BELOW_TOL: Final = 3
 # What an end may leave of mean log-likelihood, in units of the square of the tolerance of parameter
 # changes (1e-7 at the default), and of that of gains, by a prediction that takes all that is left

@@ -2,7 +2,7 @@
 
 K_v(z) is half the integral of exp(v t - z cosh t) over all t (DLMF 10.32.9), which one sum about
 the peak gives at every order and argument: under `vmap` every branch is computed, so that there is
-one method. Derivatives are moments of (t, cosh t). docs/accuracy.md has the errors.
+one method. Derivatives are moments of (t, cosh t). docs/about/accuracy.md has the errors.
 """
 
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Draw docs/kv_error.png, errors over the (v, z) plane: python docs/make_error_plot.py."""
+"""Draw docs/about/kv_error.png, errors over the (v, z) plane: python docs/about/make_error_plot.py."""
 
 import runpy
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 
 from nvmix.utils.plotting import set_theme
 
-ERRORS = Path(__file__).parents[1] / "tests" / "reference" / "errors.py"
+ERRORS = Path(__file__).parents[2] / "tests" / "reference" / "errors.py"
 PANELS = {
     "log_kv": r"$\ln K_v(z)$, relative to max(1, |value|)",
     "kv_ratio": r"$K_{v+1}(z) / K_v(z)$, relative",

@@ -1,0 +1,86 @@
+"""Settings of the site: sphinx-build -W --keep-going -b html docs docs/_build/html."""
+
+import os
+import sys
+from pathlib import Path
+
+import nvmix
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS / "_extensions"))
+
+project = "nvmix"
+author = "the nvmix developers"
+project_copyright = f"2026, {author}"
+release = version = nvmix.__version__
+repository = "https://github.com/nvmix/nvmix"
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "https://nvmix.readthedocs.io/en/stable/")
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinxext.opengraph",
+    "copied_pages",
+    "mathml",
+]
+exclude_patterns = ["_build", "_inventories", "_templates", "**.ipynb_checkpoints"]
+templates_path = ["_templates"]
+nitpicky = True
+default_role = "autolink"
+smartquotes = False
+html_math_renderer = "mathml"
+myst_update_mathjax = False
+
+# Pages, and the notebooks, which are run once for each state of their code cells.
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+nb_execution_mode = "cache"
+nb_execution_cache_path = os.environ.get(
+    "NVMIX_DOCS_CACHE", str(DOCS / "_build" / ".jupyter_cache")
+)
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+nb_merge_streams = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+# The reference: docstrings have the types, so signatures show names and defaults.
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_use_plots = False
+
+# Inventories of the few names that pages and docstrings link to, so that a build asks no host.
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3/", "_inventories/python.txt"),
+    "numpy": ("https://numpy.org/doc/stable/", "_inventories/numpy.txt"),
+    "scipy": ("https://docs.scipy.org/doc/scipy/", "_inventories/scipy.txt"),
+    "pandas": ("https://pandas.pydata.org/docs/", "_inventories/pandas.txt"),
+    "sklearn": ("https://scikit-learn.org/stable/", "_inventories/sklearn.txt"),
+    "jax": ("https://docs.jax.dev/en/latest/", "_inventories/jax.txt"),
+    "matplotlib": ("https://matplotlib.org/stable/", "_inventories/matplotlib.txt"),
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "nvmix"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo_dark.svg"},
+    "header_links_before_dropdown": 8,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+
+ogp_site_url = html_baseurl
+ogp_image = "_static/fit.png"
+ogp_social_cards = {"enable": False}
