@@ -27,6 +27,7 @@ extensions = [
     "sphinxext.opengraph",
     "copied_pages",
     "mathml",
+    "reference",
 ]
 exclude_patterns = ["_build", "_inventories", "_templates", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
