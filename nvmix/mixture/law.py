@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import (
     boolean,
-    generator,
     instance,
-    integer,
     lower_factor,
     one_of,
     positive,
@@ -27,18 +25,17 @@ from nvmix.foundation.validation import (
     with_article,
 )
 from nvmix.mixture.parts.display import Displayed
+from nvmix.mixture.parts.draws import Draws
 from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.univariate import Univariate
-from nvmix.sources.frames import data_frame, with_index
+from nvmix.sources.frames import with_index
 from nvmix.sources.observations import MISSING, observations, points
 from nvmix.sources.patterns import patterns_of, values_of
 
-Seed: TypeAlias = int | np.random.Generator | np.random.RandomState | None
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureLaw(Univariate, Displayed, Storable, ABC):
+class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
     r"""Distribution of X in a normal variance-mean mixture.
 
     :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
@@ -301,66 +298,6 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         mean = self.log_prob(values, missing=missing).mean()
         return mean if on_jax(mean) else float(mean)
 
-    def rvs(
-        self,
-        n: int | None = None,
-        seed: Seed = None,
-        *,
-        size: int | tuple[int, ...] | None = None,
-        random_state: Seed = None,
-        return_mixing: bool = False,
-        as_frame: bool = False,
-    ) -> Any:
-        """Draw observations.
-
-        Parameters
-        ----------
-        n : int
-            How many, at least 0.
-        seed : int, numpy.random.Generator, numpy.random.RandomState or None
-            Source of randomness; the same seed gives the same bits.
-        size : int or tuple of int
-            In the place of n, as in SciPy: how many, or their shape.
-        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
-            In the place of seed, as in SciPy.
-        return_mixing : bool
-            Whether to return the values of Y as well.
-        as_frame : bool
-            Whether rows are in a DataFrame of pandas, with the names of the model's columns.
-
-        Returns
-        -------
-        (n, d) array, or tuple of (n, d) and (n,) arrays
-            Independent rows, in one column too; with return_mixing, these and Y of each. Where size
-            is a tuple, it stands in the place of n.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If n, size or seed is outside its domain, both or neither of n and size are given, or
-            JAX traces the model.
-        """
-        if traced(*self.normal, *self.subordinator.gig):
-            msg = "rvs draws by NumPy and does not run under a JAX trace"
-            raise TypeError(msg)
-        if (n is None) == (size is None) or (seed is not None and random_state is not None):
-            msg = "rvs takes one of n and size, and one of seed and random_state"
-            raise TypeError(msg)
-        if random_state is not None:
-            rng = generator(random_state, "random_state")
-        else:
-            rng = generator(seed)
-        if isinstance(size, tuple):
-            shape = tuple(integer("size", length, 0) for length in size)
-        else:
-            shape = (integer("n", n, 0) if size is None else integer("size", size, 0),)
-        n = math.prod(shape)
-        y = self.subordinator.rvs(n, rng)[:, None]
-        noise = rng.standard_normal((n, self.d)) @ self.L_sigma.T
-        rows = (self.mu + y * self.gamma + np.sqrt(y) * noise).reshape(*shape, self.d)
-        rows = data_frame(rows, self.columns) if boolean("as_frame", as_frame) else rows
-        return (rows, y.reshape(shape)) if boolean("return_mixing", return_mixing) else rows
-
     def rescaled(self, c: float) -> Self:
         """Replace Y by c Y, gamma by gamma / c and Sigma by Sigma / c.
 
@@ -382,14 +319,3 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         c = positive("c", c)
         normal = NormalParameters(self.mu, self.gamma / c, self.L_sigma / c**0.5)
         return self._solved(normal, self.subordinator.scaled(c), self.columns)
-
-
-def times(x: FloatArray, factor: float) -> FloatArray:
-    """x times a factor that may be inf, with 0 inf = 0."""
-    if not on_jax(x, factor):
-        return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
-    xp = namespace(x, factor)
-    finite = xp.isfinite(factor)
-    # An infinite factor leaves only the sign of x, and no derivative.
-    limit = xp.where(x == 0.0, 0.0, xp.where(finite, 0.0, factor) * xp.sign(x))
-    return xp.where(finite, x * xp.where(finite, factor, 1.0), limit)  # type: ignore[no-any-return]

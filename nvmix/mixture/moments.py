@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
-from nvmix.backends.types import GIGParameters
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import integer
-from nvmix.mixture.law import MixtureLaw, times
-from nvmix.mixture.parts.mixing_moments import Cumulants, cumulants, raw_moments
+from nvmix.mixture.law import MixtureLaw
+from nvmix.mixture.parts.mixing_moments import raw_moments
+from nvmix.mixture.parts.shares import Shares, times
 
 _STATS: Final = {"m": "mean", "v": "var", "s": "skewness", "k": "kurtosis"}
 
@@ -286,39 +286,6 @@ class Moments(MixtureLaw):
         else:
             size = model.gamma / np.linalg.norm(model.L_sigma, axis=1)
         return Shares.of(times(size, math.sqrt(mean)), law)
-
-
-class Shares(NamedTuple):
-    """Columns of unit variance in two parts, u (Y / E[Y] - 1) and sqrt(h Y / E[Y]) Z.
-
-    All that follows are sums of cumulants of Y / E[Y], which are positive.
-    """
-
-    u: FloatArray  # (k,)
-    h: FloatArray  # (k,), 1 - u^2 Var[Y / E[Y]]
-    law: Cumulants
-    has_skewness: bool  # whether the third moment exists where u = 0
-
-    @classmethod
-    def of(cls, ratio: FloatArray, theta: GIGParameters) -> Self:
-        """Shares of parts in the ratio (k,), before their sum is scaled to unit variance."""
-        (p, a, _), law = theta, cumulants(theta)
-        c = np.hypot(1.0, times(ratio, math.sqrt(law.second)))
-        # Where gamma is not 0, an infinite Var[Y] makes that of X infinite.
-        u = np.where(np.isinf(c), np.nan, ratio / c)
-        return cls(u, np.square(1.0 / c), law, a > 0.0 or p < -1.5)
-
-    def skewness(self) -> FloatArray:
-        """Skewness (k,)."""
-        u, h, (second, third, _), exists = self
-        value = times(u**3, third) + 3.0 * times(u * h, second)
-        return value if exists else np.where(u == 0.0, np.nan, value)
-
-    def kurtosis(self) -> FloatArray:
-        """Excess kurtosis (k,)."""
-        u, h, (second, third, fourth), _ = self
-        value = times(u**4, fourth) + 6.0 * times(u * u * h, third)
-        return value + 3.0 * times(h * h, second)
 
 
 def _from_cumulants(k: int, order: Sequence[FloatArray]) -> FloatArray:
