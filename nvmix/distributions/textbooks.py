@@ -185,7 +185,34 @@ class InTextbooks(Mixture):
 
     @classmethod
     def of_law(cls, mu: Any, gamma: Any, sigma: Any, theta: GIGParameters) -> Self:
-        """Model of this family with Y ~ GIG(p, a, b); ValueError if the family has no such Y."""
+        """Make the model from mu, gamma, Sigma and (p, a, b) of Y ~ GIG(p, a, b).
+
+        Parameters
+        ----------
+        mu, gamma : float or (d,) array_like
+            Location and skewness.
+        sigma : float or (d, d) array_like
+            Scale Sigma, symmetric positive definite.
+        theta : tuple of float
+            p, a and b.
+
+        Returns
+        -------
+        NormalMixture
+            The model.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is outside its domain, or the family has no such Y.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.of_law(0.0, 0.5, 1.0, (-0.5, 1.0, 4.0))
+        >>> model.mu_ig, model.lam
+        (2.0, 4.0)
+        """
         mu = vector("mu", mu)
         for name, held, value in zip("pab", cls._fixed(mu.size), theta, strict=True):
             if held not in (None, value):

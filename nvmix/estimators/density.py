@@ -18,7 +18,7 @@ from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.estimators.conditioning import conditional_rows
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.incremental.fitter import IncrementalEMFitter
-from nvmix.fitting.outcome.result import warn_unless_converged
+from nvmix.fitting.outcome.ends import warn_unless_converged
 from nvmix.foundation.typing import Columns
 from nvmix.foundation.validation import generator, integer
 from nvmix.sources.frames import each_once

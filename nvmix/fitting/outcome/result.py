@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,7 +13,6 @@ from nvmix.backends.status import Status
 from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
 from nvmix.fitting.outcome.summary import Summary, html_of_fit, same_rows, without_errors
 from nvmix.foundation.arrays import namespace, traced
-from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.files.json_text import all_encoded, encoded
 from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.pytrees import pytree
@@ -368,28 +366,6 @@ class EMResult(Storable):
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling: all attributes, without the data."""
         return {**self.__dict__, "data": None}
-
-
-def most_likely(results: Sequence[EMResult]) -> int:
-    """Place of the likeliest of several ends, usable or not; of equal ones the first.
-
-    Those that are UNBOUNDED or NON_FINITE have no likelihood to compare, and come after all others.
-    """
-    without = (Status.UNBOUNDED, Status.NON_FINITE)
-    keys = [(r.status not in without, r.log_likelihood) for r in results]
-    ranked = [(finite, value if np.isfinite(value) else -np.inf) for finite, value in keys]
-    return ranked.index(max(ranked))
-
-
-def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
-    """Issue a `ConvergenceWarning` with the message of a fit that did not converge.
-
-    No warning for a fit without a criterion or under a JAX trace. The stacklevel, that of
-    `warnings.warn`, is counted from this function.
-    """
-    undecided = result.converged is None or traced(result.converged)
-    if not undecided and not result.converged:
-        warnings.warn(result.message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def read_only(values: Sequence[float]) -> FloatArray:

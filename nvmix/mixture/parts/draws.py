@@ -69,6 +69,17 @@ class Draws(ABC):
         TypeError, ValueError
             If n, size or seed is outside its domain, both or neither of n and size are given, or
             JAX traces the model.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> model.rvs(1000, seed=0).shape
+        (1000, 2)
+        >>> X, Y = model.rvs(1000, seed=0, return_mixing=True)
+        >>> bool(abs(Y.mean() - 1.0) < 0.1)
+        True
         """
         if traced(self.mu, self.gamma, self.L_sigma, *self.subordinator.gig):
             msg = "rvs draws by NumPy and does not run under a JAX trace"
