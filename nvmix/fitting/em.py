@@ -274,6 +274,16 @@ class BatchEMFitter:
         -----
         ConvergenceWarning
             If the fit ends without converging; the message says how and what to try.
+
+        Examples
+        --------
+        >>> from nvmix import BatchEMFitter, NormalInverseGaussian
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> fitter = BatchEMFitter(criterion="likelihood", symmetric=True)
+        >>> result = fitter.fit(NormalInverseGaussian.default_init(X), X)
+        >>> result.converged, round(result.log_likelihood, 2)
+        (True, -2336.35)
         """
         check_start(model, X)
         result = self.run(model, X, weights)
@@ -281,7 +291,7 @@ class BatchEMFitter:
         return result
 
     def run(self, model: Mixture, X: Any, weights: Any = None) -> EMResult:
-        """`fit` without a warning."""
+        """`fit` without a warning, with the same arguments, result and errors."""
         with closing(sample_source(X, model.d, model.columns, self.missing, weights)) as source:
             return self.run_source(model, source)
 
@@ -290,7 +300,7 @@ class BatchEMFitter:
         return f"BatchEMFitter({', '.join(f'{name}={x!r}' for name, x in vars(self).items())})"
 
     def run_source(self, model: Mixture, source: Source) -> EMResult:
-        """Fit validated rows without a warning."""
+        """Fit to a source, whose rows have been validated, as `run` does."""
         check_gauge(model, self.regularization)
         self._check_source(source)
         rows = (source.values, source.weights) if isinstance(source, ArraySource) else ()

@@ -213,6 +213,16 @@ class IncrementalEMFitter:
         -----
         ConvergenceWarning
             If the fit ends because no model can be made with a batch.
+
+        Examples
+        --------
+        >>> from nvmix import IncrementalEMFitter, NormalInverseGaussian
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> fitter = IncrementalEMFitter(batch_size=64, max_steps=50)
+        >>> result = fitter.fit(NormalInverseGaussian.default_init(X), X, key=0)
+        >>> result.n_iter, result.status.name
+        (50, 'STEPS_DONE')
         """
         check_start(model, X)
         check_gauge(model, self.regularization)

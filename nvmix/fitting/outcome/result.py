@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -102,6 +103,17 @@ class EMResult(Storable):
         Names and values of the settings of the fitter; what is no number or text is a text.
     data : tuple or None
         The observations and their weights or None; not pickled, and no leaf of the pytree.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> result = nvmix.fit(X, "nig")
+    >>> result.status, result.usable, round(result.bic, 2)
+    (<Status.CONVERGED: 0>, True, 4714.71)
+    >>> result.model.columns is None, result.held
+    (True, ())
     """
 
     model: Mixture
@@ -164,7 +176,8 @@ class EMResult(Storable):
     @property
     def bic(self) -> float:
         """Schwarz's information criterion, k log n - 2 log L."""
-        log_n: float = namespace(self.n_observations).log(self.n_observations)
+        n: Any = self.n_observations
+        log_n: float = math.log(n) if isinstance(n, float) else namespace(n).log(n)
         return self.n_parameters * log_n - 2.0 * self.log_likelihood
 
     def standard_errors(
