@@ -27,7 +27,7 @@ _ROUNDING: Final = 1e-9
 
 @dataclass(frozen=True)
 class LikelihoodRatioTest:
-    """Result of a likelihood-ratio test.
+    """Result of `likelihood_ratio_test`.
 
     Parameters
     ----------
@@ -41,6 +41,16 @@ class LikelihoodRatioTest:
         Families of the fits, with "symmetric" before the name where gamma was fixed at 0.
     message : str
         Asymptotic distribution that the p-value comes from.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> null, alternative = (nvmix.fit(X, "nig", symmetric=held) for held in (True, False))
+    >>> test = nvmix.likelihood_ratio_test(null, alternative)
+    >>> test.null, test.df, round(test.p_value, 3)
+    ('symmetric NormalInverseGaussian', 2, 0.057)
     """
 
     statistic: float

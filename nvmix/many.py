@@ -9,8 +9,9 @@ from typing import Any, Unpack, overload
 from nvmix.distributions.families import family_of
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.fitting.em import BatchEMFitter, batch_fitter
+from nvmix.fitting.outcome.ends import warn_unless_converged
 from nvmix.fitting.outcome.fits import Fits
-from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
+from nvmix.fitting.outcome.result import EMResult
 from nvmix.fitting.settings import FitSettings, with_signature_of
 from nvmix.foundation.stopwatch import Stopwatch
 from nvmix.foundation.threads import ThreadPool, get_num_threads

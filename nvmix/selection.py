@@ -74,6 +74,17 @@ class Comparison(PublicPickle, Sequence[EMResult]):
         ------
         ImportError
             If pandas is not installed.
+
+        Examples
+        --------
+        >>> import nvmix
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> table = nvmix.compare(X, ["nig", "normal"], symmetric=False).to_frame()
+        >>> print(table[["family", "aic"]].round(1))
+                          family     aic
+        0  NormalInverseGaussian  4683.0
+        1     MultivariateNormal  4744.3
         """
         pandas = importlib.import_module("pandas")
         names = ("symmetric", "log_likelihood", "n_parameters", "aic", "bic")

@@ -74,15 +74,24 @@ Returns
 array or float
     Of the broadcast shape{symmetry}; the docstring of `nvmix.special` states the accuracy.
 
+Raises
+------
+TypeError, ValueError
+    If v or z does not hold real numbers, they do not broadcast, or there is no such backend.
+
+References
+----------
+NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov/{source}.
+
 Examples
 """
 
 
-def _documented(at_zero: str, symmetry: str = "") -> Callable[[F], F]:
-    """Decorator that writes the sections on parameters and result, before that of examples."""
+def _documented(source: str, at_zero: str, symmetry: str = "") -> Callable[[F], F]:
+    """Decorator that writes the sections before that of examples."""
 
     def with_sections(function: F) -> F:
-        sections = _SECTIONS.format(at_zero=at_zero, symmetry=symmetry)
+        sections = _SECTIONS.format(source=source, at_zero=at_zero, symmetry=symmetry)
         function.__doc__ = (inspect.getdoc(function) or "").replace("\nExamples\n", sections)
         return function
 
@@ -113,7 +122,7 @@ def _derivative(v: Any, z: Any, which: int, backend: str) -> FloatArray:
     return value
 
 
-@_documented("inf")
+@_documented("10.32.E9", "inf")
 def log_kv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Logarithm of the modified Bessel function of the second kind, :math:`\ln K_v(z)`.
 
@@ -128,7 +137,7 @@ def log_kv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return get_backend(backend).log_bessel(*_broadcast(v, z))[0][()]
 
 
-@_documented("inf")
+@_documented("10.29.E1", "inf")
 def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Ratio of consecutive orders, :math:`K_{v+1}(z) / K_v(z)`.
 
@@ -143,7 +152,7 @@ def kv_ratio(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return get_backend(backend).log_bessel(*_broadcast(v, z))[1][()]
 
 
-@_documented("inf with the sign of v (0 at v = 0)", ", odd in v")
+@_documented("10.32.E9", "inf with the sign of v (0 at v = 0)", ", odd in v")
 def log_kv_dv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Order derivative :math:`\partial \ln K_v(z) / \partial v`.
 
@@ -158,7 +167,7 @@ def log_kv_dv(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return _derivative(v, z, _DV, backend)
 
 
-@_documented("-inf", ", even in v")
+@_documented("10.29.E2", "-inf", ", even in v")
 def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Derivative :math:`\partial \ln K_v(z) / \partial z = v/z - K_{v+1}(z) / K_v(z)`.
 
@@ -176,7 +185,7 @@ def log_kv_dz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
         return np.where(ratio == np.inf, -np.inf, order / argument - ratio)[()]
 
 
-@_documented(r"the trigamma function of \|v\|", ", even in v")
+@_documented("10.32.E9", r"the trigamma function of \|v\|", ", even in v")
 def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Second order derivative :math:`\partial^2 \ln K_v(z) / \partial v^2`.
 
@@ -191,7 +200,7 @@ def log_kv_dv2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return _derivative(v, z, _DV2, backend)
 
 
-@_documented("-inf with the sign of v (0 at v = 0)", ", odd in v")
+@_documented("10.32.E9", "-inf with the sign of v (0 at v = 0)", ", odd in v")
 def log_kv_dvdz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Mixed derivative :math:`\partial^2 \ln K_v(z) / \partial v\, \partial z`.
 
@@ -206,7 +215,7 @@ def log_kv_dvdz(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     return _derivative(v, z, _DVDZ, backend)
 
 
-@_documented("inf", ", even in v")
+@_documented("10.29.E2", "inf", ", even in v")
 def log_kv_dz2(v: Any, z: Any, *, backend: str = "cpu") -> FloatArray:
     r"""Second derivative :math:`\partial^2 \ln K_v(z) / \partial z^2`.
 

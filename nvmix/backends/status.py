@@ -13,10 +13,44 @@ import numpy as np
 class Status(IntEnum):
     """How a fit ended; `message` is a sentence with advice.
 
+    Attributes
+    ----------
+    CONVERGED
+        The parameters settled inside the family.
+    VARIANCE_GAMMA_LIMIT
+        They settled at b = 0, where the law is `VarianceGamma`.
+    SKEW_T_LIMIT
+        They settled at a = 0, where the law is `NormalInverseGamma`.
+    GAUSSIAN_LIMIT
+        They settled where Y is constant, at the normal distribution.
+    CUSP
+        They settled with mu at a row, where the density has a cusp.
+    MAX_ITER
+        Stopped after max_iter iterations.
+    DEGENERATE
+        Stopped where the likelihood rises towards a singular Sigma or a constant Y.
+    NON_FINITE
+        Stopped at an infinite or nan likelihood.
+    UNBOUNDED
+        Stopped where the likelihood grows without limit as mu meets rows.
+    SINGULAR
+        Stopped with mu at a row at which the M-step is undefined.
+    NO_SOLUTION
+        Stopped because the solve for Y did not converge.
+    NO_GAUGE
+        Stopped at a limit of the family in which the gauge has no meaning.
+    STEPS_DONE
+        An incremental fit took all its steps.
+
     Examples
     --------
-    >>> from nvmix import Status
-    >>> Status.CONVERGED.message
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> status = nvmix.fit(X, "nig").status
+    >>> status is nvmix.Status.CONVERGED, status.converged
+    (True, True)
+    >>> status.message
     'Converged: iterations no longer change the fit by more than tol.'
     """
 
@@ -52,6 +86,12 @@ class Status(IntEnum):
         ------
         ValueError
             If code is not the number of a status, or is an array of them.
+
+        Examples
+        --------
+        >>> from nvmix import Status
+        >>> Status.of(5).name
+        'MAX_ITER'
         """
         if np.ndim(code) != 0:
             msg = (
@@ -67,7 +107,7 @@ class Status(IntEnum):
 
     @property
     def converged(self) -> bool:
-        """Whether the parameters settled."""
+        """Whether the parameters settled: of `CONVERGED`, the three limits and `CUSP`."""
         return bool(settled(self))
 
     @property

@@ -48,6 +48,16 @@ class GoodnessOfFit:
         How many of the k refits did not converge.
     is_refitted : bool
         Whether the model was fitted again to each simulated sample.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> from nvmix.diagnostics import goodness_of_fit
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> test = goodness_of_fit(nvmix.fit(X[:, 0], "normal"), n_simulations=99)
+    >>> test.names, bool(test.pvalues.max() < 0.05)
+    (('Kolmogorov-Smirnov', 'Anderson-Darling', 'Cramer-von Mises'), True)
     """
 
     names: tuple[str, ...]
@@ -71,6 +81,16 @@ class GoodnessOfFit:
         ------
         ImportError
             If pandas is not installed.
+
+        Examples
+        --------
+        >>> import nvmix
+        >>> from nvmix.diagnostics import goodness_of_fit
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> test = goodness_of_fit(nvmix.fit(X[:, 0], "normal"), n_simulations=99)
+        >>> list(test.to_frame().columns), test.to_frame().shape
+        (['statistic', 'pvalue'], (3, 2))
         """
         pandas = importlib.import_module("pandas")
         columns = {"statistic": self.statistics, "pvalue": self.pvalues}

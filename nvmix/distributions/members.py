@@ -61,6 +61,12 @@ class _Symmetric(NormalMixture):
         ------
         TypeError, ValueError
             If a parameter is missing, unknown or outside its domain.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> StudentT.from_classical(mu=0.0, sigma=2.0, df=4.0).df
+        4.0
         """
         zeros = np.zeros(vector("mu", mu).size)
         gamma = zeros if gamma is None else gamma
@@ -120,7 +126,7 @@ class StudentT(_Symmetric):
 
     @classmethod
     def of_law(cls, mu: Any, gamma: Any, sigma: Any, theta: Any) -> Self:
-        """Model with Y ~ GIG(p, a, b) in the form with alpha = beta."""
+        """As `NormalMixture.of_law`, brought to the form with alpha = beta."""
         p, a, b = theta
         if a == 0.0 and p < 0.0 < b < math.inf:
             sigma, b = np.multiply(sigma, b / (-2.0 * p)), -2.0 * p
@@ -236,7 +242,7 @@ class MultivariateNormal(_Symmetric):
         return -0.5 * (q + d * math.log(2.0 * math.pi)) - xp.log(xp.diag(normal.L)).sum()
 
     def posterior(self, x: Any, *, missing: str = "raise") -> Any:  # noqa: ARG002
-        """TypeError: Y = 1, whatever x."""
+        """TypeError: Y = 1, whatever x is."""
         msg = "MultivariateNormal has no posterior of Y, which is 1"
         raise TypeError(msg)
 
@@ -246,18 +252,18 @@ class MultivariateNormal(_Symmetric):
         return [self.subordinator] * len(x), self.fixed.p
 
     def horizon(self, t: float) -> Self:
-        """N(t mu, t Sigma), the law of the sum of t independent copies; t must be positive."""
+        """N(t mu, t Sigma), the law of the sum of t independent copies; t is a positive number."""
         t = positive("t", t)
         normal = NormalParameters(t * self.mu, self.gamma, t**0.5 * self.L_sigma)
         return self._solved(normal, self.subordinator, self.columns)
 
     def rescaled(self, c: float) -> Self:
-        """The model itself: its Sigma is the covariance in every gauge; c must be positive."""
+        """The model itself: its Sigma is the covariance in every gauge; c is a positive number."""
         positive("c", c)
         return self
 
     def e_step(self, X: Any, backend: str = "cpu", *, weights: Any = None) -> Any:  # noqa: ARG002
-        """TypeError: with Y = 1 there is nothing to expect; `fit` is closed-form."""
+        """TypeError: with Y = 1 there is nothing to expect; `fit` is in closed form."""
         msg = "MultivariateNormal has no E-step: its fit is in closed form, by fit(X)"
         raise TypeError(msg)
 
@@ -281,7 +287,19 @@ class MultivariateNormal(_Symmetric):
         return _number(mu[0] + L[0, 0] * (-z if upper else z))
 
     def entropy(self) -> float:
-        """Differential entropy, (d + d log 2 pi + log |Sigma|) / 2 nats."""
+        """Differential entropy, of any number of columns.
+
+        Returns
+        -------
+        float
+            (d + d log 2 pi + log |Sigma|) / 2 nats.
+
+        Examples
+        --------
+        >>> from nvmix import MultivariateNormal
+        >>> round(MultivariateNormal.from_classical(mu=0.0, sigma=1.0).entropy(), 9)
+        1.418938533
+        """
         return 0.5 * (self.d * (1.0 + math.log(2.0 * math.pi)) + self.log_det_sigma())
 
 

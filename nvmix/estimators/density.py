@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from nvmix.distributions.families import family_of
 from nvmix.distributions.members import MultivariateNormal
 from nvmix.distributions.normal_mixture import NormalMixture
 from nvmix.estimators.conditioning import conditional_rows
+from nvmix.estimators.scores import Scored
 from nvmix.fitting.em import BatchEMFitter
 from nvmix.fitting.incremental.fitter import IncrementalEMFitter
-from nvmix.fitting.outcome.result import warn_unless_converged
+from nvmix.fitting.outcome.ends import warn_unless_converged
 from nvmix.foundation.typing import Columns
 from nvmix.foundation.validation import generator, integer
 from nvmix.sources.frames import each_once
@@ -40,7 +40,7 @@ def _takes_batches(estimator: Any) -> bool:
     return True
 
 
-class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class NormalMixtureEstimator(Scored):
     """Normal variance-mean mixture as a density estimator of scikit-learn.
 
     Parameters
@@ -147,6 +147,15 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         -----
         nvmix.ConvergenceWarning
             If the fit ends without converging; the message says how and what to try.
+
+        Examples
+        --------
+        >>> from nvmix.estimators import NormalMixtureEstimator
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> fitted = NormalMixtureEstimator("t").fit(X)
+        >>> fitted.converged_, round(fitted.model_.df, 1)
+        (True, 5.3)
         """
         family, fitter = family_of("family", self.family), self._fitter()
         X = self._validated(X, reset=True, ensure_min_samples=2)
@@ -185,6 +194,17 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
             If X cannot be fitted.
         AttributeError
             If symmetric, fixed, bounded or missing is set, which steps on batches do not have.
+
+        Examples
+        --------
+        >>> from nvmix.estimators import NormalMixtureEstimator
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> estimator = NormalMixtureEstimator()
+        >>> for batch in (X[:100], X[100:200], X[200:]):
+        ...     estimator = estimator.partial_fit(batch)
+        >>> estimator.n_iter_
+        3
         """
         is_first = not hasattr(self, "model_")
         X = self._validated(X, reset=is_first, ensure_min_samples=2 if is_first else 1)
@@ -201,50 +221,6 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         model: Any = self._stream.model
         self._set_model(model, model.n_parameters)
         return self
-
-    def score_samples(self, X: Any) -> Any:
-        """Log-density of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Log-densities under the fitted model.
-        """
-        check_is_fitted(self)
-        return self.model_.log_prob(self._validated(X, reset=False), missing=self.missing)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: ARG002
-        """Mean log-density of the rows, which cross-validation compares.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : Ignored
-            Not used.
-        sample_weight : array-like of shape (n_samples,) or None
-            Weights of the mean.
-
-        Returns
-        -------
-        float
-            The mean.
-        """
-        return float(np.average(self.score_samples(X), weights=sample_weight))
-
-    def aic(self, X: Any) -> float:
-        """Akaike's information criterion, 2 k - 2 log L of the rows of X; low is good."""
-        return 2.0 * self.n_parameters_ - 2.0 * float(self.score_samples(X).sum())
-
-    def bic(self, X: Any) -> float:
-        """Schwarz's information criterion, k log n - 2 log L of the rows of X; low is good."""
-        terms = self.score_samples(X)
-        return float(np.log(len(terms)) * self.n_parameters_ - 2.0 * terms.sum())
 
     def sample(self, n_samples: int = 1, *, conditioning: Any = None) -> Any:
         """Draw rows from the fitted model, or from its exact conditional law.
@@ -295,17 +271,6 @@ class NormalMixtureEstimator(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if fitter.n_init > 1:
             fitter.seed = int(random.randint(2**31 - 1))
         return fitter
-
-    def _validated(self, X: Any, *, reset: bool, ensure_min_samples: int = 1) -> Any:
-        """Rows as floats, checked by scikit-learn; with reset, their columns are remembered."""
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan" if self.missing == "em" else True,
-            ensure_min_samples=ensure_min_samples,
-        )
 
     def _names(self) -> Columns:
         """Names of the columns, if they are strings; ValueError for one that is there twice."""

@@ -67,6 +67,15 @@ class NormalMixtureOutliers(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         TypeError, ValueError
             If contamination is outside its domain, or X cannot be fitted.
+
+        Examples
+        --------
+        >>> from nvmix.estimators import NormalMixtureOutliers
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> detector = NormalMixtureOutliers(contamination=0.01).fit(X)
+        >>> round(detector.offset_, 2)
+        -10.83
         """
         share = real("contamination", self.contamination)
         if not 0.0 < share <= 0.5:
@@ -79,16 +88,97 @@ class NormalMixtureOutliers(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def score_samples(self, X: Any) -> Any:
-        """Log-density of each row, low for outliers."""
+        """Log-density of each row, low for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Log-densities under the fitted model.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If X does not have the columns of the fit, or is not finite real numbers.
+
+        Examples
+        --------
+        >>> from nvmix.estimators import NormalMixtureOutliers
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> detector = NormalMixtureOutliers(contamination=0.01).fit(X)
+        >>> detector.score_samples([[0.0, 0.0], [40.0, -40.0]]).round(1)
+        array([ -4.6, -45.5])
+        """
         check_is_fitted(self)
         return self.estimator_.score_samples(X)
 
     def decision_function(self, X: Any) -> Any:
-        """`score_samples` less `offset_`: negative for outliers."""
+        """Log-density of each row less that at which outliers begin.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            `score_samples` less `offset_`: negative for outliers.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If X does not have the columns of the fit, or is not finite real numbers.
+
+        Examples
+        --------
+        >>> from nvmix.estimators import NormalMixtureOutliers
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> detector = NormalMixtureOutliers(contamination=0.01).fit(X)
+        >>> detector.decision_function([[0.0, 0.0], [40.0, -40.0]]).round(1)
+        array([  6.3, -34.6])
+        """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> Any:
-        """-1 for outliers and 1 for other rows."""
+        """Whether rows are outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            -1 for outliers and 1 for other rows.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If X does not have the columns of the fit, or is not finite real numbers.
+
+        Examples
+        --------
+        >>> from nvmix.estimators import NormalMixtureOutliers
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> detector = NormalMixtureOutliers(contamination=0.01).fit(X)
+        >>> detector.predict([[0.0, 0.0], [40.0, -40.0]])
+        array([ 1, -1])
+        """
         return np.where(self.decision_function(X) < 0.0, -1, 1)
 
     def __sklearn_tags__(self) -> Any:

@@ -18,11 +18,11 @@ from nvmix.fitting.checkpoints.file import checkpoint_file
 from nvmix.fitting.engine.constraints import constrained, constraints_of
 from nvmix.fitting.engine.run import FitRun
 from nvmix.fitting.incremental.fitter import IncrementalEMFitter
-from nvmix.fitting.outcome.result import EMResult, most_likely, warn_unless_converged
+from nvmix.fitting.outcome.ends import most_likely, warn_unless_converged
+from nvmix.fitting.outcome.result import EMResult
 from nvmix.fitting.report.progress import Forecast, Progress
-from nvmix.fitting.rules.shrinkage import has_target
 from nvmix.fitting.rules.updates import EtaUpdate, IdentityUpdate
-from nvmix.fitting.settings import check_settings, check_start, settings_of
+from nvmix.fitting.settings import check_settings, check_start, check_together, settings_of
 from nvmix.fitting.starts.moments import random_subsets
 from nvmix.fitting.starts.start import StartingRows
 from nvmix.foundation.arrays import traced
@@ -221,29 +221,7 @@ class BatchEMFitter:
         self.seed = seed
         self.device = device
         self.checkpoint = optional_checkpoint(checkpoint)
-        self._check_together()
-
-    def _check_together(self) -> None:
-        """Raise ValueError for settings that exclude each other."""
-        if self.device is not None and self.e_step_backend != "jax":
-            msg = f"device needs e_step_backend='jax', got device {self.device!r}"
-        elif self.missing == "em" and self.e_step_backend != "cpu":
-            msg = f"missing='em' needs e_step_backend='cpu', got {self.e_step_backend!r}"
-        elif self.acceleration not in ("auto", "none") and not self._may_extrapolate():
-            msg = (
-                f"acceleration must be 'auto' or 'none' with an eta_update or algorithm 'mcecm', "
-                f"got {self.acceleration!r}"
-            )
-        elif self.criterion == "likelihood" and has_target(self.eta_update):
-            msg = (
-                "criterion must be 'parameters' with an eta_update that shrinks, by which the "
-                f"likelihood may fall, got {self.criterion!r}"
-            )
-        elif self.checkpoint is not None and self.n_init > 1:
-            msg = f"checkpoint needs n_init=1, got {self.n_init}"
-        else:
-            return
-        raise ValueError(msg)
+        check_together(self, may_extrapolate=self._may_extrapolate())
 
     def _check_source(self, source: Source) -> None:
         """Check settings that need rows in memory."""
@@ -296,6 +274,16 @@ class BatchEMFitter:
         -----
         ConvergenceWarning
             If the fit ends without converging; the message says how and what to try.
+
+        Examples
+        --------
+        >>> from nvmix import BatchEMFitter, NormalInverseGaussian
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> fitter = BatchEMFitter(criterion="likelihood", symmetric=True)
+        >>> result = fitter.fit(NormalInverseGaussian.default_init(X), X)
+        >>> result.converged, round(result.log_likelihood, 2)
+        (True, -2336.35)
         """
         check_start(model, X)
         result = self.run(model, X, weights)
@@ -303,7 +291,7 @@ class BatchEMFitter:
         return result
 
     def run(self, model: Mixture, X: Any, weights: Any = None) -> EMResult:
-        """`fit` without a warning."""
+        """`fit` without a warning, with the same arguments, result and errors."""
         with closing(sample_source(X, model.d, model.columns, self.missing, weights)) as source:
             return self.run_source(model, source)
 
@@ -312,7 +300,7 @@ class BatchEMFitter:
         return f"BatchEMFitter({', '.join(f'{name}={x!r}' for name, x in vars(self).items())})"
 
     def run_source(self, model: Mixture, source: Source) -> EMResult:
-        """Fit validated rows without a warning."""
+        """Fit to a source, whose rows have been validated, as `run` does."""
         check_gauge(model, self.regularization)
         self._check_source(source)
         rows = (source.values, source.weights) if isinstance(source, ArraySource) else ()

@@ -12,6 +12,7 @@ import numpy as np
 
 from nvmix.fitting.checkpoints.checkpoint import Checkpoint
 from nvmix.fitting.checkpoints.contents import identity_of
+from nvmix.fitting.rules.shrinkage import has_target
 from nvmix.fitting.rules.updates import EtaUpdate
 from nvmix.mixture.em_maps import Mixture
 
@@ -73,6 +74,29 @@ def check_settings(caller: str, given: Iterable[str]) -> None:
                 hint = "give it as checkpoint=Checkpoint(path, every=, minutes=, resume=)"
             msg = f"{caller} got an unexpected keyword argument {name!r}: {hint}"
             raise TypeError(msg)
+
+
+def check_together(fitter: Any, *, may_extrapolate: bool) -> None:
+    """Raise ValueError for settings of a `BatchEMFitter` that exclude each other."""
+    if fitter.device is not None and fitter.e_step_backend != "jax":
+        msg = f"device needs e_step_backend='jax', got device {fitter.device!r}"
+    elif fitter.missing == "em" and fitter.e_step_backend != "cpu":
+        msg = f"missing='em' needs e_step_backend='cpu', got {fitter.e_step_backend!r}"
+    elif fitter.acceleration not in ("auto", "none") and not may_extrapolate:
+        msg = (
+            f"acceleration must be 'auto' or 'none' with an eta_update or algorithm 'mcecm', "
+            f"got {fitter.acceleration!r}"
+        )
+    elif fitter.criterion == "likelihood" and has_target(fitter.eta_update):
+        msg = (
+            "criterion must be 'parameters' with an eta_update that shrinks, by which the "
+            f"likelihood may fall, got {fitter.criterion!r}"
+        )
+    elif fitter.checkpoint is not None and fitter.n_init > 1:
+        msg = f"checkpoint needs n_init=1, got {fitter.n_init}"
+    else:
+        return
+    raise ValueError(msg)
 
 
 def settings_of(fitter: Any) -> tuple[tuple[str, Any], ...]:

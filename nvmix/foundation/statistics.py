@@ -136,12 +136,23 @@ class SufficientStatistics(PublicPickle):
         origin : (d,) array
             New origin.
         scale : (d, d) array
-            New lower-triangular scale.
+            New lower-triangular scale, with a positive diagonal; neither is validated.
 
         Returns
         -------
         SufficientStatistics
             Statistics of the same rows in the new frame.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[1.0], gamma=[0.5], sigma=[[4.0]], mu_ig=1.0, lam=1.0)
+        >>> eta = model.e_step([[0.0], [3.0]])
+        >>> data = eta.in_frame(np.zeros(1), np.eye(1))  # sums of x itself
+        >>> data.x.round(9), (eta.weight * eta.E_X).round(9)
+        (array([3.]), array([3.]))
         """
         xp = namespace(origin, scale, self.origin, self.xx_inv_y)
         if xp is np and np.array_equal(origin, self.origin) and np.array_equal(scale, self.scale):

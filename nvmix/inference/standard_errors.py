@@ -132,6 +132,16 @@ class StandardErrors(PublicPickle, Mapping[str, Any]):
         ------
         TypeError, ValueError
             If level is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> import nvmix
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> errors = nvmix.fit(X, "nig").standard_errors()
+        >>> errors.confidence_intervals(0.9)["mu"].round(1)
+        array([[1.3, 4.4],
+               [1. , 3.9]])
         """
         ends = intervals(self.estimates, self.errors, level)
         return {name: self._shaped(name, ends) for name in self}
@@ -157,6 +167,17 @@ class StandardErrors(PublicPickle, Mapping[str, Any]):
             If pandas is not installed.
         TypeError, ValueError
             If level is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> import nvmix
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> errors = nvmix.fit(X, "t").standard_errors()
+        >>> print(errors.to_frame().loc[["mu[0]", "mu[1]"], ["estimate", "z"]].round(1))
+               estimate    z
+        mu[0]       0.7  1.8
+        mu[1]       0.6  1.7
         """
         return frame_of_elements(self.labels, self.estimates, self.errors, level)
 

@@ -94,23 +94,92 @@ class MixtureInnovation(Distribution):  # type: ignore[misc]
         ------
         ValueError
             If a parameter is missing or outside its bounds.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> law = MixtureInnovation("nig").model([0.5, -0.2])
+        >>> law.mean().round(12), law.var().round(12), law.skewness().round(3)
+        (array([0.]), array([1.]), array([-0.346]))
         """
         return self._family.model(self._check_constraints(parameters))
 
     def starting_values(self, std_resid: Any) -> Any:
-        """Parameters of a fit by EM to residuals."""
+        """Parameters of a fit by EM to residuals.
+
+        Parameters
+        ----------
+        std_resid : (n,) array_like
+            Residuals by their conditional standard deviations.
+
+        Returns
+        -------
+        (k,) array
+            Parameters within the bounds, in the order of `parameter_names`.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> import numpy as np
+        >>> residuals = np.random.default_rng(0).standard_t(5, 1000)
+        >>> MixtureInnovation("skewt").starting_values(residuals / residuals.std()).round(2)
+        array([5.96, 0.14])
+        """
         return self._family.start(std_resid)
 
     def parameter_names(self) -> list[str]:
-        """Names of the parameters."""
+        """Names of the parameters.
+
+        Returns
+        -------
+        list of str
+            Those of Y, then rho.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> MixtureInnovation("gh").parameter_names()
+        ['p', 'xi', 'rho']
+        """
         return list(self._family.bounds)
 
     def bounds(self, resids: Any) -> list[tuple[float, float]]:  # noqa: ARG002
-        """Bounds of the parameters."""
+        """Bounds of the parameters.
+
+        Parameters
+        ----------
+        resids : array_like or None
+            Not used.
+
+        Returns
+        -------
+        list of (float, float)
+            Lower and upper bound of each.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> MixtureInnovation("nig").bounds(None)
+        [(0.02, 0.9995), (-0.995, 0.995)]
+        """
         return list(self._family.bounds.values())
 
     def constraints(self) -> tuple[Any, Any]:
-        """The bounds as A, b of A theta >= b."""
+        """The bounds as linear constraints, A theta >= b, as arch takes them.
+
+        Returns
+        -------
+        tuple of (2 k, k) and (2 k,) arrays
+            A and b.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> A, b = MixtureInnovation("nig", symmetric=True).constraints()
+        >>> A, b
+        (array([[ 1.],
+               [-1.]]), array([ 0.02  , -0.9995]))
+        """
         lower, upper = np.array(self.bounds(None)).T
         identity = np.eye(self.num_params)
         return np.vstack([identity, -identity]), np.concatenate([lower, -upper])
@@ -122,7 +191,31 @@ class MixtureInnovation(Distribution):  # type: ignore[misc]
         sigma2: Any,
         individual: bool = False,  # noqa: FBT001, FBT002
     ) -> Any:
-        """Log-likelihood of residuals with conditional variances sigma2; -inf if not finite."""
+        """Log-likelihood of residuals.
+
+        Parameters
+        ----------
+        parameters : sequence of float
+            In the order of `parameter_names`.
+        resids, sigma2 : (n,) array_like
+            Residuals and their conditional variances.
+        individual : bool
+            Whether to return the terms of the sum.
+
+        Returns
+        -------
+        float or (n,) array
+            The sum or its terms; -inf where a residual is not finite.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> import numpy as np
+        >>> law = MixtureInnovation("nig")
+        >>> residuals, variances = np.array([-1.0, 2.0]), np.array([1.0, 4.0])
+        >>> print(law.loglikelihood([0.5, -0.2], residuals, variances).round(6))
+        -3.693184
+        """
         z = np.asarray(resids / np.sqrt(sigma2), np.float64)
         finite = np.isfinite(z)
         terms = np.full(z.shape, -np.inf)
@@ -131,20 +224,98 @@ class MixtureInnovation(Distribution):  # type: ignore[misc]
         return terms if individual else terms.sum()
 
     def cdf(self, resids: Any, parameters: Any = None) -> Any:
-        """Distribution function."""
+        """Distribution function.
+
+        Parameters
+        ----------
+        resids : array_like
+            Points.
+        parameters : sequence of float or None
+            In the order of `parameter_names`.
+
+        Returns
+        -------
+        float or array
+            Probabilities, of the shape of resids.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> MixtureInnovation("nig").cdf([-2.0, 0.0], [0.5, -0.2]).round(6)
+        array([0.031328, 0.479196])
+        """
         return self.model(parameters).cdf(resids)
 
     def ppf(self, pits: Any, parameters: Any = None) -> Any:
-        """Quantiles."""
+        """Quantiles.
+
+        Parameters
+        ----------
+        pits : array_like
+            Probabilities.
+        parameters : sequence of float or None
+            In the order of `parameter_names`.
+
+        Returns
+        -------
+        float or array
+            Quantiles, of the shape of pits.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> MixtureInnovation("nig").ppf([0.01, 0.05], [0.5, -0.2]).round(6)
+        array([-2.711325, -1.702756])
+        """
         return self.model(parameters).ppf(pits)
 
     def moment(self, n: int, parameters: Any = None) -> float:
-        """E[X^n]; nan where it is not finite."""
+        """Moment E[X^n].
+
+        Parameters
+        ----------
+        n : int
+            Order, nonnegative.
+        parameters : sequence of float or None
+            In the order of `parameter_names`.
+
+        Returns
+        -------
+        float
+            The moment; nan where it is not finite.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> round(MixtureInnovation("nig").moment(3, [0.5, -0.2]), 6)
+        -0.34641
+        """
         moment = float(self.model(parameters).raw_moment(n)[0])
         return moment if math.isfinite(moment) else math.nan
 
     def partial_moment(self, n: int, z: float = 0.0, parameters: Any = None) -> float:
-        """E[X^n; X <= z], to about 1e-10; nan where E[X^n] is not finite."""
+        """Moment of the lower tail, E[X^n; X <= z].
+
+        Parameters
+        ----------
+        n : int
+            Order, nonnegative.
+        z : float
+            End of the tail.
+        parameters : sequence of float or None
+            In the order of `parameter_names`.
+
+        Returns
+        -------
+        float
+            The moment, to about 1e-10; nan where E[X^n] is not finite.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> round(MixtureInnovation("nig").partial_moment(1, -2.0, [0.5, -0.2]), 6)
+        -0.082133
+        """
         model, total = self.model(parameters), self.moment(n, parameters)
         if math.isnan(total):
             return math.nan
@@ -156,7 +327,25 @@ class MixtureInnovation(Distribution):  # type: ignore[misc]
         return float(total - tail if upper else tail)
 
     def simulate(self, parameters: Any) -> Callable[..., Any]:
-        """Function of a size that draws from the law with these parameters."""
+        """Function that draws from the law with these parameters.
+
+        Parameters
+        ----------
+        parameters : sequence of float
+            In the order of `parameter_names`.
+
+        Returns
+        -------
+        callable
+            From a size, an int or a tuple, to an array of draws.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureInnovation
+        >>> draw = MixtureInnovation("nig", seed=0).simulate([0.5, -0.2])
+        >>> draw(3).shape, draw((2, 3)).shape
+        ((3,), (2, 3))
+        """
         self._parameters = self._check_constraints(parameters)
         return self._simulator
 

@@ -54,12 +54,34 @@ class MixtureDistribution(Distribution):  # type: ignore[misc]
         super().__init__((), (model.d,), validate_args=validate_args)
 
     def log_prob(self, value: Any, intermediates: Any = None) -> Any:  # noqa: ARG002
-        """Log-densities of the rows of an array (..., d)."""
+        """Log-densities (...) of rows in an array (..., d); intermediates are not used."""
         rows = jnp.reshape(value, (-1, *self.event_shape))
         return self.model.log_prob(rows).reshape(jnp.shape(value)[:-1])
 
     def sample(self, key: Any, sample_shape: tuple[int, ...] = ()) -> Any:
-        """Array (*sample_shape, d) of independent rows."""
+        r"""Draw rows, by NumPy on the host, also under a JAX trace.
+
+        Parameters
+        ----------
+        key : JAX key
+            Source of randomness.
+        sample_shape : tuple of int
+            Shape of the draws.
+
+        Returns
+        -------
+        (\*sample_shape, d) array
+            Independent rows.
+
+        Examples
+        --------
+        >>> import jax
+        >>> from nvmix import StudentT
+        >>> from nvmix.interop import MixtureDistribution
+        >>> law = MixtureDistribution(StudentT.from_classical(mu=0.0, sigma=1.0, df=4.0))
+        >>> law.sample(jax.random.key(0), (2, 3)).shape
+        (2, 3, 1)
+        """
         shape = (*sample_shape, *self.event_shape)
 
         def draw(model: Any, words: Any) -> Any:
@@ -72,10 +94,10 @@ class MixtureDistribution(Distribution):  # type: ignore[misc]
 
     @property
     def mean(self) -> Any:
-        """Mean (d,)."""
+        """Mean, (d,)."""
         return self.model.mean()
 
     @property
     def variance(self) -> Any:
-        """Variances (d,) of the columns."""
+        """Variances of the columns, (d,)."""
         return self.model.var()

@@ -48,7 +48,34 @@ class MixtureMarginal(BaseUnivariateDist):  # type: ignore[misc]
         self.symmetric = symmetric
 
     def fit(self, X: Any, y: Any = None) -> MixtureMarginal:  # noqa: ARG002
-        """Fit the family to one column (n_observations, 1); y is not used."""
+        """Fit the family to one column by EM.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_observations, 1)
+            Observations.
+        y : Ignored
+            Not used.
+
+        Returns
+        -------
+        MixtureMarginal
+            This law, fitted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X cannot be fitted, or a parameter is outside its domain.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixtureMarginal
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> marginal = MixtureMarginal("t").fit(X[:, :1])
+        >>> marginal.n_params, float(marginal.ppf(0.01)) < -8.0
+        (3, True)
+        """
         X = self._validate_X(X, reset=True)
         fitted = NormalMixtureEstimator(self.family, symmetric=self.symmetric).fit(X)
         self.model_, self._n_params = fitted.model_, fitted.n_parameters_

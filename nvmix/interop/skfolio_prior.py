@@ -89,6 +89,15 @@ class MixturePrior(BasePrior):  # type: ignore[misc]
         ------
         TypeError, ValueError
             If X cannot be fitted, a parameter is outside its domain, or the law has no covariance.
+
+        Examples
+        --------
+        >>> from nvmix.interop import MixturePrior
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> prior = MixturePrior(n_scenarios=512).fit(X)
+        >>> prior.return_distribution_.returns.shape
+        (512, 2)
         """
         one_of("scenarios", self.scenarios, ("sobol", "observed"))
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")

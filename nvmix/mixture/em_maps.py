@@ -52,6 +52,15 @@ class Mixture(Transforms, Hidden, Moments):
         ------
         TypeError, ValueError
             If X is not (n, d) finite real numbers, or has other columns than the model.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> eta = model.e_step([[-1.0], [0.0], [2.0]])
+        >>> round(eta.E_Y, 6), round(eta.mean_log_likelihood, 6)
+        (1.191326, -1.798544)
         """
         get_backend(backend)
         normal, theta = self.normal, self.subordinator.gig
@@ -102,6 +111,16 @@ class Mixture(Transforms, Hidden, Moments):
         ValueError
             If no model has these statistics, because Sigma is singular or Y has no variance, or
             the method does not converge.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> start = NormalInverseGaussian.default_init(X)
+        >>> step = start.m_step(start.e_step(X))  # an iteration of EM
+        >>> step.marginal_log_likelihood(X) > start.marginal_log_likelihood(X)
+        True
         """
         instance("eta", eta, SufficientStatistics)
         if eta.d != self.d:
@@ -131,6 +150,14 @@ class Mixture(Transforms, Hidden, Moments):
         ------
         ValueError
             As for `m_step`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> NormalInverseGaussian.from_expectation(model.expectation_params()).mean().round(9)
+        array([0.2])
         """
         instance("eta", eta, SufficientStatistics)
         return cls._solution(eta, backend, method, None, None)
@@ -204,6 +231,15 @@ class Mixture(Transforms, Hidden, Moments):
         SufficientStatistics
             With weight 1 and log-likelihood nan. E[1/Y] and E[Y] may be inf; the product of an
             infinite E[Y] with an entry 0 of gamma is nan.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> eta = model.expectation_params()
+        >>> round(eta.E_Y, 12), round(eta.E_inv_Y, 12), eta.E_X
+        (1.0, 2.0, array([0.2]))
         """
         log_y, inv_y, y = self.subordinator.gig_expectations
         xp = namespace(*self.normal, y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -17,43 +17,27 @@ from nvmix.foundation.pytrees import pytree
 from nvmix.foundation.typing import Columns, FloatArray
 from nvmix.foundation.validation import (
     boolean,
-    generator,
     instance,
-    integer,
     lower_factor,
     one_of,
-    positive,
     vector,
     with_article,
 )
 from nvmix.mixture.parts.display import Displayed
+from nvmix.mixture.parts.draws import Draws
 from nvmix.mixture.parts.normal_maps import selected
 from nvmix.mixture.subordinator import Subordinator
 from nvmix.mixture.univariate import Univariate
-from nvmix.sources.frames import data_frame, with_index
+from nvmix.sources.frames import with_index
 from nvmix.sources.observations import MISSING, observations, points
 from nvmix.sources.patterns import patterns_of, values_of
 
-Seed: TypeAlias = int | np.random.Generator | np.random.RandomState | None
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixtureLaw(Univariate, Displayed, Storable, ABC):
-    r"""Distribution of X in a normal variance-mean mixture.
+class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
+    """Distribution of X in a normal variance-mean mixture.
 
-    :math:`X \mid Y \sim N(\mu + \gamma Y, \Sigma Y)` with Y ~ GIG(p, a, b) and
-    :math:`q(x) = (x-\mu)^\top\Sigma^{-1}(x-\mu)` has the log-density
-
-    .. math::
-
-        -\tfrac d2 \ln 2\pi - \tfrac12 \ln|\Sigma| + \gamma^\top\Sigma^{-1}(x - \mu)
-        + \ln Z(p - \tfrac d2, a + \gamma^\top\Sigma^{-1}\gamma, b + q(x)) - \ln Z(p, a, b),
-
-    where Z(p, a, b) is the integral of :math:`y^{p-1} e^{-(ay + b/y)/2}` over y > 0.
-
-    `NormalMixture` describes the attributes. Models are JAX pytrees once JAX is loaded. Where an
-    argument or an attribute of the model is a JAX array or a tracer, methods run in JAX and return
-    its arrays.
+    `NormalMixture` has the formula of the density, and describes the attributes.
     """
 
     mu: FloatArray
@@ -144,13 +128,50 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
     def at(self, normal: NormalParameters, theta: GIGParameters) -> Self:
         """Model of the same family and columns with other parameters, whose arrays are not copied.
 
-        ValueError if one is not finite, or theta = (p, a, b) is outside the domain of the family.
+        Parameters
+        ----------
+        normal : NormalParameters
+            mu (d,), gamma (d,) and L (d, d), as in the attribute `normal`.
+        theta : tuple of float
+            p, a and b of Y; those that the family fixes are ignored.
+
+        Returns
+        -------
+        NormalMixture
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not finite, or theta is outside the domain of the family.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> model.at(model.normal, (-0.5, 4.0, 1.0)).subordinator
+        InverseGaussian(mu_ig=0.5, lam=1.0)
         """
         subordinator = self._subordinator_type.from_gig(*theta)
         return self._solved(normal, subordinator, self.columns)
 
     def on_host(self) -> Self:
-        """Equal model with NumPy arrays in the place of JAX arrays; this one, if it has none."""
+        """Equal model with NumPy arrays in the place of JAX arrays; this one, if it has none.
+
+        Returns
+        -------
+        NormalMixture
+            The model, whose methods run on the CPU.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> model.on_host() is model
+        True
+        """
         if not self._on_jax:
             return self
         p, a, b = map(float, self.subordinator.gig)
@@ -186,6 +207,14 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         -------
         (d, d) array
             L_sigma L_sigma'.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> model = StudentT.from_classical(
+        ...     mu=0.0, sigma=2.0, df=4.0)
+        >>> model.sigma().round(12), model.cov().round(12)
+        (array([[2.]]), array([[4.]]))
         """
         return self.L_sigma @ self.L_sigma.reshape(self.d, self.d).T
 
@@ -196,6 +225,14 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         -------
         float
             ln |Sigma|.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> model = StudentT.from_classical(
+        ...     mu=[0.0, 0.0], sigma=[[2.0, 0.0], [0.0, 0.5]], df=4.0)
+        >>> round(model.log_det_sigma(), 12)
+        0.0
         """
         xp = namespace(self.L_sigma)
         value = 2.0 * xp.log(xp.diag(self.L_sigma)).sum()
@@ -226,6 +263,16 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         TypeError, ValueError
             If x is not finite real numbers of these shapes; of JAX arrays only shapes are checked,
             and missing must be "raise".
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> model.log_prob([[0.0, 1.0], [3.0, 0.0]]).round(6)
+        array([-1.841411, -5.543594])
+        >>> model.log_prob([[0.0, float("nan")]], missing="em").round(6)  # of the first column
+        array([-0.864521])
         """
         values, single = points(x, self.d, self.columns, missing)
         if missing == "em":
@@ -261,7 +308,7 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         Parameters
         ----------
         x : (d,) or (n, d) array_like
-            As for `log_prob`, with the same errors.
+            A point or n points, as for `log_prob`.
         missing, keep_index
             As for `log_prob`.
 
@@ -269,6 +316,19 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         -------
         float or (n,) array
             Densities; inf where the density is infinite.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `log_prob`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> round(model.pdf([0.0, 1.0]), 6)
+        0.158594
         """
         log_density = self.log_prob(x, missing=missing, keep_index=keep_index)
         density = namespace(log_density).exp(log_density)
@@ -295,101 +355,16 @@ class MixtureLaw(Univariate, Displayed, Storable, ABC):
         ------
         TypeError, ValueError
             If X is not (n, d) finite real numbers, or has other columns than the model.
+
+        Examples
+        --------
+        >>> from nvmix import MultivariateNormal
+        >>> model = MultivariateNormal.from_classical(
+        ...     mu=[0.0], sigma=[[1.0]])
+        >>> round(model.marginal_log_likelihood([[-1.0], [0.0], [1.0]]), 6)
+        -1.252272
         """
         one_of("missing", missing, MISSING)
         values = observations(X, self.d, self.columns, missing).values
         mean = self.log_prob(values, missing=missing).mean()
         return mean if on_jax(mean) else float(mean)
-
-    def rvs(
-        self,
-        n: int | None = None,
-        seed: Seed = None,
-        *,
-        size: int | tuple[int, ...] | None = None,
-        random_state: Seed = None,
-        return_mixing: bool = False,
-        as_frame: bool = False,
-    ) -> Any:
-        """Draw observations.
-
-        Parameters
-        ----------
-        n : int
-            How many, at least 0.
-        seed : int, numpy.random.Generator, numpy.random.RandomState or None
-            Source of randomness; the same seed gives the same bits.
-        size : int or tuple of int
-            In the place of n, as in SciPy: how many, or their shape.
-        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
-            In the place of seed, as in SciPy.
-        return_mixing : bool
-            Whether to return the values of Y as well.
-        as_frame : bool
-            Whether rows are in a DataFrame of pandas, with the names of the model's columns.
-
-        Returns
-        -------
-        (n, d) array, or tuple of (n, d) and (n,) arrays
-            Independent rows, in one column too; with return_mixing, these and Y of each. Where size
-            is a tuple, it stands in the place of n.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If n, size or seed is outside its domain, both or neither of n and size are given, or
-            JAX traces the model.
-        """
-        if traced(*self.normal, *self.subordinator.gig):
-            msg = "rvs draws by NumPy and does not run under a JAX trace"
-            raise TypeError(msg)
-        if (n is None) == (size is None) or (seed is not None and random_state is not None):
-            msg = "rvs takes one of n and size, and one of seed and random_state"
-            raise TypeError(msg)
-        if random_state is not None:
-            rng = generator(random_state, "random_state")
-        else:
-            rng = generator(seed)
-        if isinstance(size, tuple):
-            shape = tuple(integer("size", length, 0) for length in size)
-        else:
-            shape = (integer("n", n, 0) if size is None else integer("size", size, 0),)
-        n = math.prod(shape)
-        y = self.subordinator.rvs(n, rng)[:, None]
-        noise = rng.standard_normal((n, self.d)) @ self.L_sigma.T
-        rows = (self.mu + y * self.gamma + np.sqrt(y) * noise).reshape(*shape, self.d)
-        rows = data_frame(rows, self.columns) if boolean("as_frame", as_frame) else rows
-        return (rows, y.reshape(shape)) if boolean("return_mixing", return_mixing) else rows
-
-    def rescaled(self, c: float) -> Self:
-        """Replace Y by c Y, gamma by gamma / c and Sigma by Sigma / c.
-
-        Parameters
-        ----------
-        c : float
-            Positive factor.
-
-        Returns
-        -------
-        NormalMixture
-            The same distribution of X in another gauge.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If c is not a positive number, or parameters leave the range of doubles.
-        """
-        c = positive("c", c)
-        normal = NormalParameters(self.mu, self.gamma / c, self.L_sigma / c**0.5)
-        return self._solved(normal, self.subordinator.scaled(c), self.columns)
-
-
-def times(x: FloatArray, factor: float) -> FloatArray:
-    """x times a factor that may be inf, with 0 inf = 0."""
-    if not on_jax(x, factor):
-        return np.multiply(x, factor, where=x != 0.0, out=np.zeros_like(x))
-    xp = namespace(x, factor)
-    finite = xp.isfinite(factor)
-    # An infinite factor leaves only the sign of x, and no derivative.
-    limit = xp.where(x == 0.0, 0.0, xp.where(finite, 0.0, factor) * xp.sign(x))
-    return xp.where(finite, x * xp.where(finite, factor, 1.0), limit)  # type: ignore[no-any-return]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
-from nvmix.backends.types import GIGParameters
 from nvmix.foundation.arrays import namespace, traced
 from nvmix.foundation.linalg import inverse_lower
 from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import integer
-from nvmix.mixture.law import MixtureLaw, times
-from nvmix.mixture.parts.mixing_moments import Cumulants, cumulants, raw_moments
+from nvmix.mixture.law import MixtureLaw
+from nvmix.mixture.parts.mixing_moments import raw_moments
+from nvmix.mixture.parts.shares import Shares, times
 
 _STATS: Final = {"m": "mean", "v": "var", "s": "skewness", "k": "kurtosis"}
 
@@ -35,6 +35,14 @@ class Moments(MixtureLaw):
         (d,) array
             mu + gamma E[Y]. Where E[Y] is infinite, an entry with gamma not 0 is infinite; where
             E[sqrt(Y)] is too, one with gamma = 0 is nan.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> model.mean()
+        array([0.5, 1. ])
         """
         mean = self.mu + times(self.gamma.reshape(self.d), self.subordinator.mean())
         none = self._without_mean()
@@ -47,6 +55,15 @@ class Moments(MixtureLaw):
         -------
         (d, d) array
             Sigma E[Y] + gamma gamma' Var[Y]; inf or nan where it does not exist.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> model.cov().round(12)
+        array([[1.125, 0.3  ],
+               [0.3  , 2.   ]])
         """
         skewness = self.gamma.reshape(self.d, 1) * self.gamma
         mean, variance = self.subordinator.mean(), self.subordinator.var()
@@ -71,6 +88,14 @@ class Moments(MixtureLaw):
         -------
         (d,) array
             Diagonal of `cov`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> model.var().round(12)
+        array([1.125, 2.   ])
         """
         cov = self.cov()
         xp = namespace(cov)
@@ -83,6 +108,14 @@ class Moments(MixtureLaw):
         -------
         (d,) array
             Square roots of `var`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> model.std().round(6)
+        array([1.06066 , 1.414214])
         """
         variance = self.var()
         return namespace(variance).sqrt(variance)  # type: ignore[no-any-return]
@@ -94,6 +127,15 @@ class Moments(MixtureLaw):
         -------
         (d, d) array
             `cov` divided by the products of standard deviations; nan where these are infinite.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> model.corr().round(6)
+        array([[1. , 0.2],
+               [0.2, 1. ]])
         """
         cov = self.cov()
         xp = namespace(cov)
@@ -137,6 +179,14 @@ class Moments(MixtureLaw):
         ------
         TypeError
             If JAX traces the model.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> model = StudentT.from_classical(
+        ...     mu=0.0, sigma=1.0, df=10.0)
+        >>> model.kurtosis().round(12)  # 6 / (df - 4)
+        array([1.])
         """
         return self._shares("kurtosis").kurtosis()
 
@@ -161,6 +211,14 @@ class Moments(MixtureLaw):
         ----------
         K. V. Mardia, Measures of multivariate skewness and kurtosis with applications, Biometrika
         57 (1970), 519-530.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> round(model.mardia_skewness(), 6)
+        0.694444
         """
         along = self._shares("mardia_skewness", whitened=True)
         across = 3.0 * (self.d - 1) * times(np.square(along.u), along.law.second**2)
@@ -187,6 +245,14 @@ class Moments(MixtureLaw):
         ----------
         K. V. Mardia, Measures of multivariate skewness and kurtosis with applications, Biometrika
         57 (1970), 519-530.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=[0.0, 1.0], gamma=[0.5, 0.0], sigma=[[1.0, 0.3], [0.3, 2.0]], mu_ig=1.0, lam=2.0)
+        >>> round(model.mardia_kurtosis(), 6)  # 8 for a normal distribution
+        12.925926
         """
         along, d = self._shares("mardia_kurtosis", whitened=True), self.d
         second, third, _ = along.law
@@ -214,6 +280,14 @@ class Moments(MixtureLaw):
         ------
         TypeError, ValueError
             If k is not a nonnegative integer, or JAX traces the model.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> model = StudentT.from_classical(
+        ...     mu=0.0, sigma=1.0, df=10.0)
+        >>> model.raw_moment(2).round(12)  # df / (df - 2)
+        array([1.25])
         """
         k = integer("k", k, 0)
         model = self._concrete("raw_moment")
@@ -286,39 +360,6 @@ class Moments(MixtureLaw):
         else:
             size = model.gamma / np.linalg.norm(model.L_sigma, axis=1)
         return Shares.of(times(size, math.sqrt(mean)), law)
-
-
-class Shares(NamedTuple):
-    """Columns of unit variance in two parts, u (Y / E[Y] - 1) and sqrt(h Y / E[Y]) Z.
-
-    All that follows are sums of cumulants of Y / E[Y], which are positive.
-    """
-
-    u: FloatArray  # (k,)
-    h: FloatArray  # (k,), 1 - u^2 Var[Y / E[Y]]
-    law: Cumulants
-    has_skewness: bool  # whether the third moment exists where u = 0
-
-    @classmethod
-    def of(cls, ratio: FloatArray, theta: GIGParameters) -> Self:
-        """Shares of parts in the ratio (k,), before their sum is scaled to unit variance."""
-        (p, a, _), law = theta, cumulants(theta)
-        c = np.hypot(1.0, times(ratio, math.sqrt(law.second)))
-        # Where gamma is not 0, an infinite Var[Y] makes that of X infinite.
-        u = np.where(np.isinf(c), np.nan, ratio / c)
-        return cls(u, np.square(1.0 / c), law, a > 0.0 or p < -1.5)
-
-    def skewness(self) -> FloatArray:
-        """Skewness (k,)."""
-        u, h, (second, third, _), exists = self
-        value = times(u**3, third) + 3.0 * times(u * h, second)
-        return value if exists else np.where(u == 0.0, np.nan, value)
-
-    def kurtosis(self) -> FloatArray:
-        """Excess kurtosis (k,)."""
-        u, h, (second, third, fourth), _ = self
-        value = times(u**4, fourth) + 6.0 * times(u * u * h, third)
-        return value + 3.0 * times(h * h, second)
 
 
 def _from_cumulants(k: int, order: Sequence[FloatArray]) -> FloatArray:

@@ -30,8 +30,16 @@ _NO_START = (np.nan, np.nan, np.nan)
 class Subordinator(SubordinatorLaw, Storable):
     """A distribution of Y > 0 that is GIG(p, a, b) with some parameters fixed.
 
-    `fixed` says which of p, a and b the family fixes; `statistics` names its sufficient statistics
-    among "log_y", "inv_y" and "y". A subclass is a dataclass whose fields are its parameters.
+    A subclass is a dataclass whose fields are its parameters.
+
+    Attributes
+    ----------
+    fixed : Fixed
+        Which of p, a and b the family fixes, and at what; None is free.
+    statistics : tuple of str
+        Names of its k sufficient statistics among "log_y", "inv_y" and "y".
+    is_constant : bool
+        Whether Y is a constant, as of the normal distribution.
     """
 
     fixed: ClassVar[Fixed]
@@ -57,9 +65,29 @@ class Subordinator(SubordinatorLaw, Storable):
 
     @classmethod
     def from_gig(cls, p: float, a: float, b: float) -> Self:
-        """Make the subordinator that is GIG(p, a, b), ignoring parameters that the family fixes.
+        """Make the subordinator that is GIG(p, a, b).
 
-        ValueError if another is outside its domain; JAX arrays are not validated.
+        Parameters
+        ----------
+        p, a, b : float
+            Parameters of the GIG; those that the family fixes are ignored. JAX arrays are not
+            validated.
+
+        Returns
+        -------
+        Subordinator
+            With these parameters.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one that is not fixed is outside its domain.
+
+        Examples
+        --------
+        >>> from nvmix import InverseGaussian
+        >>> InverseGaussian.from_gig(-0.5, 1.0, 4.0)
+        InverseGaussian(mu_ig=2.0, lam=4.0)
         """
         values = cls._parameters_of(p, a, b)
         if not on_jax(p, a, b):
@@ -102,6 +130,12 @@ class Subordinator(SubordinatorLaw, Storable):
         -------
         (k,) array
             Members of (p - 1, -b/2, -a/2).
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Gamma(alpha=3.0, beta=2.0).natural_params()  # alpha - 1 and -beta
+        array([ 2., -2.])
         """
         p, a, b = self.gig
         xp = namespace(p, a, b)
@@ -115,6 +149,12 @@ class Subordinator(SubordinatorLaw, Storable):
         -------
         (k,) array
             Members of (E[log Y], E[1/Y], E[Y]).
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Gamma(alpha=3.0, beta=2.0).expectation_params().round(6)
+        array([0.229637, 1.5     ])
         """
         expectations = self.gig_expectations
         xp = namespace(*expectations)
@@ -128,6 +168,12 @@ class Subordinator(SubordinatorLaw, Storable):
         -------
         float
             lnZ(p, a, b), the log of the integral of y^(p-1) exp(-(a y + b / y) / 2).
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> round(Gamma(alpha=3.0, beta=2.0).log_partition(), 12)  # log(Gamma(3) / 2^3)
+        -1.38629436112
         """
         return self._moments[0]
 
@@ -138,6 +184,13 @@ class Subordinator(SubordinatorLaw, Storable):
         -------
         (k, k) array
             Fisher information of the natural parameters.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Gamma(alpha=3.0, beta=2.0).fisher_information().round(6)
+        array([[0.394934, 0.5     ],
+               [0.5     , 0.75    ]])
         """
         index = self._index()
         return self.gig_covariance()[np.ix_(index, index)]
@@ -160,6 +213,12 @@ class Subordinator(SubordinatorLaw, Storable):
         ------
         ValueError
             If theta is outside the natural parameter space.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Gamma.from_natural([2.0, -2.0])
+        Gamma(alpha=3.0, beta=2.0)
         """
         theta = vector("theta", theta, len(cls.statistics))
         log_y, inv_y, y = cls._with_absent(theta, 0.0)
@@ -194,6 +253,13 @@ class Subordinator(SubordinatorLaw, Storable):
         ValueError
             If eta violates Jensen's inequality or leaves Y no variance, or the method does not
             converge. Where eta is a JAX array, the parameters are nan instead.
+
+        Examples
+        --------
+        >>> from nvmix import InverseGaussian
+        >>> law = InverseGaussian.from_expectation([1.0, 2.0])  # E[1/Y] and E[Y]
+        >>> round(law.mu_ig, 12), round(law.lam, 12)
+        (2.0, 2.0)
         """
         one_of("method", method, M_STEP_METHODS)
         if on_jax(eta):
@@ -286,7 +352,29 @@ class Subordinator(SubordinatorLaw, Storable):
             raise ValueError(msg) from None
 
     def scaled(self, c: float) -> Self:
-        """Distribution of c Y in the same family, GIG(p, a / c, b c), for a positive number c."""
+        """Distribution of c Y, in the same family: GIG(p, a / c, b c).
+
+        Parameters
+        ----------
+        c : float
+            Positive factor.
+
+        Returns
+        -------
+        Subordinator
+            Distribution of c Y.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If c is not a positive number, or parameters leave the range of doubles.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Gamma(alpha=3.0, beta=2.0).scaled(4.0)
+        Gamma(alpha=3.0, beta=0.5)
+        """
         p, a, b = self.gig
         c = positive("c", c)
         return self.from_gig(p, a / c, b * c)

@@ -36,7 +36,21 @@ class SubordinatorLaw(SubordinatorTails):
         return get_backend().gig_law(self.gig)
 
     def gig_covariance(self) -> FloatArray:
-        """Covariance matrix (3, 3) of (log Y, 1/Y, Y); entries may be infinite."""
+        """Covariance matrix of (log Y, 1/Y, Y), of any family.
+
+        Returns
+        -------
+        (3, 3) array
+            Covariances; entries may be infinite.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Gamma(alpha=3.0, beta=2.0).gig_covariance().round(3)
+        array([[ 0.395, -0.5  ,  0.5  ],
+               [-0.5  ,  1.   , -0.5  ],
+               [ 0.5  , -0.5  ,  0.75 ]])
+        """
         if on_jax(*self.gig):
             return get_functions().gig_covariance(self.gig)  # type: ignore[no-any-return]
         p, a, b = (np.array([float(x)]) for x in self.gig)
@@ -55,12 +69,23 @@ class SubordinatorLaw(SubordinatorTails):
         Parameters
         ----------
         y : array_like
-            Points of any shape; nan is allowed.
+            Points of any shape; inf and nan are allowed.
 
         Returns
         -------
         array or float
             Log-densities, of the shape of y; -inf where y <= 0 or y is inf.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If y does not hold real numbers; JAX arrays are not validated.
+
+        Examples
+        --------
+        >>> from nvmix import InverseGaussian
+        >>> InverseGaussian(mu_ig=2.0, lam=1.0).log_prob([0.0, 1.0, 2.0]).round(6)
+        array([     -inf, -1.043939, -1.958659])
         """
         xp = namespace(y, *self.gig)
         y = real_or_nan("y", y) if xp is np else xp.asarray(y, float)
@@ -89,6 +114,17 @@ class SubordinatorLaw(SubordinatorTails):
         -------
         array or float
             Densities, of the shape of y.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `log_prob`.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> print(Gamma(alpha=1.0, beta=2.0).pdf(0.5).round(6))  # 2 exp(-1)
+        0.735759
         """
         log_density = self.log_prob(y)
         return namespace(log_density).exp(log_density)  # type: ignore[no-any-return]
@@ -100,6 +136,12 @@ class SubordinatorLaw(SubordinatorTails):
         -------
         float
             E[Y], possibly inf.
+
+        Examples
+        --------
+        >>> from nvmix import InverseGamma
+        >>> InverseGamma(alpha=3.0, beta=2.0).mean(), InverseGamma(alpha=1.0, beta=2.0).mean()
+        (1.0, inf)
         """
         return self._moments[3]
 
@@ -110,6 +152,12 @@ class SubordinatorLaw(SubordinatorTails):
         -------
         float
             Var[Y], possibly inf.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> round(Gamma(alpha=3.0, beta=2.0).var(), 12)  # alpha / beta^2
+        0.75
         """
         variance = self.gig_covariance()[2, 2]
         return variance if on_jax(variance) else float(variance)
@@ -121,6 +169,12 @@ class SubordinatorLaw(SubordinatorTails):
         -------
         float
             Square root of `var`, possibly inf.
+
+        Examples
+        --------
+        >>> from nvmix import InverseGaussian
+        >>> round(InverseGaussian(mu_ig=2.0, lam=2.0).std(), 12)  # sqrt(mu_ig^3 / lam)
+        2.0
         """
         variance = self.var()
         return namespace(variance).sqrt(variance) if on_jax(variance) else math.sqrt(variance)
@@ -132,6 +186,17 @@ class SubordinatorLaw(SubordinatorTails):
         -------
         float
             (p - 1 + r) / a = b / (1 - p + r), r = sqrt((p - 1)^2 + a b).
+
+        Raises
+        ------
+        TypeError
+            If a parameter is a JAX array: it runs on NumPy alone.
+
+        Examples
+        --------
+        >>> from nvmix import GIG
+        >>> round(GIG(p=1.0, a=2.0, b=8.0).mode(), 12)
+        2.0
         """
         p, a, b = self._on_numpy("mode")
         r = math.hypot(p - 1.0, math.sqrt(a) * math.sqrt(b))
@@ -143,7 +208,18 @@ class SubordinatorLaw(SubordinatorTails):
         Returns
         -------
         float
-            -E[log f(Y)] with the density f of Y.
+            -E[log f(Y)] with the density f of Y, in nats.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is a JAX array: it runs on NumPy alone.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> round(Gamma(alpha=1.0, beta=2.0).entropy(), 12)  # 1 - log(2)
+        0.30685281944
         """
         return get_backend().gig_entropy(self._on_numpy("entropy"))
 
@@ -214,6 +290,15 @@ class SubordinatorLaw(SubordinatorTails):
         ------
         TypeError, ValueError
             If an argument is outside its domain, both of a pair are given, or neither n nor size.
+
+        Examples
+        --------
+        >>> from nvmix import Gamma
+        >>> Y = Gamma(alpha=3.0, beta=2.0).rvs(10_000, seed=0)
+        >>> bool(abs(Y.mean() - 1.5) < 0.05)
+        True
+        >>> Gamma(alpha=3.0, beta=2.0).rvs(size=(4, 2), random_state=0).shape
+        (4, 2)
         """
         if (n is None) == (size is None) or (seed is not None and random_state is not None):
             msg = (

@@ -56,7 +56,7 @@ class PointMass(Subordinator):
         return math.nan, 0.0, 1.0, 1.0
 
     def gig_covariance(self) -> FloatArray:
-        """Zeros (3, 3)."""
+        """Covariance matrix (3, 3) of (log Y, 1/Y, Y): zeros."""
         return np.zeros((3, 3))
 
     def _log_density(self, y: Any) -> Any:
@@ -73,15 +73,15 @@ class PointMass(Subordinator):
         return np.ones(n)
 
     def mode(self) -> float:
-        """1."""
+        """The mode, 1."""
         return 1.0
 
     def entropy(self) -> float:
-        """Minus infinity."""
+        """Minus infinity, the limit of narrow laws."""
         return -math.inf
 
     def raw_moment(self, k: float) -> float:
-        """1 for any real k."""
+        """E[Y^k], 1 for any real k."""
         real("k", k)
         return 1.0
 
@@ -104,6 +104,11 @@ class GIG(Subordinator):
         Order.
     a, b : float
         Nonnegative; a = 0 needs p < 0 (inverse gamma), b = 0 needs p > 0 (gamma).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not a number, or outside the domain.
 
     References
     ----------
@@ -158,6 +163,11 @@ class Gamma(Subordinator):
     beta : float
         Rate, positive.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not a positive number.
+
     Examples
     --------
     >>> from nvmix import Gamma
@@ -192,6 +202,11 @@ class InverseGamma(Subordinator):
     beta : float
         Scale, positive.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not a positive number.
+
     Examples
     --------
     >>> from nvmix import InverseGamma
@@ -222,9 +237,16 @@ class InverseGaussian(Subordinator):
     Parameters
     ----------
     mu_ig : float
-        Mean, positive; as a keyword it may be called mu.
+        Mean, positive.
     lam : float
         Shape, positive; the variance is mu_ig^3 / lam.
+    mu : float or None
+        Another name of mu_ig, as a keyword.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is missing, given twice, or not a positive number.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""Laws from laws: linear maps, marginals, conditionals and sums of independent copies."""
+"""Laws from laws: linear maps, marginals, conditionals, sums of independent copies, gauges."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -264,6 +264,39 @@ class Transforms(MixtureLaw):
             raise ValueError(msg)
         normal = NormalParameters(t * self.mu, self.gamma, self.L_sigma)
         return self._with_law(normal, law, self.columns, order)
+
+    def rescaled(self, c: float) -> Self:
+        """Replace Y by c Y, gamma by gamma / c and Sigma by Sigma / c.
+
+        Parameters
+        ----------
+        c : float
+            Positive factor.
+
+        Returns
+        -------
+        NormalMixture
+            The same distribution of X in another gauge.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If c is not a positive number, or parameters leave the range of doubles.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> other = model.rescaled(4.0)
+        >>> round(other.subordinator.mean(), 12), float(other.gamma[0])
+        (4.0, 0.05)
+        >>> round(other.pdf(1.0) - model.pdf(1.0), 12)
+        0.0
+        """
+        c = positive("c", c)
+        normal = NormalParameters(self.mu, self.gamma / c, self.L_sigma / c**0.5)
+        return self._solved(normal, self.subordinator.scaled(c), self.columns)
 
     def _names(self, positions: Iterable[int]) -> Columns:
         """Names of the columns at these positions."""

@@ -49,6 +49,14 @@ class Univariate(DistributionFunctions):
         ------
         TypeError, ValueError
             If the model has several columns, or JAX traces it.
+
+        Examples
+        --------
+        >>> from nvmix import VarianceGamma
+        >>> model = VarianceGamma.from_classical(
+        ...     mu=0.0, gamma=0.0, sigma=1.0, alpha=1.0, beta=1.0)
+        >>> round(model.entropy(), 9)  # Laplace, with scale s = sqrt(1 / 2): 1 + log(2 s)
+        1.34657359
         """
         normal, theta = self._column()
         if traced(*normal, *theta):
@@ -76,7 +84,31 @@ class Univariate(DistributionFunctions):
         return float(total)
 
     def logpdf(self, x: Any, *, missing: str = "raise", keep_index: bool = False) -> Any:
-        """Log-density: another name of `log_prob`."""
+        """Log-density: another name of `log_prob`, as in SciPy.
+
+        Parameters
+        ----------
+        x, missing, keep_index
+            As for `log_prob`.
+
+        Returns
+        -------
+        float or (n,) array
+            Log-densities.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `log_prob`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> model.logpdf(0.5) == model.log_prob(0.5)
+        True
+        """
         return self.log_prob(x, missing=missing, keep_index=keep_index)
 
     def _column(self) -> tuple[NormalParameters, Any]:

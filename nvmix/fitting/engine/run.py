@@ -19,6 +19,7 @@ from nvmix.fitting.engine.constraints import constrained
 from nvmix.fitting.engine.cusp_search import CuspSearch, beside, in_doubt
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
+from nvmix.fitting.outcome.ends import most_likely
 from nvmix.fitting.outcome.limits import (
     gaussian_limit,
     likelier_normal,
@@ -29,7 +30,7 @@ from nvmix.fitting.outcome.limits import (
     total_weight,
     value_of_normal,
 )
-from nvmix.fitting.outcome.result import EMResult, most_likely, read_only
+from nvmix.fitting.outcome.result import EMResult, read_only
 from nvmix.fitting.report.progress import Progress
 from nvmix.fitting.rules.updates import EWMAUpdate
 from nvmix.fitting.starts.laws import law_with

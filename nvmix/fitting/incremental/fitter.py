@@ -17,7 +17,8 @@ from nvmix.fitting.checkpoints.contents import digest
 from nvmix.fitting.checkpoints.file import checkpoint_file
 from nvmix.fitting.incremental.batches import Batches, generator_of_key, state_of_generator
 from nvmix.fitting.incremental.run import IncrementalFitRun, Step, StreamState
-from nvmix.fitting.outcome.result import EMResult, warn_unless_converged
+from nvmix.fitting.outcome.ends import warn_unless_converged
+from nvmix.fitting.outcome.result import EMResult
 from nvmix.fitting.report.progress import Forecast, Progress
 from nvmix.fitting.rules.updates import EtaUpdate, RobbinsMonroUpdate
 from nvmix.fitting.settings import check_model, check_start, settings_of
@@ -212,6 +213,16 @@ class IncrementalEMFitter:
         -----
         ConvergenceWarning
             If the fit ends because no model can be made with a batch.
+
+        Examples
+        --------
+        >>> from nvmix import IncrementalEMFitter, NormalInverseGaussian
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> fitter = IncrementalEMFitter(batch_size=64, max_steps=50)
+        >>> result = fitter.fit(NormalInverseGaussian.default_init(X), X, key=0)
+        >>> result.n_iter, result.status.name
+        (50, 'STEPS_DONE')
         """
         check_start(model, X)
         check_gauge(model, self.regularization)

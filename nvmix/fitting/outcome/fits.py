@@ -65,6 +65,17 @@ class Fits(PublicPickle, Mapping[Any, EMResult]):
         ------
         ImportError
             If pandas is not installed.
+
+        Examples
+        --------
+        >>> from nvmix import fit_many
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, columns = load_crude_oil()
+        >>> fits = fit_many(dict(zip(columns, X.T, strict=True)), "nig")
+        >>> print(fits.to_frame()[["mu", "converged"]].round(1))
+                mu  converged
+        brent  3.4       True
+        wti    3.1       True
         """
         pandas = importlib.import_module("pandas")
         index = pandas.Index(list(self.results), tupleize_cols=False)

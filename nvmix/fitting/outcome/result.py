@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -14,7 +14,6 @@ from nvmix.backends.status import Status
 from nvmix.fitting.outcome.other_names import OF_RESULTS, no_attribute
 from nvmix.fitting.outcome.summary import Summary, html_of_fit, same_rows, without_errors
 from nvmix.foundation.arrays import namespace, traced
-from nvmix.foundation.exceptions import ConvergenceWarning
 from nvmix.foundation.files.json_text import all_encoded, encoded
 from nvmix.foundation.files.storable import Storable
 from nvmix.foundation.pytrees import pytree
@@ -104,6 +103,17 @@ class EMResult(Storable):
         Names and values of the settings of the fitter; what is no number or text is a text.
     data : tuple or None
         The observations and their weights or None; not pickled, and no leaf of the pytree.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> result = nvmix.fit(X, "nig")
+    >>> result.status, result.usable, round(result.bic, 2)
+    (<Status.CONVERGED: 0>, True, 4714.71)
+    >>> result.model.columns is None, result.held
+    (True, ())
     """
 
     model: Mixture
@@ -166,7 +176,8 @@ class EMResult(Storable):
     @property
     def bic(self) -> float:
         """Schwarz's information criterion, k log n - 2 log L."""
-        log_n: float = namespace(self.n_observations).log(self.n_observations)
+        n: Any = self.n_observations
+        log_n: float = math.log(n) if isinstance(n, float) else namespace(n).log(n)
         return self.n_parameters * log_n - 2.0 * self.log_likelihood
 
     def standard_errors(
@@ -368,28 +379,6 @@ class EMResult(Storable):
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling: all attributes, without the data."""
         return {**self.__dict__, "data": None}
-
-
-def most_likely(results: Sequence[EMResult]) -> int:
-    """Place of the likeliest of several ends, usable or not; of equal ones the first.
-
-    Those that are UNBOUNDED or NON_FINITE have no likelihood to compare, and come after all others.
-    """
-    without = (Status.UNBOUNDED, Status.NON_FINITE)
-    keys = [(r.status not in without, r.log_likelihood) for r in results]
-    ranked = [(finite, value if np.isfinite(value) else -np.inf) for finite, value in keys]
-    return ranked.index(max(ranked))
-
-
-def warn_unless_converged(result: EMResult, stacklevel: int) -> None:
-    """Issue a `ConvergenceWarning` with the message of a fit that did not converge.
-
-    No warning for a fit without a criterion or under a JAX trace. The stacklevel, that of
-    `warnings.warn`, is counted from this function.
-    """
-    undecided = result.converged is None or traced(result.converged)
-    if not undecided and not result.converged:
-        warnings.warn(result.message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def read_only(values: Sequence[float]) -> FloatArray:

@@ -48,13 +48,16 @@ class IdentityUpdate:
 
     References
     ----------
-    Dempster, Laird and Rubin (1977), as for `BatchEMFitter`.
+    A. P. Dempster, N. M. Laird and D. B. Rubin, Maximum likelihood from incomplete data via the
+    EM algorithm, Journal of the Royal Statistical Society B 39 (1977), 1-38.
 
     Examples
     --------
-    >>> from nvmix import IdentityUpdate
-    >>> IdentityUpdate()
-    IdentityUpdate()
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> nvmix.fit(X, "nig", eta_update=nvmix.IdentityUpdate(), max_iter=500).converged
+    True
     """
 
     def __call__(
@@ -87,9 +90,13 @@ class EWMAUpdate:
 
     Examples
     --------
-    >>> from nvmix import EWMAUpdate
-    >>> EWMAUpdate(0.5)
-    EWMAUpdate(w=0.5)
+    >>> from nvmix import EWMAUpdate, IncrementalEMFitter, NormalInverseGaussian
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> fitter = IncrementalEMFitter(eta_update=EWMAUpdate(0.1))
+    >>> fitter = fitter.partial_fit(X[:200], model=NormalInverseGaussian.default_init(X[:200]))
+    >>> fitter.partial_fit(X[200:]).n_steps
+    2
     """
 
     w: float
@@ -169,6 +176,13 @@ class RobbinsMonroUpdate:
         -------
         float
             In (0, 1].
+
+        Examples
+        --------
+        >>> from nvmix import RobbinsMonroUpdate
+        >>> rule = RobbinsMonroUpdate(tau0=0.0)
+        >>> [rule.weight(step) for step in range(4)]  # a plain average
+        [1.0, 0.5, 0.3333333333333333, 0.25]
         """
         return float((step + 1 + self.tau0) ** -self.exponent)
 

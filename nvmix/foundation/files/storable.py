@@ -70,6 +70,16 @@ class Storable(PublicPickle):
             If it cannot be written.
         TypeError, ValueError
             As of `to_dict`, or if path is no path.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import nvmix
+        >>> path = Path(tempfile.mkdtemp()) / "law.json"
+        >>> nvmix.Gamma(alpha=2.0, beta=0.5).save(path)
+        >>> nvmix.load(path)
+        Gamma(alpha=2.0, beta=0.5)
         """
         if not isinstance(path, str | os.PathLike):
             msg = f"path must be a path, got {path!r}"

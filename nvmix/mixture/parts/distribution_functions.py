@@ -53,17 +53,22 @@ class DistributionFunctions(ABC):
         return self._tail(x, upper=False)
 
     def sf(self, x: Any) -> Any:
-        """Survival function P(X > x); otherwise as `cdf`.
+        """Survival function P(X > x), which keeps its digits in the upper tail.
 
         Parameters
         ----------
         x : array_like
-            Points of any shape.
+            Points of any shape; inf and nan are allowed.
 
         Returns
         -------
         float or array
-            Probabilities, of the shape of x.
+            Probabilities, of the shape of x, with the errors of `cdf`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `cdf`.
 
         Examples
         --------
@@ -85,6 +90,19 @@ class DistributionFunctions(ABC):
         -------
         float or array
             Log-probabilities, of the shape of x.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `cdf`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> model.cdf(-1000.0), round(model.logcdf(-1000.0), 6)
+        (0.0, -1230.27473)
         """
         return self._tail(x, upper=False, log=True)
 
@@ -100,6 +118,19 @@ class DistributionFunctions(ABC):
         -------
         float or array
             Log-probabilities, of the shape of x.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `cdf`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> model.sf(1000.0), round(model.logsf(1000.0), 6)
+        (0.0, -829.877948)
         """
         return self._tail(x, upper=True, log=True)
 
@@ -148,6 +179,21 @@ class DistributionFunctions(ABC):
         -------
         float or array
             Quantiles, of the shape of q.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As of `cdf`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> round(model.isf(1e-20), 9)
+        49.346185902
+        >>> model.ppf(1.0 - 1e-20)  # in doubles the quantile of 1
+        inf
         """
         return self._quantile(q, upper=True)
 
@@ -158,6 +204,19 @@ class DistributionFunctions(ABC):
         -------
         float
             ``ppf(0.5)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the model has several columns, or is a subordinator with JAX arrays.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> round(model.median(), 6)
+        0.139798
         """
         median = self.ppf(0.5)
         return median if on_jax(median) else float(median)
@@ -179,6 +238,14 @@ class DistributionFunctions(ABC):
         ------
         TypeError, ValueError
             As of `cdf`.
+
+        Examples
+        --------
+        >>> from nvmix import NormalInverseGaussian
+        >>> model = NormalInverseGaussian.from_classical(
+        ...     mu=0.0, gamma=0.2, sigma=1.0, mu_ig=1.0, lam=1.0)
+        >>> [round(end, 6) for end in model.interval(0.9)]
+        [-1.312616, 1.91847]
         """
         inside = confidence if on_jax(confidence) else real_or_nan("confidence", confidence)
         xp = namespace(inside)
