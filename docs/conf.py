@@ -14,7 +14,9 @@ author = "the nvmix developers"
 project_copyright = f"2026, {author}"
 release = version = nvmix.__version__
 repository = "https://github.com/nvmix/nvmix"
-html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "https://nvmix.readthedocs.io/en/stable/")
+html_baseurl = os.environ.get(
+    "READTHEDOCS_CANONICAL_URL", "https://nvmix.readthedocs.io/en/stable/"
+)
 
 extensions = [
     "myst_nb",

@@ -1,4 +1,4 @@
-"""Copy pages that live elsewhere in the repository, the notebooks and the changelog, into the site."""
+"""Copy the notebooks and the changelog, which live elsewhere in the repository, into the site."""
 
 import os
 import re

@@ -3,6 +3,7 @@
 import enum
 import importlib
 import inspect
+from types import FunctionType
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -10,21 +11,28 @@ from sphinx.config import Config
 
 from nvmix import Status
 
-_MODULES = ("nvmix", "nvmix.distributions", "nvmix.diagnostics", "nvmix.estimators", "nvmix.interop")
+_MODULES = (
+    "nvmix",
+    "nvmix.distributions",
+    "nvmix.diagnostics",
+    "nvmix.estimators",
+    "nvmix.interop",
+)
 
 
 def _members(cls: type) -> list[str]:
     """Names of the members of an enumeration, then of properties, then of methods."""
     values = list(cls.__members__) if issubclass(cls, enum.Enum) else []
     described = {
-        member.name: member.kind
-        for member in inspect.classify_class_attrs(cls)
-        if not member.name.startswith("_")
-        and member.defining_class.__module__.startswith("nvmix.")
-        and member.kind in ("property", "method", "class method", "static method")
-        and inspect.getdoc(member.object)
+        name: isinstance(value, property)
+        for base in cls.__mro__
+        if base.__module__.startswith("nvmix.")
+        for name, value in vars(base).items()
+        if isinstance(value, (property, classmethod, staticmethod, FunctionType))
+        and not name.startswith("_")
+        and inspect.getdoc(getattr(cls, name))
     }
-    return values + sorted(described, key=lambda name: (described[name] != "property", name))
+    return values + sorted(described, key=lambda name: (not described[name], name))
 
 
 def _list_members(_app: Sphinx, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Draw docs/about/kv_error.png, errors over the (v, z) plane: python docs/about/make_error_plot.py."""
+"""Draw kv_error.png, errors over the (v, z) plane: python docs/about/make_error_plot.py."""
 
 import runpy
 from pathlib import Path

@@ -62,7 +62,7 @@ def get_backend(name: str = "cpu") -> Backend:
 def get_functions() -> Any:
     """Load the module of functions that models call on JAX arrays and tracers.
 
-    It has `log_prob`, `e_step`, `gig_law`, `gig_covariance`, `gig_fit`, `normal_parameters`,
+    It has ``log_prob``, ``e_step``, `gig_law`, `gig_covariance`, `gig_fit`, `normal_parameters`,
     `log_kv`, `kv_ratio` and `log_kv_derivatives`, through which JAX's transformations go.
     ImportError when JAX is not installed.
     """

@@ -23,7 +23,7 @@ _OF_CHECKPOINT: Final = ("every", "minutes", "resume")
 
 
 class FitSettings(TypedDict, total=False):
-    """Settings of a batch EM fit; `nvmix.fitting.em.BatchEMFitter` says what each means."""
+    """Settings of a batch EM fit; `nvmix.BatchEMFitter` says what each means."""
 
     max_iter: int
     tol: float | None

@@ -224,7 +224,7 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         Returns
         -------
         float
-            ln |Sigma|.
+            ln det Sigma.
 
         Examples
         --------
