@@ -61,9 +61,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """The site, in docs/_build/html, and the examples of the documentation and of the README."""
-    session.install(".[test,docs]")
+    """The site, in docs/_build/html."""
+    session.install(".[docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(default=False)
+def doctest(session: nox.Session) -> None:
+    """The examples of docstrings, of the pages of the site and of the README."""
+    session.install("-e", ".[test,docs]")
     session.run("python", "-m", "pytest", "--doctest-modules", "nvmix")
     session.run("python", "-m", "pytest", "--doctest-glob=*.md", "README.md", "docs")
 
