@@ -265,8 +265,13 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_promised():
     here = Path(__file__).parents[1]
     if not (here / ".ci").exists():
         pytest.skip("CI is not here")
-    project = tomllib.loads((here / "pyproject.toml").read_text())["project"]
-    lists = (project["dependencies"], *project["optional-dependencies"].values())
+    settings = tomllib.loads((here / "pyproject.toml").read_text())
+    project = settings["project"]
+    groups = [
+        [text for text in group if isinstance(text, str)]
+        for group in settings["dependency-groups"].values()
+    ]
+    lists = (project["dependencies"], *project["optional-dependencies"].values(), *groups)
     lines = (here / ".ci" / "lowest.txt").read_text().splitlines()
     promised, tested = (
         {

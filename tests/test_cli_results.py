@@ -1,16 +1,21 @@
 """What the command line makes of saved fits, and how it writes."""
 
+import importlib.util
 import json
+import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from conftest import ENVIRONMENT, make
 
 import nvmix
 from nvmix import NormalInverseGaussian, risk
+from nvmix.backends.cpu.compiler import cache, shipped
 from nvmix.cli import main
 from nvmix.datasets import CRUDE_OIL, load_crude_oil
 
@@ -68,7 +73,15 @@ def test_infinite_risks_are_told(tmp_path, capsys):
 def test_a_saved_fit_that_did_not_converge_exits_1(tmp_path, capsys):
     path, data = str(tmp_path / "fit.json"), str(CRUDE_OIL)
     assert main(["fit", "--max-iter", "1", "--out", path]) == 1
-    for arguments in (["risk", path, "--weights", "1,1"], ["sample", path], ["score", path, data]):
+    commands = [["risk", path, "--weights", "1,1"], ["sample", path], ["score", path, data]]
+    commands += [["info", path], ["info", path, "--json"]]
+    if importlib.util.find_spec("matplotlib"):
+        picture = ["--out", str(tmp_path / "a.png")]
+        commands += [
+            ["plot", path, "--kind", "convergence", *picture],
+            ["plot", path, data, *picture],
+        ]
+    for arguments in commands:
         capsys.readouterr()
         assert main(arguments) == 1
         assert f"{path}: the fit did not converge: " in capsys.readouterr().err
@@ -161,6 +174,38 @@ def test_info(saved, capsys):
     out = capsys.readouterr().out
     for name in facts:
         assert name in out
+
+
+def test_info_names_what_speed_depends_on(capsys, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr("nvmix.cli.info._PACKAGES", ("numpy", "no-such-package"))
+    facts = printed_json(capsys, "info")
+    assert facts["no-such-package"] is None
+    assert facts["environment"]["OMP_NUM_THREADS"] == "3"
+    assert all(" threads)" in library for library in facts["BLAS"])
+    assert main(["info"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(re.fullmatch("not installed +no-such-package", line) for line in lines)
+    assert any(line.endswith(" OMP_NUM_THREADS=3") for line in lines)
+
+
+def test_info_says_whether_compiled_kernels_are_used(monkeypatch, tmp_path, capsys):
+    def said():
+        return printed_json(capsys, "info")["kernels in the package"]
+
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    assert said() == "none: compiled at first use"
+    (tmp_path / shipped.HASHES).write_text("{}")
+    monkeypatch.setattr(shipped, "has_level", lambda: False)
+    assert said() == "not used: compiled for another processor"
+    monkeypatch.setattr(shipped, "has_level", lambda: True)
+    assert said() == "not used: compiled for another Python"
+    # As numba names and begins the index of a kernel.
+    index = tmp_path / f"kernel-1.py{sys.version_info.major}{sys.version_info.minor}.nbi"
+    index.write_bytes(pickle.dumps(("0.1", cache.kernels_hash())))
+    assert said() == "not used: compiled by numba 0.1"
+    index.write_bytes(pickle.dumps((numba.__version__, cache.kernels_hash())))
+    assert said().startswith("used: compiled for ")
 
 
 def test_info_with_data_has_standard_errors(saved, tmp_path, capsys):

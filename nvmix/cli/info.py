@@ -3,29 +3,45 @@
 import argparse
 import importlib
 import os
+import pickle
 import platform
+import re
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+import numba
+
 from nvmix import __version__
+from nvmix.backends.cpu.compiler import shipped
+from nvmix.backends.cpu.compiler.cache import kernels_hash
 from nvmix.cli import options as shared
 from nvmix.cli.output import note, show, show_json
-from nvmix.cli.reading import loaded, rows_of_model
+from nvmix.cli.reading import has_converged, loaded, rows_of_model
 from nvmix.fitting.em import EMResult
 from nvmix.foundation.files.json_text import all_encoded
 from nvmix.foundation.threads import get_num_threads
 
+# What nvmix imports, always, with extras or in `nvmix.interop`, by the names of distributions.
 _PACKAGES: Final = (
-    "numpy", "scipy", "numba", "llvmlite", "jax", "jaxlib", "matplotlib", "pandas", "pyarrow",
+    "numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "jax", "jaxlib", "optimistix",
+    "matplotlib", "pandas", "pyarrow", "dask", "distributed", "scikit-learn", "arch", "skfolio",
+    "numpyro", "statsmodels",
 )  # fmt: skip
+# What the speed of kernels depends on, by LLVM's names.
+_FEATURES: Final = ("avx2", "fma", "avx512f", "neon", "sve")
+# Variables of the environment by which others choose threads, processors and caches.
+_VARIABLES: Final = re.compile("(NUMBA|JAX|XLA|OMP|OPENBLAS|MKL)_")
 _KERNELS: Final = Path(__file__).parents[1] / "backends" / "cpu" / "kernels"
 
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "info", help="show what a file of fit --out, or of save, contains; or versions, for reports"
+        "info",
+        help="show what a file of fit --out, or of save, contains; or versions, for reports",
+        epilog=shared.STATUS,
     )
     parser.add_argument("file", nargs="?", help="the file; without it, versions and the machine")
     parser.add_argument(
@@ -39,18 +55,16 @@ def run(options: argparse.Namespace) -> int:
     """Read and print."""
     if options.file is None:
         facts = _facts()
-        width = max(map(len, facts))
-        lines = [f"{name.ljust(width)}  {value}" for name, value in facts.items()]
-        show_json(facts) if options.json else show("\n".join(lines))
+        show_json(facts) if options.json else show(_text(facts))
         return 0
     saved = loaded(options.file)
     if isinstance(saved, EMResult):
         _show_fit(saved, options)
-    elif options.data is not None:
+        return int(not has_converged(options.file, saved))
+    if options.data is not None:
         msg = f"{options.file}: it is of no fit, whose standard errors {options.data} would give"
         raise ValueError(msg)
-    else:
-        show_json(saved.to_dict()) if options.json else show(str(saved))
+    show_json(saved.to_dict()) if options.json else show(str(saved))
     return 0
 
 
@@ -74,24 +88,79 @@ def _show_fit(fit: EMResult, options: argparse.Namespace) -> None:
 
 
 def _facts() -> dict[str, Any]:
-    """Versions, machine, cache and threads."""
+    """Versions, None of a package that is not installed, and what the speed depends on."""
     return {
         "nvmix": __version__,
         "Python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
         "system": platform.platform(),
-        "processor": importlib.import_module("llvmlite.binding").get_host_cpu_name(),
+        "processor": _processor(),
+        "processors": os.cpu_count(),
         "threads": get_num_threads(),
+        "BLAS": _blas(),
+        "kernels in the package": _shipped_kernels(),
         "cache of compiled code": _cache_folder(),
+        "environment": {name: x for name, x in os.environ.items() if _VARIABLES.match(name)},
     }
 
 
-def _version(package: str) -> str:
+def _text(facts: dict[str, Any]) -> str:
+    """A line for each fact, in lists for each item, and one for all that is not installed."""
+    absent = [name for name, fact in facts.items() if fact is None]
+    shown = {name: fact for name, fact in facts.items() if fact is not None}
+    shown["environment"] = [f"{name}={value}" for name, value in facts["environment"].items()]
+    shown["not installed"] = ", ".join(absent) or "none"
+    width = max(map(len, shown)) + 2
+    lines = []
+    for name, fact in shown.items():
+        items = (fact or ["none"]) if isinstance(fact, list) else [fact]
+        lines += [name.ljust(width) + str(items[0]), *(" " * width + item for item in items[1:])]
+    return "\n".join(lines)
+
+
+def _version(package: str) -> str | None:
     """Version of a package, which is not imported."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return None
+
+
+def _processor() -> str:
+    """LLVM's name of the processor, with those of the features that it has."""
+    llvm = importlib.import_module("llvmlite.binding")
+    present = llvm.get_host_cpu_features()
+    features = [name for name in _FEATURES if present.get(name)]
+    return f"{llvm.get_host_cpu_name()} ({', '.join([platform.machine(), *features])})"
+
+
+def _blas() -> list[str]:
+    """The libraries of linear algebra that NumPy and SciPy load, with their threads."""
+    importlib.import_module("scipy.linalg")
+    loaded_pools = importlib.import_module("threadpoolctl").threadpool_info()
+    return [
+        f"{pool['internal_api']} {pool['version']} of {Path(pool['filepath']).parent.stem} "
+        f"({pool.get('architecture') or 'any processor'}, {pool['num_threads']} threads)"
+        for pool in loaded_pools
+        if pool["user_api"] == "blas"
+    ]
+
+
+def _shipped_kernels() -> str:
+    """Whether compiled kernels came with the package, and whether they are used here."""
+    if not (shipped.FOLDER / shipped.HASHES).exists():
+        return "none: compiled at first use"
+    if not shipped.has_level():
+        return "not used: compiled for another processor"
+    python = f"*.py{sys.version_info.major}{sys.version_info.minor}*.nbi"
+    for index in shipped.FOLDER.glob(python):
+        # numba's, by which an index of its cache begins.
+        with index.open("rb") as file:
+            version, stamp = pickle.load(file)
+        if (version, stamp) == (numba.__version__, kernels_hash()):
+            return f"used: compiled for {shipped.LEVELS.get(platform.machine())}"
+        return f"not used: compiled by numba {version}"
+    return "not used: compiled for another Python"
 
 
 def _cache_folder() -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nvmix.cli import options as shared
 from nvmix.cli.output import note
-from nvmix.cli.reading import chosen, loaded, rows_of_model, saved_model
+from nvmix.cli.reading import chosen, has_converged, loaded, rows_of_model, saved_model
 from nvmix.cli.targets import check_picture, write_picture
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.tables import listed
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _convergence(plotting: Any, options: argparse.Namespace) -> tuple[Any, bool]:
-    """Figure of the iterations of a fit, whether that converged or not."""
+    """Figure of the iterations of a fit, and whether that converged."""
     if options.columns is not None:
         msg = "--columns is for kinds of plots of data, and --kind convergence has none"
         raise ValueError(msg)
@@ -61,7 +61,8 @@ def _convergence(plotting: Any, options: argparse.Namespace) -> tuple[Any, bool]
     if not isinstance(saved, EMResult):
         msg = f"{options.fit}: it has no fit, whose convergence could be drawn"
         raise ValueError(msg)  # noqa: TRY004
-    return plotting.plot_convergence(saved, dict(saved.settings).get("tol")), True
+    figure = plotting.plot_convergence(saved, dict(saved.settings).get("tol"))
+    return figure, has_converged(options.fit, saved)
 
 
 def _data(plotting: Any, options: argparse.Namespace) -> tuple[Any, bool]:

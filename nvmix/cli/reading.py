@@ -119,11 +119,18 @@ def saved_model(path: str) -> tuple[NormalMixture, bool]:
     if not isinstance(model, NormalMixture):
         msg = f"{path}: it has a law of Y, and no model of X"
         raise ValueError(msg)  # noqa: TRY004
-    # None is an incremental fit's, which has no criterion.
-    failed = isinstance(saved, EMResult) and saved.converged is False
+    return model, not isinstance(saved, EMResult) or has_converged(path, saved)
+
+
+def has_converged(path: str, fit: EMResult) -> bool:
+    """False, with a note, for a saved fit that did not converge.
+
+    An incremental fit has no criterion, and counts as one that did.
+    """
+    failed = fit.converged is False
     if failed:
-        note(f"{path}: the fit did not converge: {saved.message}")
-    return model, not failed
+        note(f"{path}: the fit did not converge: {fit.message}")
+    return not failed
 
 
 def is_saved(path: str) -> bool:
