@@ -1,7 +1,7 @@
 """Conversions of a model of one column to and from the parameters of textbooks.
 
 All describe X | Y ~ N(mu + gamma Y, Sigma Y), Y ~ GIG(p, a, b), in one of the equal forms
-(c Sigma, Y / c). docs/parametrisations.md is a table of them.
+(c Sigma, Y / c). docs/parametrisations/index.md is a table of them.
 """
 
 from __future__ import annotations
