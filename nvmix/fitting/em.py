@@ -162,7 +162,7 @@ class BatchEMFitter:
     N. C. Henderson and R. Varadhan, Damped Anderson acceleration with restarts and monotonicity
     control for accelerating EM and EM-like algorithms, Journal of Computational and Graphical
     Statistics 28 (2019), 834-846.
-    C. Liu and D. B. Rubin, The ECME algorithm, Biometrika 81 (1994), 633-648, for "mcecm".
+    X.-L. Meng and D. B. Rubin, Biometrika 80 (1993), 267-278, for "mcecm", a multi-cycle ECM.
 
     Examples
     --------

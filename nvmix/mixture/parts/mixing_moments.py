@@ -1,8 +1,8 @@
 """Moments of Y ~ GIG(p, a, b) beyond the second: raw ones, and cumulants that do not cancel.
 
 By s_j, where E[Y^(j+1)] = (1 + s_j) E[Y] E[Y^j], the third cumulant divided by E[Y]^3 is
-s_2 - 2 s_1 + s_1 s_2. It loses digits as the coefficient of variation falls, 1 / r with
-r = sqrt(p^2 + a b), so for large r it is a series in 1 / r, as is the fourth.
+s_2 - 2 s_1 + s_1 s_2. It loses digits as the squared coefficient of variation falls, about 1 / r
+with r = sqrt(p^2 + a b), so for large r it is a series in 1 / r, as is the fourth.
 """
 
 import math
