@@ -84,6 +84,9 @@ html_theme_options = {
     "footer_end": ["sphinx-version"],
 }
 
+if repository:
+    html_theme_options["github_url"] = repository
+
 ogp_site_url = html_baseurl
 ogp_image = "_static/fit.png"
 ogp_social_cards = {"enable": False}
