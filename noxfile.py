@@ -51,12 +51,13 @@ def no_jax(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, and what sp-repo-review asks of a package."""
+    """Style, types, what sp-repo-review asks of a package, and links of the pages at the top."""
     session.install("-e", ".", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
-    session.run("repo-review", ".")
+    session.run("repo-review", "--show", "err", ".")
+    session.run("rumdl", "check", *(path.name for path in ROOT.glob("*.md")))
 
 
 @nox.session(default=False)
