@@ -133,7 +133,8 @@ def expectile(model: Any, weights: Any, level: float = 0.99) -> Any:
 
     References
     ----------
-    F. Bellini and V. Bignozzi, On elicitable risk measures, Quantitative Finance 15 (2015), 725-733.
+    F. Bellini and V. Bignozzi, On elicitable risk measures, Quantitative Finance 15 (2015),
+    725-733.
 
     Examples
     --------
