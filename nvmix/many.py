@@ -56,13 +56,19 @@ def fit(
     ConvergenceWarning
         If the fit ends without converging; the message says how and what to try.
 
+    See Also
+    --------
+    nvmix.compare : Fits of several families, ranked.
+    nvmix.fit_many : Fits of many data sets.
+
     Examples
     --------
     >>> import nvmix
     >>> from nvmix.datasets import load_crude_oil
     >>> X, _ = load_crude_oil()
-    >>> nvmix.fit(X, "skewt").converged
-    True
+    >>> result = nvmix.fit(X, "skewt")
+    >>> result.status.name, round(result.log_likelihood, 2), round(result.model.alpha, 2)
+    ('CONVERGED', -2334.04, 2.67)
     """
     chosen, fitter = family_of("family", family), batch_fitter("fit", settings)
     watch = Stopwatch()

@@ -63,6 +63,15 @@ class Convertible(InTextbooks):
         TypeError, ValueError
             If a parameter is outside its domain, or the law of Y is not of the family.
 
+        See Also
+        --------
+        nvmix.from_ghyp : The same, with the family that the parameters belong to.
+
+        References
+        ----------
+        D. Lüthi and W. Breymann, ghyp: Generalized Hyperbolic Distribution and Its Special Cases, a
+        package of R.
+
         Examples
         --------
         >>> from nvmix import NormalInverseGamma

@@ -53,6 +53,10 @@ class SufficientStatistics(PublicPickle):
     scale : (d, d) array
         Lower-triangular scale L of the frame.
 
+    References
+    ----------
+    A. J. McNeil, R. Frey and P. Embrechts, Quantitative Risk Management, 2015, section 6.2.
+
     Examples
     --------
     >>> import numpy as np

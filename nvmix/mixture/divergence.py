@@ -82,6 +82,11 @@ def kl_divergence(
     log Y, 1/Y, Y, and of the log-ratio of the joint densities. Their expectations under f are
     closed forms, so that only what the regression leaves has a sampling error.
 
+    References
+    ----------
+    S. Kullback and R. A. Leibler, On information and sufficiency, Annals of Mathematical Statistics
+    22 (1951), 79-86.
+
     Examples
     --------
     >>> import nvmix
@@ -138,6 +143,11 @@ def squared_hellinger(
     -----
     With D = ln f(X) - ln g(X) it is the mean of 1 - sech(D / 2) under (f + g) / 2, a bounded
     function; tanh(D / 2) has mean 0, and is the control variate.
+
+    References
+    ----------
+    E. Hellinger, Neue Begründung der Theorie quadratischer Formen von unendlichvielen
+    Veränderlichen, Journal für die reine und angewandte Mathematik 136 (1909), 210-271.
 
     Examples
     --------

@@ -28,7 +28,7 @@ from nvmix.sources.observations import observations, row_weights
 class Mixture(Transforms, Hidden, Moments):
     """Normal variance-mean mixture with EM maps: the interface between models and fitters.
 
-    `MixtureLaw` has the density, and `NormalMixture` describes the attributes.
+    `NormalMixture` has the density, and describes the attributes.
     """
 
     def e_step(self, X: Any, backend: str = "cpu", *, weights: Any = None) -> SufficientStatistics:

@@ -67,6 +67,13 @@ class Posterior:
         -------
         (n,) array or float
             Means.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> posterior = StudentT.from_classical(mu=0.0, sigma=1.0, df=4.0).posterior([0.0, 6.0])
+        >>> posterior.mean().round(6)
+        array([ 1.333333, 13.333333])
         """
         return self._moments[3]
 
@@ -77,6 +84,13 @@ class Posterior:
         -------
         (n,) array or float
             Variances.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> posterior = StudentT.from_classical(mu=0.0, sigma=1.0, df=4.0).posterior([0.0, 6.0])
+        >>> posterior.var().round(6)
+        array([  3.555556, 355.555556])
         """
         if on_jax(self.p, self.a, self.b):
             covariance, theta = get_functions().gig_covariance, (self.p, self.a, self.b)
@@ -96,6 +110,13 @@ class Posterior:
         -------
         (n,) array or float
             Means of 1 / Y, inf at a row at which the density has a pole or cusp.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> posterior = StudentT.from_classical(mu=0.0, sigma=1.0, df=4.0).posterior([0.0, 6.0])
+        >>> posterior.mean_inverse().round(6)
+        array([1.25 , 0.125])
         """
         return self._moments[2]
 
@@ -106,6 +127,13 @@ class Posterior:
         -------
         (n,) array or float
             Means of log Y.
+
+        Examples
+        --------
+        >>> from nvmix import StudentT
+        >>> posterior = StudentT.from_classical(mu=0.0, sigma=1.0, df=4.0).posterior([0.0, 6.0])
+        >>> posterior.mean_log().round(6)
+        array([-0.010009,  2.292576])
         """
         return self._moments[1]
 
@@ -133,7 +161,7 @@ class Hidden(Moments):
         r"""Law of Y given x.
 
         It is :math:`GIG(p - \tfrac d2, a + \gamma^\top\Sigma^{-1}\gamma, b + q(x))`; see
-        `MixtureLaw` for q.
+        `NormalMixture` for q.
 
         Parameters
         ----------
@@ -151,6 +179,10 @@ class Hidden(Moments):
         ------
         TypeError, ValueError
             As of `log_prob`.
+
+        References
+        ----------
+        A. J. McNeil, R. Frey and P. Embrechts, Quantitative Risk Management, 2015, section 6.2.
 
         Examples
         --------

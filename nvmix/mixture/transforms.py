@@ -72,6 +72,10 @@ class Transforms(MixtureLaw):
             If A is not real numbers of these shapes, names an unknown column, or has a rank below
             k, or b does not match.
 
+        References
+        ----------
+        A. J. McNeil, R. Frey and P. Embrechts, Quantitative Risk Management, 2015, section 6.2.
+
         Examples
         --------
         >>> from nvmix import NormalInverseGaussian

@@ -38,6 +38,15 @@ def hessian(model: Any, weights: Any, level: float = 0.99) -> Any:
     TypeError, ValueError
         As for `value_at_risk`.
 
+    See Also
+    --------
+    nvmix.risk.gradient : First derivatives.
+
+    References
+    ----------
+    D. Tasche, Risk contributions and performance measurement, Technische Universität München,
+    1999.
+
     Examples
     --------
     >>> from nvmix import MultivariateNormal, risk

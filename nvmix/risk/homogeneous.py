@@ -37,6 +37,15 @@ def value_at_risk(model: Any, weights: Any, level: float = 0.99) -> Any:
         If model is no model or JAX traces it, weights are not finite numbers of these shapes, name
         an unknown column or are all 0, or level is not between 0 and 1.
 
+    See Also
+    --------
+    nvmix.risk.expected_shortfall : The mean loss beyond it.
+    nvmix.risk.contributions : What each asset adds to it.
+
+    References
+    ----------
+    A. J. McNeil, R. Frey and P. Embrechts, Quantitative Risk Management, 2015, section 2.3.
+
     Examples
     --------
     >>> from nvmix import NormalInverseGaussian, risk
@@ -75,6 +84,16 @@ def expected_shortfall(model: Any, weights: Any, level: float = 0.99) -> Any:
     TypeError, ValueError
         As for `value_at_risk`.
 
+    See Also
+    --------
+    nvmix.risk.contributions : What each asset adds to it.
+    nvmix.risk.standard_error : Its error of estimation.
+
+    References
+    ----------
+    C. Acerbi and D. Tasche, On the coherence of expected shortfall, Journal of Banking & Finance 26
+    (2002), 1487-1503.
+
     Examples
     --------
     >>> from nvmix import NormalInverseGaussian, risk
@@ -91,7 +110,7 @@ def expectile(model: Any, weights: Any, level: float = 0.99) -> Any:
     """Expectile of the loss -w'X: the e at which losses beyond e and gains below it balance.
 
     level E[max(-w'X - e, 0)] = (1 - level) E[max(e + w'X, 0)]; at level 1/2 it is the mean. From
-    1/2 on it is coherent (F. Bellini and V. Bignozzi, Quantitative Finance 15, 2015).
+    1/2 on it is coherent.
 
     Parameters
     ----------
@@ -112,6 +131,11 @@ def expectile(model: Any, weights: Any, level: float = 0.99) -> Any:
     TypeError, ValueError
         As for `value_at_risk`, or if both E[max(-w'X, 0)] and E[max(w'X, 0)] are infinite.
 
+    References
+    ----------
+    F. Bellini and V. Bignozzi, On elicitable risk measures, Quantitative Finance 15 (2015),
+    725-733.
+
     Examples
     --------
     >>> from nvmix import MultivariateNormal, risk
@@ -125,7 +149,7 @@ def expectile(model: Any, weights: Any, level: float = 0.99) -> Any:
 def gradient(model: Any, weights: Any, level: float = 0.99, measure: str = "es") -> Any:
     """Derivatives of a risk by the weights, exact, at weights of 0 too.
 
-    That by w_i is E[-X_i | loss = value at risk] of the value at risk (D. Tasche, 1999), and
+    That by w_i is E[-X_i | loss = value at risk] of the value at risk, and
     E[-X_i | loss >= value at risk] of the expected shortfall.
 
     Parameters
@@ -150,6 +174,11 @@ def gradient(model: Any, weights: Any, level: float = 0.99, measure: str = "es")
     ------
     TypeError, ValueError
         As for `value_at_risk`, or if measure is another.
+
+    References
+    ----------
+    D. Tasche, Risk contributions and performance measurement, Technische Universität München,
+    1999.
 
     Examples
     --------
@@ -189,6 +218,15 @@ def contributions(model: Any, weights: Any, level: float = 0.99, measure: str = 
     ------
     TypeError, ValueError
         As for `gradient`.
+
+    See Also
+    --------
+    nvmix.utils.plotting.plot_contributions : A picture of them.
+
+    References
+    ----------
+    D. Tasche, Risk contributions and performance measurement, Technische Universität München,
+    1999.
 
     Examples
     --------

@@ -59,6 +59,11 @@ def minimum_risk_weights(
         If an argument is outside its domain, no weights meet the constraints, the risk of equal
         weights is infinite, or the mean with a min_return, or the search does not converge.
 
+    References
+    ----------
+    R. T. Rockafellar and S. Uryasev, Optimization of conditional value-at-risk, Journal of Risk 2
+    (2000), 21-41, for the convexity of expected shortfall.
+
     Examples
     --------
     >>> from nvmix import NormalInverseGaussian, risk

@@ -62,8 +62,7 @@ def tail_probabilities(chosen: Portfolios, threshold: Any) -> FloatArray:
 def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
     """Omega ratio: mean gain above a threshold over mean shortfall below it.
 
-    E[max(w'X - threshold, 0)] / E[max(threshold - w'X, 0)] (C. Keating and W. F. Shadwick, Journal
-    of Performance Measurement 6, 2002).
+    It is E[max(w'X - threshold, 0)] / E[max(threshold - w'X, 0)].
 
     Parameters
     ----------
@@ -83,6 +82,11 @@ def omega_ratio(model: Any, weights: Any, threshold: Any = 0.0) -> Any:
     ------
     TypeError, ValueError
         As for `tail_probability`, or if both means are infinite.
+
+    References
+    ----------
+    C. Keating and W. F. Shadwick, A universal performance measure, Journal of Performance
+    Measurement 6 (2002), 59-84.
 
     Examples
     --------
@@ -135,6 +139,11 @@ def entropic(model: Any, weights: Any, risk_aversion: float = 1.0) -> Any:
     ------
     TypeError, ValueError
         As for `value_at_risk`, or if risk_aversion is not a positive number.
+
+    References
+    ----------
+    H. Föllmer and A. Schied, Convex measures of risk and trading constraints, Finance and
+    Stochastics 6 (2002), 429-447.
 
     Examples
     --------

@@ -254,9 +254,14 @@ class AffineUpdate:
 
     Examples
     --------
-    >>> from nvmix import AffineUpdate
-    >>> AffineUpdate(b=-0.5, c=1.5)
-    AffineUpdate(a=None, b=-0.5, c=1.5)
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> plain, longer = nvmix.IdentityUpdate(), nvmix.AffineUpdate(b=-0.5, c=1.5)
+    >>> n_iter = {rule: nvmix.fit(X, "nig", eta_update=rule, acceleration="none").n_iter
+    ...           for rule in (plain, longer)}
+    >>> n_iter[longer] < n_iter[plain]
+    True
     """
 
     a: SufficientStatistics | None = None
