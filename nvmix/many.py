@@ -32,14 +32,14 @@ def fit(
     Parameters
     ----------
     X : (n, d) array_like or source
-        Observations; see `nvmix.fitting.em.BatchEMFitter.fit`.
+        Observations; see `nvmix.BatchEMFitter.fit`.
     family : str or type
         A family, or its name, in upper or lower case: "nig", "vg", "skewt", "hyperbolic", "gh",
         "t" or "normal", or the class's name.
     weights : (n,) array_like or None
         Weight of each row; a Series goes by the index of X, if that has one.
     **settings
-        Of `nvmix.fitting.em.BatchEMFitter`.
+        Of `nvmix.BatchEMFitter`.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def fit_many(
     weights : (k, n) array_like, iterable or mapping of (n,) array_like, or None
         Weights of the rows of each data set, in the same order or by the same labels.
     **settings
-        Of `nvmix.fitting.em.BatchEMFitter`, for every fit.
+        Of `nvmix.BatchEMFitter`, for every fit.
 
     Returns
     -------

@@ -155,7 +155,7 @@ def compare(
     weights : (n,) array_like or None
         Weight of each row; a Series goes by the index of X, if that has one.
     **settings
-        Of `nvmix.fitting.em.BatchEMFitter`, for every fit.
+        Of `nvmix.BatchEMFitter`, for every fit.
 
     Returns
     -------

@@ -29,6 +29,11 @@ ROOMS = (
 )  # fmt: skip
 # Their names need libraries that may be missing.
 OPTIONAL = {"nvmix.estimators", "nvmix.interop", "nvmix.utils.plotting"}
+# Classes of what public functions return, which have no constructor of their own in a room.
+RETURNED = (
+    "nvmix.fitting.outcome.summary.Summary", "nvmix.mixture.divergence.Divergence",
+    "nvmix.mixture.posterior.Posterior",
+)  # fmt: skip
 # What other rooms of the house call, and users need not.
 HOUSE = {"nvmix.fitting.em.BatchEMFitter.run", "nvmix.fitting.em.BatchEMFitter.run_source"}
 # What scikit-learn writes into estimators.
@@ -101,12 +106,15 @@ def members_of(cls):
 @functools.cache
 def everything():
     """Every public object once."""
+    named = [(f"{room}.{name}", value) for room in ROOMS for name, value in names_of(room)]
+    for name in RETURNED:
+        module, _, attribute = name.rpartition(".")
+        named.append((name, getattr(importlib.import_module(module), attribute)))
     found = {}
-    for room in ROOMS:
-        for name, value in names_of(room):
-            found[id(value)] = Public(f"{room}.{name}", value)
-            if inspect.isclass(value):
-                found |= {member.name: member for member in members_of(value)}
+    for name, value in named:
+        found[id(value)] = Public(name, value)
+        if inspect.isclass(value):
+            found |= {member.name: member for member in members_of(value)}
     return tuple(found.values())
 
 
@@ -187,7 +195,7 @@ def test_parameters_are_those_of_the_signature():
     }
     for public in of_kind("class"):
         if not issubclass(public.object, enum.Enum | BaseException):
-            taken = parameters(public.object.__init__)
+            taken = set(inspect.signature(public.object).parameters)
             extra = entries(public.doc, "Parameters") - taken
             differences[public.name] = extra | (taken - described_by(public.object))
     assert {name: names for name, names in differences.items() if names} == {}

@@ -154,7 +154,7 @@ def goodness_of_fit(
     verbose : int
         0 prints nothing, 1 a line every 10 seconds and at the end, 2 ten lines or more.
     **settings
-        Of `nvmix.fitting.em.BatchEMFitter`, for the refits, which start from the fitted model: how
+        Of `nvmix.BatchEMFitter`, for the refits, which start from the fitted model: how
         they get to the maximum, such as max_iter and tol. What the fit held is held in them, so
         that fixed, symmetric, bounded and missing are refused; an eta_update of the fit has to be
         given again.

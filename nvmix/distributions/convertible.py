@@ -92,7 +92,7 @@ class Convertible(InTextbooks):
         Returns
         -------
         dict
-            lambda_, alpha_bar, chi, psi, mu, sigma and gamma, which `from_ghyp` takes; as there,
+            ``lambda_``, alpha_bar, chi, psi, mu, sigma, gamma, which `from_ghyp` takes; as there,
             numbers for one column, and then sigma is the root of Sigma. ghyp takes either
             alpha_bar or chi and psi. Where E[Y] is infinite, alpha_bar is None and chi, psi, sigma
             and gamma are in the model's own form.

@@ -190,11 +190,11 @@ class NormalMixture(Convertible):
         Parameters
         ----------
         X : (n, d) array_like or source
-            Observations; see `nvmix.fitting.em.BatchEMFitter.fit`.
+            Observations; see `nvmix.BatchEMFitter.fit`.
         weights : (n,) array_like or None
             Weight of each row; a Series goes by the index of X, if that has one.
         **settings
-            Of `nvmix.fitting.em.BatchEMFitter`.
+            Of `nvmix.BatchEMFitter`.
 
         Returns
         -------

@@ -90,7 +90,7 @@ class InTextbooks(Mixture):
         Returns
         -------
         dict from str to float
-            lambda_, alpha, beta, delta and mu, which `from_alpha_beta_delta` takes.
+            ``lambda_``, alpha, beta, delta and mu, which `from_alpha_beta_delta` takes.
 
         Raises
         ------

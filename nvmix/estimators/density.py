@@ -48,7 +48,7 @@ class NormalMixtureEstimator(Scored):
     family : str or type
         "nig", "vg", "skewt", "hyperbolic", "gh", "t" or "normal", or the class.
     symmetric, fixed, bounded, missing, criterion, tol, max_iter, n_init, acceleration, verbose
-        Settings of `nvmix.fitting.em.BatchEMFitter`. With ``missing="em"``, X may have nan.
+        Settings of `nvmix.BatchEMFitter`. With ``missing="em"``, X may have nan.
     warm_start : bool
         Whether `fit` starts from the model of the fit before, if it is of this family.
     random_state : int, RandomState instance or None
@@ -63,16 +63,16 @@ class NormalMixtureEstimator(Scored):
     covariance_ : ndarray of shape (n_features, n_features)
         Covariance of the model, likewise.
     result_ : EMResult
-        The record of the fit; a pickle leaves its data out. Not after `partial_fit`.
+        The record of the fit; a pickle leaves its data out. Not after ``partial_fit``.
     converged_ : bool
-        Whether the fit converged. Not after `partial_fit`.
+        Whether the fit converged. Not after ``partial_fit``.
     n_iter_ : int
-        Iterations of the fit, or steps of `partial_fit`.
+        Iterations of the fit, or steps of ``partial_fit``.
     n_parameters_ : int
         Number of free parameters.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if they are strings.
 
     See Also

@@ -252,7 +252,7 @@ class BatchEMFitter:
             file or of a directory, an Arrow dataset or table, a function that returns an iterable
             of chunks (m, d) or of pairs of them with (m,) weights (a thread calls it and prefetches
             chunks), or a Dask array or DataFrame, whose rows stay on the workers where there is a
-            `distributed.Client`.
+            ``distributed.Client``.
         weights : (n,) array_like or None
             Weight of each row, nonnegative: 2 counts for two such rows. None is 1 for all.
 

@@ -22,7 +22,7 @@ class MixtureMarginal(BaseUnivariateDist):  # type: ignore[misc]
     symmetric : bool
         Whether gamma is held at 0.
     random_state : int, RandomState instance or None
-        Source of the draws of `sample`.
+        Source of the draws of ``sample``.
 
     Attributes
     ----------

@@ -224,7 +224,7 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         Returns
         -------
         float
-            ln |Sigma|.
+            Twice the sum of the logs of the diagonal of L_sigma.
 
         Examples
         --------

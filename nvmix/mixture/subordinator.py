@@ -124,7 +124,7 @@ class Subordinator(SubordinatorLaw, Storable):
         return {"kind": "subordinator", "family": type(self).__name__, "parameters": numbers}
 
     def natural_params(self) -> FloatArray:
-        """Natural parameters, in the order of `statistics`.
+        """Natural parameters, in the order of ``statistics``.
 
         Returns
         -------
@@ -291,7 +291,7 @@ class Subordinator(SubordinatorLaw, Storable):
         Returns
         -------
         (..., k) array
-            For each point the members of (log y, 1/y, y), in the order of `statistics`.
+            For each point the members of (log y, 1/y, y), in the order of ``statistics``.
 
         Raises
         ------

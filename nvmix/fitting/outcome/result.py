@@ -94,7 +94,7 @@ class EMResult(Storable):
         With ``n_init`` above 1, the log-likelihoods of the fits from all starts, that of the given
         model first.
     best_start : int
-        Which of the starts led to this result, from 0, the given model: its place in `scores`.
+        Which of the starts led to this result, from 0, the given model: its place in ``scores``.
     rows : tuple of int
         Numbers, from 0, of the rows at mu if they dominate the fit; 10,000 at most.
     notes : tuple of str
@@ -190,9 +190,9 @@ class EMResult(Storable):
         Parameters
         ----------
         X : (n, d) array_like or None
-            The observations that were fitted; None takes those in the attribute `data`.
+            The observations that were fitted; None takes those in ``data`` of the result.
         weights : (n,) array_like or None
-            Weights of the rows of X, None for 1 each; those of `data` come with it.
+            Weights of the rows of X, None for 1 each; those of ``data`` come with it.
         missing : {"raise", "em"}
             Whether nan in X is an error, or stands for a missing value.
 
