@@ -105,8 +105,7 @@ class Convertible(InTextbooks):
         Examples
         --------
         >>> from nvmix import VarianceGamma
-        >>> model = VarianceGamma.from_classical(
-        ...     mu=0.0, gamma=0.5, sigma=4.0, alpha=2.0, beta=1.0)
+        >>> model = VarianceGamma.from_classical(mu=0.0, gamma=0.5, sigma=4.0, alpha=2.0, beta=1.0)
         >>> parameters = model.to_ghyp()
         >>> parameters["psi"], round(parameters["sigma"], 9)
         (4.0, 2.828427125)
