@@ -133,7 +133,7 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         normal : NormalParameters
             mu (d,), gamma (d,) and L (d, d), as in the attribute `normal`.
         theta : tuple of float
-            p, a and b of Y; those that the family fixes are ignored.
+            p, a and b of Y, with what the family fixes.
 
         Returns
         -------

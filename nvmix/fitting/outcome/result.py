@@ -112,8 +112,6 @@ class EMResult(Storable):
     >>> result = nvmix.fit(X, "nig")
     >>> result.status, result.usable, round(result.bic, 2)
     (<Status.CONVERGED: 0>, True, 4714.71)
-    >>> result.model.columns is None, result.held
-    (True, ())
     """
 
     model: Mixture
