@@ -25,14 +25,15 @@ def from_ghyp(**parameters: Any) -> NormalMixture:
     Parameters
     ----------
     **parameters
-        As `NormalMixture.from_ghyp` takes them: ``lambda_``, alpha_bar or chi and psi, mu,
-        sigma and gamma.
+        As `NormalMixture.from_ghyp` takes them: ``lambda_``, alpha_bar or chi and psi, mu, sigma
+        and gamma.
 
     Returns
     -------
     NormalMixture
         `VarianceGamma` where chi = 0, `NormalInverseGamma` where psi = 0, `NormalInverseGaussian`
-        where lambda = -1/2, `Hyperbolic` where it is (d + 1) / 2, else `GeneralizedHyperbolic`.
+        where ``lambda_`` = -1/2, `Hyperbolic` where it is (d + 1) / 2, and else
+        `GeneralizedHyperbolic`.
 
     Raises
     ------

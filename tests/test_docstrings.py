@@ -6,7 +6,8 @@ underscore. A docstring is complete if it has
 - a summary;
 - every parameter of the signature, and none that is not there;
 - what is returned, where something is;
-- what is raised, where the code says `raise` or calls a validator;
+- what is raised, where the code raises, or a function that it calls;
+- its source, where its head has a formula;
 - an example, which the docstring of a class has for its properties and fields.
 
 A method that overrides one with a complete docstring may say in a line what differs.
@@ -21,14 +22,17 @@ import re
 import textwrap
 from typing import NamedTuple
 
-from nvmix.foundation import validation
-
 ROOMS = (
     "nvmix", "nvmix.risk", "nvmix.diagnostics", "nvmix.estimators", "nvmix.interop",
     "nvmix.special", "nvmix.datasets", "nvmix.utils.plotting",
 )  # fmt: skip
 # Their names need libraries that may be missing.
 OPTIONAL = {"nvmix.estimators", "nvmix.interop", "nvmix.utils.plotting"}
+# Classes of what public functions return, which have no constructor of their own in a room.
+RETURNED = (
+    "nvmix.fitting.outcome.summary.Summary", "nvmix.mixture.divergence.Divergence",
+    "nvmix.mixture.posterior.Posterior",
+)  # fmt: skip
 # What other rooms of the house call, and users need not.
 HOUSE = {"nvmix.fitting.em.BatchEMFitter.run", "nvmix.fitting.em.BatchEMFitter.run_source"}
 # What scikit-learn writes into estimators.
@@ -39,11 +43,6 @@ SECTIONS = (
     "Examples",
 )  # fmt: skip
 HEADING = re.compile(r"^(\S.*)\n-{3,}$", re.MULTILINE)
-VALIDATORS = {
-    name
-    for name, value in vars(validation).items()
-    if inspect.isfunction(value) and value.__module__ == validation.__name__
-}
 
 
 class Public(NamedTuple):
@@ -101,12 +100,15 @@ def members_of(cls):
 @functools.cache
 def everything():
     """Every public object once."""
+    named = [(f"{room}.{name}", value) for room in ROOMS for name, value in names_of(room)]
+    for name in RETURNED:
+        module, _, attribute = name.rpartition(".")
+        named.append((name, getattr(importlib.import_module(module), attribute)))
     found = {}
-    for room in ROOMS:
-        for name, value in names_of(room):
-            found[id(value)] = Public(f"{room}.{name}", value)
-            if inspect.isclass(value):
-                found |= {member.name: member for member in members_of(value)}
+    for name, value in named:
+        found[id(value)] = Public(name, value)
+        if inspect.isclass(value):
+            found |= {member.name: member for member in members_of(value)}
     return tuple(found.values())
 
 
@@ -158,13 +160,18 @@ def parameters(function):
     return set(code.co_varnames[:count]) - {"self", "cls"}
 
 
-def validates(function):
-    """Whether the source of a function says `raise`, or calls a validator."""
+@functools.cache
+def raises(function, *, also_inside=True):
+    """Whether a function, or what it calls by name in the package, raises an error."""
     if function.__code__.co_filename.startswith("<"):  # dataclasses wrote it
         return False
     nodes = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))))
-    calls = {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-    return bool(calls & VALIDATORS) or any(isinstance(n, ast.Raise) for n in nodes)
+    if any(isinstance(node, ast.Raise) for node in nodes) or not also_inside:
+        return any(isinstance(node, ast.Raise) for node in nodes)
+    names = {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    called = (inspect.unwrap(function).__globals__.get(name) for name in names)
+    inside = (f for f in called if inspect.isfunction(f) and f.__module__.startswith("nvmix"))
+    return any(raises(f) for f in inside if f is not function)
 
 
 def test_every_public_name_has_a_summary():
@@ -172,6 +179,7 @@ def test_every_public_name_has_a_summary():
     for public in of_kind("class", "function", "property"):
         summary = public.doc.partition("\n\n")[0]
         assert re.fullmatch(r"\S.*[.:]", summary.replace("\n", " ")), public.name
+        assert not HEADING.match(public.doc), public.name
 
 
 def test_sections_are_known_and_in_order():
@@ -187,7 +195,7 @@ def test_parameters_are_those_of_the_signature():
     }
     for public in of_kind("class"):
         if not issubclass(public.object, enum.Enum | BaseException):
-            taken = parameters(public.object.__init__)
+            taken = set(inspect.signature(public.object).parameters)
             extra = entries(public.doc, "Parameters") - taken
             differences[public.name] = extra | (taken - described_by(public.object))
     assert {name: names for name, names in differences.items() if names} == {}
@@ -209,14 +217,16 @@ def test_what_is_returned_is_described():
 
 def test_errors_are_described():
     for public in routines():
-        assert not validates(public.object) or "Raises" in sections(public.doc), public.name
+        # Without parameters, there is nothing that what is inside could refuse.
+        may_raise = raises(public.object, also_inside=bool(parameters(public.object)))
+        assert not may_raise or "Raises" in sections(public.doc), public.name
 
 
 def test_errors_of_constructors_are_described():
     for public in of_kind("class"):
         bases = [c for c in public.object.__mro__ if c.__module__.startswith("nvmix")]
         makers = (getattr(public.object, name, None) for name in ("__init__", "__post_init__"))
-        if any(validates(maker) for maker in makers if inspect.isfunction(maker)):
+        if any(raises(maker) for maker in makers if inspect.isfunction(maker)):
             assert any("Raises" in sections(inspect.getdoc(c) or "") for c in bases), public.name
 
 
@@ -229,3 +239,11 @@ def test_properties_that_are_arrays_have_a_shape():
     for public in of_kind("property"):
         returned = inspect.signature(public.object.fget).return_annotation
         assert returned != "FloatArray" or re.search(r"\(\w+,( \w+)?\)", public.doc), public.name
+
+
+def test_formulas_have_a_source():
+    """At their head; formulas of sections describe what is there."""
+    for public in of_kind("class") + routines():
+        head = HEADING.split(public.doc)[0]
+        if ":math:" in head or ".. math::" in head:
+            assert "References" in sections(public.doc), public.name

@@ -317,7 +317,7 @@ class TestOutliers:
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
-    for name in ("density", "outliers"):
+    for name in ("density", "outliers", "scores"):
         monkeypatch.delitem(sys.modules, f"nvmix.estimators.{name}")
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     for name in nvmix.estimators.__all__:

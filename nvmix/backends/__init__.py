@@ -62,9 +62,17 @@ def get_backend(name: str = "cpu") -> Backend:
 def get_functions() -> Any:
     """Load the module of functions that models call on JAX arrays and tracers.
 
-    It has ``log_prob``, ``e_step``, `gig_law`, `gig_covariance`, `gig_fit`, `normal_parameters`,
-    `log_kv`, `kv_ratio` and `log_kv_derivatives`, through which JAX's transformations go.
-    ImportError when JAX is not installed.
+    Returns
+    -------
+    module
+        With ``log_prob``, ``e_step``, ``gig_law``, ``gig_covariance``, ``gig_fit``,
+        ``normal_parameters``, ``log_kv``, ``kv_ratio`` and ``log_kv_derivatives``, through which
+        JAX's transformations go.
+
+    Raises
+    ------
+    ImportError
+        If JAX is not installed.
     """
     _load("jax")
     return importlib.import_module("nvmix.backends.jax.functions")

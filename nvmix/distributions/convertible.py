@@ -92,8 +92,8 @@ class Convertible(InTextbooks):
         Returns
         -------
         dict
-            ``lambda_``, alpha_bar, chi, psi, mu, sigma and gamma, which `from_ghyp` takes; as
-            there, numbers for one column, and then sigma is the root of Sigma. ghyp takes either
+            ``lambda_``, alpha_bar, chi, psi, mu, sigma, gamma, which `from_ghyp` takes; as there,
+            numbers for one column, and then sigma is the root of Sigma. ghyp takes either
             alpha_bar or chi and psi. Where E[Y] is infinite, alpha_bar is None and chi, psi, sigma
             and gamma are in the model's own form.
 
@@ -105,8 +105,7 @@ class Convertible(InTextbooks):
         Examples
         --------
         >>> from nvmix import VarianceGamma
-        >>> model = VarianceGamma.from_classical(
-        ...     mu=0.0, gamma=0.5, sigma=4.0, alpha=2.0, beta=1.0)
+        >>> model = VarianceGamma.from_classical(mu=0.0, gamma=0.5, sigma=4.0, alpha=2.0, beta=1.0)
         >>> parameters = model.to_ghyp()
         >>> parameters["psi"], round(parameters["sigma"], 9)
         (4.0, 2.828427125)

@@ -292,7 +292,7 @@ class MultivariateNormal(_Symmetric):
         Returns
         -------
         float
-            (d + d log 2 pi + log det Sigma) / 2 nats.
+            (d + d log 2 pi + `log_det_sigma`) / 2, in nats.
 
         Examples
         --------

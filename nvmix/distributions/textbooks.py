@@ -100,8 +100,7 @@ class InTextbooks(Mixture):
         Examples
         --------
         >>> from nvmix import VarianceGamma
-        >>> model = VarianceGamma.from_classical(
-        ...     mu=0.0, gamma=0.0, sigma=4.0, alpha=2.0, beta=2.0)
+        >>> model = VarianceGamma.from_classical(mu=0.0, gamma=0.0, sigma=4.0, alpha=2.0, beta=2.0)
         >>> model.to_alpha_beta_delta()["alpha"]
         1.0
         """
@@ -170,8 +169,7 @@ class InTextbooks(Mixture):
         Examples
         --------
         >>> from nvmix import VarianceGamma
-        >>> model = VarianceGamma.from_classical(
-        ...     mu=0.0, gamma=0.1, sigma=1.0, alpha=2.0, beta=0.5)
+        >>> model = VarianceGamma.from_classical(mu=0.0, gamma=0.1, sigma=1.0, alpha=2.0, beta=0.5)
         >>> model.to_madan_seneta()
         {'sigma': 2.0, 'nu': 0.5, 'theta': 0.4, 'mu': 0.0}
         """

@@ -63,11 +63,11 @@ class NormalMixtureEstimator(Scored):
     covariance_ : ndarray of shape (n_features, n_features)
         Covariance of the model, likewise.
     result_ : EMResult
-        The record of the fit; a pickle leaves its data out. Not after `partial_fit`.
+        The record of the fit; a pickle leaves its data out. Not after ``partial_fit``.
     converged_ : bool
-        Whether the fit converged. Not after `partial_fit`.
+        Whether the fit converged. Not after ``partial_fit``.
     n_iter_ : int
-        Iterations of the fit, or steps of `partial_fit`.
+        Iterations of the fit, or steps of ``partial_fit``.
     n_parameters_ : int
         Number of free parameters.
     n_features_in_ : int

@@ -133,7 +133,7 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         normal : NormalParameters
             mu (d,), gamma (d,) and L (d, d), as in the attribute `normal`.
         theta : tuple of float
-            p, a and b of Y; those that the family fixes are ignored.
+            p, a and b of Y, with what the family fixes.
 
         Returns
         -------
@@ -211,8 +211,7 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         Examples
         --------
         >>> from nvmix import StudentT
-        >>> model = StudentT.from_classical(
-        ...     mu=0.0, sigma=2.0, df=4.0)
+        >>> model = StudentT.from_classical(mu=0.0, sigma=2.0, df=4.0)
         >>> model.sigma().round(12), model.cov().round(12)
         (array([[2.]]), array([[4.]]))
         """
@@ -224,15 +223,14 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         Returns
         -------
         float
-            ln det Sigma.
+            Twice the sum of the logs of the diagonal of L_sigma.
 
         Examples
         --------
         >>> from nvmix import StudentT
-        >>> model = StudentT.from_classical(
-        ...     mu=[0.0, 0.0], sigma=[[2.0, 0.0], [0.0, 0.5]], df=4.0)
-        >>> round(model.log_det_sigma(), 12)
-        0.0
+        >>> model = StudentT.from_classical(mu=[0.0, 0.0], sigma=[[2.0, 0.0], [0.0, 2.0]], df=4.0)
+        >>> round(model.log_det_sigma(), 9)  # log(4)
+        1.386294361
         """
         xp = namespace(self.L_sigma)
         value = 2.0 * xp.log(xp.diag(self.L_sigma)).sum()
@@ -359,8 +357,7 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         Examples
         --------
         >>> from nvmix import MultivariateNormal
-        >>> model = MultivariateNormal.from_classical(
-        ...     mu=[0.0], sigma=[[1.0]])
+        >>> model = MultivariateNormal.from_classical(mu=[0.0], sigma=[[1.0]])
         >>> round(model.marginal_log_likelihood([[-1.0], [0.0], [1.0]]), 6)
         -1.252272
         """

@@ -183,8 +183,7 @@ class Moments(MixtureLaw):
         Examples
         --------
         >>> from nvmix import StudentT
-        >>> model = StudentT.from_classical(
-        ...     mu=0.0, sigma=1.0, df=10.0)
+        >>> model = StudentT.from_classical(mu=0.0, sigma=1.0, df=10.0)
         >>> model.kurtosis().round(12)  # 6 / (df - 4)
         array([1.])
         """
@@ -284,8 +283,7 @@ class Moments(MixtureLaw):
         Examples
         --------
         >>> from nvmix import StudentT
-        >>> model = StudentT.from_classical(
-        ...     mu=0.0, sigma=1.0, df=10.0)
+        >>> model = StudentT.from_classical(mu=0.0, sigma=1.0, df=10.0)
         >>> model.raw_moment(2).round(12)  # df / (df - 2)
         array([1.25])
         """

@@ -53,8 +53,7 @@ class Univariate(DistributionFunctions):
         Examples
         --------
         >>> from nvmix import VarianceGamma
-        >>> model = VarianceGamma.from_classical(
-        ...     mu=0.0, gamma=0.0, sigma=1.0, alpha=1.0, beta=1.0)
+        >>> model = VarianceGamma.from_classical(mu=0.0, gamma=0.0, sigma=1.0, alpha=1.0, beta=1.0)
         >>> round(model.entropy(), 9)  # Laplace, with scale s = sqrt(1 / 2): 1 + log(2 s)
         1.34657359
         """

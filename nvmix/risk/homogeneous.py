@@ -29,7 +29,8 @@ def value_at_risk(model: Any, weights: Any, level: float = 0.99) -> Any:
     Returns
     -------
     float or (k,) array
-        x with P(-w'X <= x) = level. The error is 1e-12 relative to the size of the loss.
+        x with P(-w'X <= x) = level, in the units of X. The error is 1e-12 relative to the size of
+        the loss.
 
     Raises
     ------
@@ -76,8 +77,9 @@ def expected_shortfall(model: Any, weights: Any, level: float = 0.99) -> Any:
     Returns
     -------
     float or (k,) array
-        E[-w'X | -w'X >= value at risk], positive where it is a loss; inf where it is infinite, as
-        of a `NormalInverseGamma` with alpha <= 1 whose skewness is towards losses.
+        E[-w'X | -w'X >= value at risk], in the units of X, positive where it is a loss; inf where
+        it is infinite, as of a `NormalInverseGamma` with alpha <= 1 whose skewness is towards
+        losses.
 
     Raises
     ------

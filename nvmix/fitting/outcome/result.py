@@ -112,8 +112,6 @@ class EMResult(Storable):
     >>> result = nvmix.fit(X, "nig")
     >>> result.status, result.usable, round(result.bic, 2)
     (<Status.CONVERGED: 0>, True, 4714.71)
-    >>> result.model.columns is None, result.held
-    (True, ())
     """
 
     model: Mixture
@@ -190,7 +188,7 @@ class EMResult(Storable):
         Parameters
         ----------
         X : (n, d) array_like or None
-            The observations that were fitted; None takes those in the attribute ``data``.
+            The observations that were fitted; None takes those in ``data`` of the result.
         weights : (n,) array_like or None
             Weights of the rows of X, None for 1 each; those of ``data`` come with it.
         missing : {"raise", "em"}

@@ -42,6 +42,22 @@ class Summary:
         What the errors assume, or why there are none.
     level : float
         Coverage of the intervals.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If level is not a number between 0 and 1.
+
+    Examples
+    --------
+    >>> import nvmix
+    >>> from nvmix.datasets import load_crude_oil
+    >>> X, _ = load_crude_oil()
+    >>> summary = nvmix.fit(X, "nig").summary()
+    >>> print(str(summary).splitlines()[0])
+    NormalInverseGaussian: CONVERGED
+    >>> summary.labels[:2], summary.errors[:2].round(2)
+    (('mu[0]', 'mu[1]'), array([0.94, 0.88]))
     """
 
     family: str
@@ -72,6 +88,17 @@ class Summary:
         ------
         ImportError
             If pandas is not installed.
+
+        Examples
+        --------
+        >>> import nvmix
+        >>> from nvmix.datasets import load_crude_oil
+        >>> X, _ = load_crude_oil()
+        >>> frame = nvmix.fit(X, "nig").summary().to_frame()
+        >>> print(frame.loc[["mu[0]", "gamma[0]"], ["estimate", "z"]].round(1))
+                  estimate    z
+        mu[0]          2.8  3.0
+        gamma[0]      -2.5 -2.3
         """
         return frame_of_elements(self.labels, self.estimates, self.errors, self.level)
 
