@@ -78,7 +78,7 @@ def doctest(session: nox.Session) -> None:
 @nox.session(default=False)
 def site(session: nox.Session) -> None:
     """A browser's view of the site that `docs` has built; needs Chromium."""
-    session.install(".[test,docs]")
+    session.install(".[test]", *group("site"))
     session.run("python", "-m", "pytest", "-m", "site", *session.posargs)
 
 
