@@ -30,16 +30,13 @@ extensions = [
     "sphinx_design",
     "sphinxext.opengraph",
     "copied_pages",
-    "mathml",
     "reference",
 ]
-exclude_patterns = ["_build", "_inventories", "_templates", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_inventories", "_static", "_templates"]
 templates_path = ["_templates"]
 nitpicky = True
 default_role = "autolink"
 smartquotes = False
-html_math_renderer = "mathml"
-myst_update_mathjax = False
 
 # Pages, and the notebooks, which are run once for each state of their code cells.
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
@@ -51,11 +48,16 @@ nb_execution_cache_path = os.environ.get(
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+
+# Formulas are drawn by the copy of MathJax in _static, without its menu.
+mathjax_path = "mathjax/tex-chtml.js"
+mathjax3_config = {"options": {"enableMenu": False}}
 copybutton_exclude = ".linenos, .gp, .go"
 
 # The reference: docstrings have the types, so signatures show names and defaults.
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_use_plots = False
 
@@ -70,6 +72,7 @@ intersphinx_mapping = {
     "matplotlib": ("https://matplotlib.org/stable/", "_inventories/matplotlib.txt"),
 }
 
+html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_title = "nvmix"
 html_static_path = ["_static"]
@@ -80,6 +83,8 @@ html_copy_source = False
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo_dark.svg"},
     "header_links_before_dropdown": 8,
+    "navbar_persistent": [],
+    "navbar_end": ["search-button", "theme-switcher", "navbar-icon-links"],
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "footer_start": ["copyright"],

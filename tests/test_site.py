@@ -136,7 +136,7 @@ def test_reference_of_a_family(visit):
     assert "Normal-inverse Gaussian" in text
     for member in ("log_prob", "fit", "ppf", "conditional", "lam"):
         assert page.locator(f"[id='nvmix.NormalInverseGaussian.{member}']").count() == 1
-    assert page.locator("math").count() > 0
+    assert page.locator("mjx-container").count() > 0
 
 
 def test_notebook_has_outputs_and_pictures(visit):
