@@ -1,4 +1,4 @@
-"""Size and power of `nvmix.diagnostics.goodness_of_fit`: print the table of `docs/guide/goodness.md`.
+"""Size and power of `goodness_of_fit`: print the table of `docs/guide/goodness.md`.
 
 Rows of a normal-inverse Gaussian are fitted by each family, and tested with 99 refits.
 """
