@@ -23,8 +23,8 @@ import textwrap
 from typing import NamedTuple
 
 ROOMS = (
-    "nvmix", "nvmix.risk", "nvmix.diagnostics", "nvmix.estimators", "nvmix.interop",
-    "nvmix.special", "nvmix.datasets", "nvmix.utils.plotting",
+    "nvmix", "nvmix.backends", "nvmix.fitting", "nvmix.risk", "nvmix.diagnostics",
+    "nvmix.estimators", "nvmix.interop", "nvmix.special", "nvmix.datasets", "nvmix.utils.plotting",
 )  # fmt: skip
 # Their names need libraries that may be missing.
 OPTIONAL = {"nvmix.estimators", "nvmix.interop", "nvmix.utils.plotting"}

@@ -141,7 +141,7 @@ class TestStatsmodels:
             joint.pdf(x), LAWS[0].pdf(x[:, 0]) * NIG.pdf(x[:, 1]), rtol=1e-13
         )
         np.testing.assert_allclose(joint.cdf(x), LAWS[0].cdf(x[:, 0]) * NIG.cdf(x[:, 1]))
-        drawn = api.CopulaDistribution(api.GaussianCopula(0.5), laws).rvs(500)
+        drawn = api.CopulaDistribution(api.GaussianCopula(0.5), laws).rvs(500, None, None, 0)
         assert stats.kstest(drawn[:, 1], LAW.cdf).pvalue > 1e-3
 
 

@@ -73,6 +73,12 @@ def get_functions() -> Any:
     ------
     ImportError
         If JAX is not installed.
+
+    Examples
+    --------
+    >>> from nvmix.backends import get_functions
+    >>> "log_prob" in dir(get_functions())
+    True
     """
     _load("jax")
     return importlib.import_module("nvmix.backends.jax.functions")
