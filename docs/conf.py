@@ -15,10 +15,10 @@ project = "nvmix"
 author = "the nvmix developers"
 project_copyright = f"2026, {author}"
 release = version = nvmix.__version__
-repository = "https://github.com/nvmix/nvmix"
-html_baseurl = os.environ.get(
-    "READTHEDOCS_CANONICAL_URL", "https://nvmix.readthedocs.io/en/stable/"
-)
+# A release has the addresses of the repository that builds it, as in tools/addresses.py.
+repository = os.environ.get("NVMIX_REPOSITORY", "").rstrip("/")
+owner, _, name = repository.removeprefix("https://github.com/").partition("/")
+html_baseurl = f"https://{owner.lower()}.github.io/{name}/" if repository else ""
 
 extensions = [
     "myst_nb",
@@ -30,6 +30,7 @@ extensions = [
     "sphinx_design",
     "sphinxext.opengraph",
     "copied_pages",
+    "code_blocks",
     "reference",
 ]
 exclude_patterns = ["_build", "_inventories", "_static", "_templates"]
@@ -51,7 +52,7 @@ nb_merge_streams = True
 
 # Formulas are drawn by the copy of MathJax in _static, without its menu.
 mathjax_path = "mathjax/tex-chtml.js"
-mathjax3_config = {"options": {"enableMenu": False}}
+mathjax3_config = {"options": {"enableMenu": False}, "chtml": {"scale": 0.92}}
 copybutton_exclude = ".linenos, .gp, .go"
 
 # The reference: docstrings have the types, so signatures show names and defaults.
@@ -83,8 +84,7 @@ html_copy_source = False
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo_dark.svg"},
     "header_links_before_dropdown": 8,
-    "navbar_persistent": [],
-    "navbar_end": ["search-button", "theme-switcher", "navbar-icon-links"],
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
