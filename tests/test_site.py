@@ -106,7 +106,7 @@ def test_front_page(visit):
     assert page.locator("article .sd-card").count() >= 6
     assert _pictures(page)
     assert min(_pictures(page)) > 0
-    page.locator("article a", has_text="Five minutes").first.click()
+    page.locator("article .sd-card", has_text="Five minutes").click()
     page.wait_for_url("**/five_minutes.html")
     assert "expected shortfall" in page.locator("article").inner_text().lower()
 
@@ -118,10 +118,10 @@ def test_search_finds_the_page_on_risk(visit):
     links = page.eval_on_selector_all(
         "#search-results li a", "links => links.map(l => l.getAttribute('href').split(/[?#]/)[0])"
     )
-    assert "guide/risk.html" in [link.removeprefix("./") for link in links[:10]]
+    assert "guide/risk.html" in [link.removeprefix("./") for link in links[:3]]
 
 
-def test_every_page_can_be_searched(visit):
+def test_the_search_box_of_a_page_leads_there(visit):
     page = visit(FRONT)
     page.keyboard.press("Control+k")
     page.locator("input[type=search]:visible").first.fill("skew-t")

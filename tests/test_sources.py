@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from conftest import ROWS, chunks_of, make, needs_jax
 
-from nvmix import GeneralizedHyperbolic, NormalInverseGaussian, ReadError, VarianceGamma, fit
+from nvmix import (
+    GeneralizedHyperbolic,
+    NormalInverseGaussian,
+    ReadError,
+    VarianceGamma,
+    compare,
+    fit,
+)
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status
 from nvmix.fitting.em import BatchEMFitter
@@ -550,6 +557,16 @@ class TestErrors:
         with pytest.raises(ValueError, match="X must be given"):
             result.standard_errors()
         assert result.standard_errors(X)["mu"].shape == (3,)
+
+
+def test_a_file_that_is_not_read_here_is_to_be_read_first(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"got '.*rows.csv': read it first"):
+        fit(path)
+    for rows in (path, str(path)):
+        with pytest.raises(TypeError, match=r"real numbers in memory, got '.*rows.csv': read"):
+            compare(rows)
 
 
 NOT_ROWS = [

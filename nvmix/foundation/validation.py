@@ -4,6 +4,7 @@ A JAX tracer has a shape but no numbers. Its shape is checked, and it is returne
 """
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any, TypeVar, cast
@@ -136,6 +137,9 @@ def real_or_nan(name: str, value: Any) -> FloatArray:
     """Return a float64 array of real numbers, which may be inf or nan; text is no number."""
     if value is None:
         msg = f"{name} must hold real numbers, got None"
+        raise TypeError(msg)
+    if isinstance(value, (str, os.PathLike)):
+        msg = f"{name} must hold real numbers in memory, got {str(value)!r}: read a file first"
         raise TypeError(msg)
     if np.ma.is_masked(value):
         msg = f"{name} must not have masked values; drop those rows first"

@@ -145,7 +145,7 @@ def _opened(path: Path) -> Any:
         suffixes = ", ".join(_ARROW_FILES)
         msg = (
             f"X must be a .npy, {suffixes} file, or a directory of Parquet or of Arrow files, got "
-            f"{str(path)!r}"
+            f"{str(path)!r}: read it first, as by pandas.read_csv"
         )
         raise ValueError(msg)
     try:
