@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from numpydoc.xref import DEFAULT_LINKS
+
 import nvmix
 
 # Each program of JAX that a cache has would say on loading that it was tuned for this processor.
@@ -60,7 +62,14 @@ autosummary_generate = True
 autodoc_typehints = "none"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
-numpydoc_use_plots = False
+# In types, names of classes are links and other words are words.
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"
+numpydoc_xref_aliases = (
+    {word: word for word in DEFAULT_LINKS}
+    | {name: f"nvmix.{name}" for name in nvmix.__all__ if name[0].isupper()}
+    | {"DataFrame": "pandas.DataFrame", "Axes": "matplotlib.axes.Axes"}
+)
 
 # Inventories of the few names that pages and docstrings link to, so that a build asks no host.
 intersphinx_mapping = {
@@ -95,5 +104,5 @@ if repository:
     html_theme_options["github_url"] = repository
 
 ogp_site_url = html_baseurl
-ogp_image = "_static/fit.png"
+ogp_image = "_images/fit.png"
 ogp_social_cards = {"enable": False}

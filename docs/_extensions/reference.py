@@ -4,12 +4,9 @@ import enum
 import importlib
 import inspect
 from types import FunctionType
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
-
-from nvmix import Status
 
 _MODULES = (
     "nvmix",
@@ -45,14 +42,7 @@ def _list_members(_app: Sphinx, config: Config) -> None:
     }
 
 
-def _message(_app: Any, _what: str, _name: str, value: Any, _options: Any, doc: list[str]) -> None:
-    """A status is described by its message."""
-    if isinstance(value, Status):
-        doc[:] = [value.message, ""]
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Listen to autosummary and autodoc."""
+    """List before autosummary writes pages."""
     app.connect("config-inited", _list_members)
-    app.connect("autodoc-process-docstring", _message)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
