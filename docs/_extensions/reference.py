@@ -1,12 +1,16 @@
-"""What the page of a class shows: public members that nvmix documents, inherited ones too."""
+"""What the page of a class shows, and what names in backticks lead to."""
 
 import enum
 import importlib
 import inspect
 from types import FunctionType
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.ext.autosummary import AutoLink
+
+import nvmix
 
 _MODULES = (
     "nvmix",
@@ -18,7 +22,7 @@ _MODULES = (
 
 
 def _members(cls: type) -> list[str]:
-    """Names of the members of an enumeration, then of properties, then of methods."""
+    """Public members that nvmix documents, inherited ones too: values, properties, methods."""
     values = list(cls.__members__) if issubclass(cls, enum.Enum) else []
     described = {
         name: isinstance(value, property)
@@ -42,7 +46,20 @@ def _list_members(_app: Sphinx, config: Config) -> None:
     }
 
 
+class _Name(AutoLink):
+    """A class of nvmix is found from every module, and other names as in Python."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Link, or emphasis for what is no name."""
+        name = self.text.partition(".")[0]
+        if name in nvmix.__all__ and name[0].isupper():
+            self.text = f"{self.text} <nvmix.{self.text}>"
+        return super().run()
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """List before autosummary writes pages."""
+    """List members before autosummary writes pages, and take the place of its role."""
+    app.setup_extension("sphinx.ext.autosummary")
+    app.add_role("autolink", _Name(), override=True)
     app.connect("config-inited", _list_members)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
