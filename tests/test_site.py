@@ -27,7 +27,7 @@ PHONE = {"width": 390, "height": 844}
 FRONT = "index.html"
 FAMILY = "api/generated/nvmix.NormalInverseGaussian.html"
 NOTEBOOK = "tutorials/01_batch_em.html"
-WITH_TABLES = "about/convergence.html"
+WITH_TABLES = "guide/risk.html"
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +173,22 @@ def test_phone_scrolls_down_only(visit, name):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.evaluate("window.scrollTo(500, 0)")
     assert page.evaluate("window.scrollX") == 0
+
+
+def test_every_page_on_a_phone(visit):
+    """Formulas are drawn and nothing scrolls sideways; `visit` looks at consoles and requests."""
+    page = visit(FRONT, viewport=PHONE)
+    address = page.url.removesuffix(FRONT)
+    wide, wrong = [], []
+    for file in sorted(SITE.rglob("*.html")):
+        name = file.relative_to(SITE).as_posix()
+        if name.startswith("_"):
+            continue
+        page.goto(address + name, wait_until="load")
+        page.evaluate("window.MathJax && MathJax.startup.promise")
+        page.evaluate("window.scrollTo(500, 0)")
+        if page.evaluate("window.scrollX") > 0:
+            wide.append(name)
+        if page.locator("mjx-merror").count() > 0:
+            wrong.append(name)
+    assert (wide, wrong) == ([], [])
