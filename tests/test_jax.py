@@ -62,8 +62,8 @@ def score(model, X):
     return model.marginal_log_likelihood(X)
 
 
-# Quasi-Newton methods compile for half a minute. The inverse Gaussian law is solved without them,
-# the inverse gamma law as the gamma law.
+# The gauge and held values are no part of a program, which compiles for seconds. Quasi-Newton
+# methods compile for half a minute; `test_gig.py` has them of every law.
 SETTINGS = [
     *(
         (family, gauge, "newton")
@@ -75,11 +75,7 @@ SETTINGS = [
         for family in (VarianceGamma, NormalInverseGamma, Hyperbolic)
         for gauge in GAUGES
     ),
-    *(
-        exhaustive(family, "none", "lbfgs")
-        for family in (VarianceGamma, Hyperbolic, GeneralizedHyperbolic)
-    ),
-    exhaustive(GeneralizedHyperbolic, "none", "bfgs"),
+    exhaustive(GeneralizedHyperbolic, "none", "lbfgs"),
 ]
 
 
