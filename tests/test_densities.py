@@ -7,7 +7,7 @@ from pathlib import Path
 import mpmath as mp
 import numpy as np
 import pytest
-from conftest import FAMILIES, HAS_JAX, exhaustive, make, needs_jax
+from conftest import HAS_JAX, exhaustive, make, needs_jax
 
 from nvmix import (
     GIG,
