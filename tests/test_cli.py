@@ -50,7 +50,7 @@ def test_all_families_are_ranked_as_compare_ranks_them(csv_file, capsys, criteri
     assert main(["fit", str(csv_file), "--family", "all", "--rank-by", criterion.upper()]) == 0
     lines = capsys.readouterr().out.splitlines()
     X = np.loadtxt(csv_file, delimiter=",", skiprows=1)
-    comparison = nvmix.compare(X, rank_by=criterion, max_iter=1000)
+    comparison = nvmix.compare(X, rank_by=criterion)
     header = next(i for i, line in enumerate(lines) if line.startswith("family"))
     rows = [line.split() for line in lines[header + 1 : header + 1 + len(comparison)]]
     values = [float(row[4 if criterion == "aic" else 5]) for row in rows]

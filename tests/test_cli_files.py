@@ -38,7 +38,7 @@ def text(separator=",", header=("left", "right"), rows=X, comma=False, labels=No
 
 @pytest.fixture(scope="module")
 def expected():
-    return nvmix.fit(X, max_iter=1000).log_likelihood
+    return nvmix.fit(X).log_likelihood
 
 
 def indexed(name, labels):
@@ -98,7 +98,7 @@ def test_a_single_column_of_decimal_commas(tmp_path, capsys):
     path.write_text(text(";", ("x",), X[:, :1], comma=True))
     columns, value = fitted(path, tmp_path)
     assert columns == ("x",)
-    assert value == nvmix.fit(X[:, 0], max_iter=1000).log_likelihood
+    assert value == nvmix.fit(X[:, 0]).log_likelihood
 
 
 @pytest.mark.parametrize("header", [("2019", "2020"), ("0", "1")])

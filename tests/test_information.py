@@ -151,6 +151,7 @@ def test_standard_errors_with_missing_values():
 
 @needs_jax
 @pytest.mark.exhaustive
+@pytest.mark.parametrize("family", [VarianceGamma, GeneralizedHyperbolic])
 def test_information_is_the_hessian(family):
     import jax
     import jax.numpy as jnp

@@ -62,8 +62,8 @@ def score(model, X):
     return model.marginal_log_likelihood(X)
 
 
-# Quasi-Newton methods compile for half a minute. The inverse Gaussian law is solved without them,
-# the inverse gamma law as the gamma law.
+# The gauge and held values are no part of a program, which compiles for seconds. Quasi-Newton
+# methods compile for half a minute; `test_gig.py` has them of every law.
 SETTINGS = [
     *(
         (family, gauge, "newton")
@@ -75,11 +75,7 @@ SETTINGS = [
         for family in (VarianceGamma, NormalInverseGamma, Hyperbolic)
         for gauge in GAUGES
     ),
-    *(
-        exhaustive(family, "none", "lbfgs")
-        for family in (VarianceGamma, Hyperbolic, GeneralizedHyperbolic)
-    ),
-    exhaustive(GeneralizedHyperbolic, "none", "bfgs"),
+    exhaustive(GeneralizedHyperbolic, "none", "lbfgs"),
 ]
 
 
@@ -501,10 +497,15 @@ class TestBatches:
             rows = np.random.default_rng(0).integers(0, len(X), (4, 300))
             batch = jnp.asarray(X[rows])
             start = NormalInverseGaussian.default_init(X)
+            starts = [start, start, make(NormalInverseGaussian), start]
+            stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
             fitter = BatchEMFitter(tol=1e-3, **BOTH)
-            result = jax.jit(jax.vmap(lambda x: fitter.fit(start, x)))(batch)
+            result = jax.jit(jax.vmap(fitter.fit))(stack, batch)
             assert result.model.mu.dtype == batch.dtype
-            singles = [BatchEMFitter(tol=1e-3).fit(start, np.asarray(x, float)) for x in batch]
+            singles = [
+                BatchEMFitter(tol=1e-3).fit(start, np.asarray(x, float))
+                for start, x in zip(starts, batch, strict=True)
+            ]
             assert result.n_iter.tolist() == [single.n_iter for single in singles]
             assert result.converged.all()
             atol = 1e-9 if wide else 1e-5
@@ -529,14 +530,6 @@ class TestBatches:
         assert float(result.log_likelihood) == pytest.approx(eager.log_likelihood, rel=1e-4)
         with pytest.raises(ValueError, match="each lane"):
             Status.of(np.array([0, 1]))
-
-    @pytest.mark.exhaustive
-    def test_starts(self, X, x64):
-        starts = [NormalInverseGaussian.default_init(X), make(NormalInverseGaussian)]
-        stack = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
-        fitter = BatchEMFitter(tol=1e-3, **BOTH)
-        result = jax.vmap(lambda start: fitter.fit(start, X))(stack)
-        assert result.n_iter.tolist() == [start.fit(X, tol=1e-3).n_iter for start in starts]
 
     @pytest.mark.exhaustive
     def test_nan_in_a_lane(self, X):

@@ -44,19 +44,12 @@ class TestAgreement:
         [
             (NormalInverseGaussian, {"fixed": {"mu": MU}}),
             (VarianceGamma, {"bounded": True}),
-            (VarianceGamma, {"symmetric": True}),
             (VarianceGamma, {"fixed": {"mu": MU, "gamma": 0.0, "alpha": 2.2}}),
-            (GeneralizedHyperbolic, {"bounded": True}),
-            (NormalInverseGaussian, {"fixed": {"mu": MU}, "symmetric": True}),
-            (VarianceGamma, {"fixed": {"alpha": 2.2}}),
-            (NormalInverseGamma, {"fixed": {"mu": MU, "alpha": 2.2}}),
             (NormalInverseGamma, {"fixed": {"mu": MU}, "symmetric": True}),
             (Hyperbolic, {"symmetric": True}),
-            (GeneralizedHyperbolic, {"fixed": {"mu": MU}, "symmetric": True}),
+            (GeneralizedHyperbolic, {"bounded": True}),
             (GeneralizedHyperbolic, {"fixed": {"p": 1.2}}),
             (GeneralizedHyperbolic, {"fixed": {"p": -0.5}}),
-            (GeneralizedHyperbolic, {"fixed": {"mu": MU}, "bounded": True}),
-            (GeneralizedHyperbolic, {"bounded": True, "m_step_method": "lbfgs"}),
         ],
     )
     def test_ends(self, family, held):
@@ -162,9 +155,8 @@ class TestTraces:
             np.testing.assert_allclose(bic[i], single.bic, rtol=1e-12)
 
     @pytest.mark.exhaustive
-    @pytest.mark.parametrize("held", [{"bounded": True}, {"fixed": {"p": 1.2}}])
     @pytest.mark.parametrize("infinite", [False, True])
-    def test_orders(self, held, infinite):
+    def test_orders(self, infinite):
         """Also from a start with an infinite E[1/Y], which no law of the held order has."""
         import jax
         import jax.numpy as jnp
@@ -173,7 +165,7 @@ class TestTraces:
         start = GeneralizedHyperbolic.default_init(X)
         if infinite:
             start = start.at(start.normal, (0.8, 1.0, 0.0))
-        fitter = BatchEMFitter(**held, **TIGHT, **BOTH)
+        fitter = BatchEMFitter(bounded=True, **TIGHT, **BOTH)
         with jax.enable_x64(True):
             traced = jax.jit(lambda x: fitter.fit(start, x))(jnp.asarray(X))
         single = fitter.run(start, X)

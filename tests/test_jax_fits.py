@@ -105,13 +105,13 @@ def test_the_iteration_limit(X):
 def test_max_iter_costs_no_memory(X, monkeypatch):
     """A program has room for few iterations at first, and another one for more."""
     start = make(NormalInverseGamma)
-    settings = {"eta_update": EWMAUpdate(0.5), "tol": 1e-6} | BOTH
+    settings = {"eta_update": EWMAUpdate(0.5), "tol": 1e-6}
     expected = BatchEMFitter(max_iter=250, **settings).run(start, X)
     for name in ("_CAPACITY", "_MOST_CAPACITY"):
         monkeypatch.setattr(f"nvmix.backends.jax.backend.{name}", 16)
-    found = BatchEMFitter(max_iter=10**30, **settings).run(start, X)
+    found = BatchEMFitter(max_iter=10**30, **settings, **BOTH).run(start, X)
     assert found.n_iter == expected.n_iter > 32
-    np.testing.assert_allclose(found.log_likelihoods, expected.log_likelihoods, rtol=1e-13)
+    np.testing.assert_allclose(found.log_likelihoods, expected.log_likelihoods, rtol=1e-12)
     np.testing.assert_allclose(found.param_changes, expected.param_changes, rtol=1e-6)
 
 

@@ -21,13 +21,14 @@ PROMISES = (
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("name", "needed"),
-    [("generic", None), ("haswell", "avx2"), ("skylake-avx512", "avx512vl")],
+    [("generic", None), ("haswell", "avx2")],
 )
 def test_errors_on_another_processor(name, needed):
     if needed and not get_host_cpu_features().get(needed, False):
         pytest.skip(f"this machine has no {needed}")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        # JAX compiles for the processor at hand.
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not jax",
          *(str(HERE / promise) for promise in PROMISES)],
         # Without the second, features of the machine at hand are added to the processor's.
         env=os.environ | {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": ""},

@@ -404,13 +404,12 @@ def test_models_on_jax_are_taken_from_there():
 
 @needs_jax
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ["NormalInverseGaussian", "VarianceGamma"])
-def test_derivatives_are_those_of_jax(name):
+def test_derivatives_are_those_of_jax():
     import jax
     import jax.numpy as jnp
     from jax.scipy.stats import norm
 
-    model, w, level = MODELS[name], PORTFOLIOS[0], 0.95
+    model, w, level = MODELS["NormalInverseGaussian"], PORTFOLIOS[0], 0.95
     reference = Reference.of(model, w, risk.value_at_risk(model, w, level))
     y = (reference.deviation / size_of(model, w)) ** 2
     some = reference.chance > 0.0

@@ -496,7 +496,7 @@ class TestJax:
         "names",
         [
             ("cdf",),
-            exhaustive(("ppf", "sf", "logcdf", "logsf", "isf")),
+            exhaustive(("ppf", "logsf")),
         ],
     )
     def test_values(self, names):
@@ -518,24 +518,20 @@ class TestJax:
 
     @pytest.mark.exhaustive
     def test_derivatives(self):
-        model = univariate(GeneralizedHyperbolic)
-        x = jnp.linspace(-3.0, 3.0, 9)
-        for function, points in (("logcdf", x), ("ppf", jnp.linspace(0.1, 0.9, 9))):
-            leaves, tree = jax.tree.flatten(model)
+        """By the parameters; those of quantiles are made of the distribution function's."""
+        leaves, tree = jax.tree.flatten(univariate(GeneralizedHyperbolic))
+        q, h = jnp.linspace(0.1, 0.9, 9), 1e-5
 
-            @jax.jit
-            def total(leaves, function=function, points=points, tree=tree):
-                return getattr(jax.tree.unflatten(tree, leaves), function)(points).sum()
+        @jax.jit
+        def total(leaves):
+            return jax.tree.unflatten(tree, leaves).ppf(q).sum()
 
-            leaves = [jnp.asarray(leaf, float) for leaf in leaves]
-            gradient = jax.grad(total)(leaves)
-            for i, leaf in enumerate(leaves):
-                h = 1e-5
-                ahead, behind = (
-                    total([*leaves[:i], leaf + step, *leaves[i + 1 :]]) for step in (h, -h)
-                )
-                known = float(ahead - behind) / (2.0 * h)
-                assert float(gradient[i].sum()) == pytest.approx(known, rel=1e-7)
+        leaves = [jnp.asarray(leaf, float) for leaf in leaves]
+        gradient = jax.grad(total)(leaves)
+        for i, leaf in enumerate(leaves):
+            ahead, behind = (total([*leaves[:i], leaf + x, *leaves[i + 1 :]]) for x in (h, -h))
+            known = float(ahead - behind) / (2.0 * h)
+            assert float(gradient[i].sum()) == pytest.approx(known, rel=1e-7)
 
     @pytest.mark.exhaustive
     def test_a_point_of_one_column(self):

@@ -141,7 +141,7 @@ _MESSAGES: Final = {
     Status.DEGENERATE: (
         "Stopped: the likelihood rises towards a limit of the family where Sigma is singular or Y "
         "constant, as with nearly Gaussian, one-sided or collinear data, or few rows; result.model "
-        "is the last valid model. Try symmetric=True, or NormalInverseGaussian."
+        "is the last valid model. Try symmetric=True, or a pull towards a target (Shrinkage)."
     ),
     Status.NON_FINITE: (
         "Stopped: the likelihood or its statistics became infinite or nan; result.model is the "

@@ -62,6 +62,9 @@ def add_fitter(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--symmetric", action="store_true", help="hold gamma, the skewness, at 0")
     parser.add_argument(
+        "--bounded", action="store_true", help="hold p where the density has no infinite peak"
+    )
+    parser.add_argument(
         "--fixed",
         action="append",
         type=held,
@@ -86,7 +89,7 @@ def add_fitter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n-init", type=int, default=1, help="starts (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="seed of random starts")
     parser.add_argument(
-        "--max-iter", type=int, default=1000, help="most iterations (default: %(default)s)"
+        "--max-iter", type=int, default=200, help="most iterations (default: %(default)s)"
     )
     parser.add_argument(
         "--tol",
@@ -103,6 +106,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
         "criterion": options.criterion,
         "acceleration": options.acceleration,
         "fixed": dict(options.fixed) or None,
+        "bounded": options.bounded,
         "missing": options.missing,
         "n_init": options.n_init,
         "seed": options.seed,

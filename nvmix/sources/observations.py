@@ -78,7 +78,8 @@ def observations(
 ) -> ArraySource:
     """Return X as (n, d) observations; a one-dimensional X is one column.
 
-    The values of a JAX array are not checked: nan in the data gives nan in the results.
+    The values of a JAX array are not checked: nan in the data gives nan in the results. Data in
+    which nothing is missing are as under missing "raise".
     """
     if on_jax(X):
         values = X
@@ -86,6 +87,7 @@ def observations(
         values = numbers_of(name, X)
         _finite_or_nan(name, values)
         _check_range(name, np.nan_to_num(values))
+        missing = "em" if np.isnan(values).any() else "raise"
     else:
         values = numbers_of(name, X)
         _check_range(name, values, column_names(X))

@@ -10,8 +10,10 @@ from nvmix.backends.jax.em.rows import Rows
 from nvmix.backends.jax.precision import doubles
 from nvmix.foundation.arrays import on_jax, traced, with_auto_axes
 
-# Sizes between one power of 2 and the next that numbers of rows are rounded up to.
+# Sizes between one power of 2 and the next that numbers of rows are rounded up to, and the least.
+# A program of so few rows runs for microseconds, and compiles for seconds.
 _SIZES: Final = 8
+_LEAST: Final = 1024
 # Doubles in a block of rows on a CPU, which bounds the memory of an E-step.
 _BLOCK: Final = 1 << 20
 
@@ -24,6 +26,11 @@ class Placed(NamedTuple):
     blocks: int
 
 
+def _size(n: int) -> int:
+    """The number of rows to pad to, on one device."""
+    return _rounded(max(n, _LEAST))
+
+
 def _rounded(count: int) -> int:
     """Count, rounded up to one of `_SIZES` sizes between powers of 2."""
     unit = 1 << max(0, (count - 1).bit_length() - _SIZES.bit_length())
@@ -34,7 +41,7 @@ def _cut(n: int, d: int) -> tuple[int, int]:
     """The number of rows to pad to, and the number of blocks."""
     block = 1 << max(0, (_BLOCK // d).bit_length() - 1)
     if n <= block:
-        return _rounded(n), 1
+        return _size(n), 1
     blocks = _rounded(-(-n // block))
     return blocks * block, blocks
 
@@ -71,7 +78,7 @@ def place(X: Any, device: Any = None, weights: Any = None) -> Placed:
     sharded = on_jax(X) and len(_devices(X.sharding)) > 1
     shards = 1 if target is None else len(_devices(target))
     platform = jax.default_backend() if target is None else next(iter(_devices(target))).platform
-    size, blocks = _cut(n, d) if platform == "cpu" and shards == 1 else (_rounded(n), 1)
+    size, blocks = _cut(n, d) if platform == "cpu" and shards == 1 else (_size(n), 1)
     size = n if sharded else -(-size // shards) * shards
     values = _padded(X, size)
     if device is not None or not on_jax(X) or sharded:

@@ -82,7 +82,7 @@ def _newton_applies(model: Mixture, source: ArraySource, options: EMOptions) -> 
         return False
     if _cost(model, source) > _MOST_COST or model.n_parameters > _MOST_PARAMETERS:
         return False
-    return not (source.missing == "em" and bool(np.isnan(source.values).any()))
+    return source.missing != "em"
 
 
 def _by_newton(

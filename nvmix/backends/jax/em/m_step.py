@@ -182,9 +182,9 @@ def parameter_change(old: Model, new: Model) -> tuple[Any, Any]:
     """Largest relative change of mu, gamma, Sigma and the subordinator, and the predicted gain.
 
     mu, gamma and Sigma change relative to the old Sigma, the subordinator by its Jeffreys
-    divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y), to
-    second order: an upper bound of what the step gains in mean log-likelihood. With e^E[log Y] as
-    the unit of Y neither depends on the gauge.
+    divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y). To
+    second order a step to the maximum gains at most that in mean log-likelihood, and EM's own step
+    once to twice that. With e^E[log Y] as the unit of Y neither depends on the gauge.
     """
     normal, (_, a, b), (_, log_y, inv_y, y) = old
     normal1, (_, a1, b1), (_, log_y1, inv_y1, y1) = new

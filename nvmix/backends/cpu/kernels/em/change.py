@@ -17,9 +17,10 @@ def parameter_change(
     """Largest relative change of mu, gamma, Sigma and the subordinator, and the predicted gain.
 
     mu, gamma and Sigma change relative to the old Sigma, the subordinator by its Jeffreys
-    divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y), to
-    second order: an upper bound of what the step gains in mean log-likelihood. With e^E[log Y] as
-    the unit of Y neither depends on the gauge. Moments are (lnZ, E log Y, E 1/Y, E Y).
+    divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y). To
+    second order a step to the maximum gains at most that in mean log-likelihood, and EM's own step
+    once to twice that. With e^E[log Y] as the unit of Y neither depends on the gauge.
+    Moments are (lnZ, E log Y, E 1/Y, E Y).
     """
     d = old.mu.size
     s, t = math.exp(old_moments[1]), math.exp(new_moments[1])
