@@ -62,7 +62,7 @@ def add_fitter(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--symmetric", action="store_true", help="hold gamma, the skewness, at 0")
     parser.add_argument(
-        "--bounded", action="store_true", help="hold p where the density has no infinite peak"
+        "--bounded", action="store_true", help="hold p or alpha at (d + 1) / 2 or more"
     )
     parser.add_argument(
         "--fixed",
