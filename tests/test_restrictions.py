@@ -6,6 +6,7 @@ from conftest import FAMILIES, make
 
 from nvmix import (
     BatchEMFitter,
+    ConvergenceWarning,
     GeneralizedHyperbolic,
     Hyperbolic,
     NormalInverseGamma,
@@ -230,6 +231,18 @@ class TestMissingValues:
             assert (one.status, one.n_passes) == (other.status, other.n_passes)
             np.testing.assert_array_equal(one.model.mu, other.model.mu)
         assert one.status is Status.CUSP
+
+    def test_a_cusp_at_a_complete_row_is_named(self):
+        true = VarianceGamma.from_classical(
+            mu=[0.1, 0.0], gamma=[0.05, 0.0], sigma=np.eye(2), alpha=1.2, beta=1.2
+        )
+        holes = true.rvs(100, seed=3)
+        holes[50:54, 1] = np.nan
+        start = VarianceGamma.default_init(holes, missing="em")
+        with pytest.warns(ConvergenceWarning, match="row"):
+            result = start.fit(holes, missing="em")
+        assert (result.status, result.rows) == (Status.SINGULAR, (3,))
+        np.testing.assert_allclose(result.model.mu, holes[3], atol=1e-6)
 
     def test_holes_are_refused_unless_asked_for(self):
         X = self._with_holes(NormalInverseGaussian, 50)

@@ -20,7 +20,7 @@ from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import ArraySource, Chunk, Source
 
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
-Summary: TypeAlias = tuple[float, float, float, bool]
+Summary: TypeAlias = tuple[float, float, float]
 
 # A row is at mu if its squared distance from mu is below this times the mean of all rows.
 _AT_MU: Final = 1e-12
@@ -102,7 +102,7 @@ def _collapsed(model: Mixture) -> bool:
 def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
     """Numbers, from 0, of the rows nearest to mu and their repetitions, at most 10,000."""
     distances = distances_from(model)
-    weight, total, least, _ = source.reduce(partial(_summary, distances), _merged)
+    weight, total, least = source.reduce(partial(_summary, distances), _merged)
     near = max(4.0 * least, _AT_MU * total / weight)
     rows: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
     return tuple(rows.tolist())
@@ -114,23 +114,27 @@ def distances_from(model: Mixture) -> Distances:
 
 
 def _distances(mu: FloatArray, inverse: FloatArray, chunk: Chunk) -> FloatArray:
-    """Squared lengths of inverse (x - mu) of the rows of a chunk; missing values contribute 0."""
+    """Squared lengths of inverse (x - mu) of the rows of a chunk; inf where values are missing.
+
+    The density of the values that such a row has is less peaked at mu than that of a complete row.
+    """
     blocks = row_blocks(np.asarray(chunk.values, np.float64))
-    parts = [np.square(inverse @ np.nan_to_num(x - mu[:, None])).sum(axis=0) for x in blocks]
-    return np.concatenate(parts)
+    parts = [np.square(inverse @ (x - mu[:, None])).sum(axis=0) for x in blocks]
+    q = np.concatenate(parts)
+    return np.where(np.isnan(q), np.inf, q)
 
 
 def _summary(distances: Distances, chunk: Chunk) -> Summary:
-    """Sum of weights, weighted sum and least of the distances, and whether values are missing."""
+    """Sum of weights, weighted sum and least of the distances that are finite."""
     q, omega = distances(chunk), _weights(chunk)
-    missing = bool(np.isnan(np.asarray(chunk.values)).any())
+    q, omega = q[q < np.inf], omega[q < np.inf]
     least = float(q[omega > 0.0].min(initial=np.inf))
-    return float(omega.sum()), float(omega @ q), least, missing
+    return float(omega.sum()), float(omega @ q), least
 
 
 def _merged(left: Summary, right: Summary) -> Summary:
     """Combine the summaries of two sets of rows."""
-    return left[0] + right[0], left[1] + right[1], min(left[2], right[2]), left[3] or right[3]
+    return left[0] + right[0], left[1] + right[1], min(left[2], right[2])
 
 
 def _rows_within(distances: Distances, near: float, chunk: Chunk) -> IntArray:
@@ -148,19 +152,23 @@ def _inv_y_sums(
     distances: Distances, near: float, posterior: GIGParameters, chunk: Chunk
 ) -> FloatArray:
     """(2,) sums of E[1/Y] over the rows of a chunk within a squared distance, and over all."""
-    q, (p, a, b) = distances(chunk), posterior
+    q, omega, (p, a, b) = distances(chunk), _weights(chunk), posterior
+    q, omega = q[q < np.inf], omega[q < np.inf]
     inv_y = get_backend().gig_moments(np.full_like(q, p), np.full_like(q, a), b + q)[2]
-    inv_y = np.where(_weights(chunk) > 0.0, _weights(chunk) * inv_y, 0.0)
+    inv_y = np.where(omega > 0.0, omega * inv_y, 0.0)
     return np.array([inv_y[q <= near].sum(), inv_y.sum()])
 
 
 def _rows_dominate(model: Mixture, source: Source) -> bool:
-    """Whether b is negligible and the rows nearest to mu have at least half of all E[1/Y]."""
+    """Whether b is negligible and the rows nearest to mu have at least half of all E[1/Y].
+
+    Rows with missing values are left out.
+    """
     (p, a, b), distances = model.subordinator.gig, distances_from(model)
-    weight, total_q, least, missing = source.reduce(partial(_summary, distances), _merged)
-    mean = total_q / weight
-    if missing or b > NEGLIGIBLE * mean:
+    weight, total_q, least = source.reduce(partial(_summary, distances), _merged)
+    if weight == 0.0 or b > NEGLIGIBLE * total_q / weight:
         return False
+    mean = total_q / weight
     g = inverse_lower(model.L_sigma) @ model.gamma
     posterior = (p - 0.5 * model.d, a + float(g @ g), b)
     near = min(4.0 * least, NEAR * mean)
