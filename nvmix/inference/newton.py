@@ -7,6 +7,11 @@ that a step of EM covers; it is 0 along the scale that Sigma and Y share, and ne
 likelihood is convex. lambda is such that the step stays within a radius, measured by C / n, within
 which the likelihood rises as the quadratic model says (J. Nocedal and S. J. Wright, Numerical
 Optimization, 2006, section 4.3).
+
+Many likelihoods rise as Sigma becomes singular along gamma, on a ridge that turns as it narrows.
+Let P be the projection on gamma in the frame. A step S of Sigma, which is the identity there, leads
+to e^T e^T' with T = (S + PS - SP) / 2, which shears: then such a ridge is straight, and the
+distance to its end falls by a factor of e a step. At gamma = 0 it is e^S.
 """
 
 from contextlib import suppress
@@ -23,7 +28,13 @@ from nvmix.foundation.linalg import factor
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.threads import one_blas_thread
 from nvmix.foundation.typing import BoolArray, FloatArray
-from nvmix.inference.information import Frame, frame_of, free_coordinates, information_in
+from nvmix.inference.information import (
+    Frame,
+    duplication,
+    frame_of,
+    free_coordinates,
+    information_in,
+)
 from nvmix.mixture.em_maps import Mixture
 
 # Radius at first, at most, and below which a search has failed.
@@ -196,15 +207,36 @@ def _quadratic(
 ) -> _Quadratic | None:
     """The likelihood about a model to second order; None where its information does not exist."""
     frame = frame_of(point.model)
+    gradient = _score(frame, point.statistics)
+    if not np.isfinite(gradient[free]).all():
+        return None
     try:
         information, complete = information_in(frame, X, weights, free)
+        information -= _bend(frame, gradient)[np.ix_(free, free)]
         values, vectors = scipy.linalg.eigh(information, complete)
     except (ValueError, np.linalg.LinAlgError):
         return None
-    gradient = _score(frame, point.statistics)[free]
-    if not np.isfinite(gradient).all():
-        return None
-    return _Quadratic(frame, free, values, vectors, vectors.T @ gradient, point.statistics.weight)
+    along = vectors.T @ gradient[free]
+    return _Quadratic(frame, free, values, vectors, along, point.statistics.weight)
+
+
+def _bend(frame: Frame, gradient: FloatArray) -> FloatArray:
+    """Second derivatives of the log-likelihood (k, k) that come from those of Sigma's path.
+
+    To second order Sigma is I + S + S^2 / 2 + (P S^2 + S^2 P - 2 S P S) / 4.
+    """
+    d, P = frame.g.size, _projection(frame)
+    D, sigma = duplication(d), slice(2 * d, -3)
+    G = (D @ (gradient[sigma] / D.sum(axis=0))).reshape(d, d)
+    bend = np.zeros((gradient.size, gradient.size))
+    bend[sigma, sigma] = D.T @ (np.kron(np.eye(d), G + 0.5 * (G @ P + P @ G)) - np.kron(P, G)) @ D
+    return bend
+
+
+def _projection(frame: Frame) -> FloatArray:
+    """Projection (d, d) on gamma in the frame, 0 if gamma is 0."""
+    square = float(frame.g @ frame.g)
+    return np.outer(frame.g, frame.g) / (square if square > 0.0 else 1.0)
 
 
 def _score(frame: Frame, eta: SufficientStatistics) -> FloatArray:
@@ -224,15 +256,12 @@ def _score(frame: Frame, eta: SufficientStatistics) -> FloatArray:
 def _moved(model: Mixture, frame: Frame, step: FloatArray) -> Mixture | None:
     """The model a step away from the origin of its frame; None where it is none.
 
-    Sigma, which is the identity there, becomes the exponential of the step, and parameters that
-    are positive approach 0 without reaching it.
+    Parameters that are positive approach 0 without reaching it.
     """
-    d, s = frame.g.size, frame.s
-    S, triangle = np.zeros((d, d)), np.tril_indices(d)
-    S[triangle] = step[2 * d : -3]
-    S += np.tril(S, -1).T
-    values, vectors = np.linalg.eigh(S)
-    L = factor((vectors * np.exp(values)) @ vectors.T)
+    d, s, P = frame.g.size, frame.s, _projection(frame)
+    S = (duplication(d) @ step[2 * d : -3]).reshape(d, d)
+    A = scipy.linalg.expm(0.5 * (S + P @ S - S @ P))
+    L = factor(A @ A.T)
     if L is None:
         return None
     gamma = frame.L @ (frame.g + step[d : 2 * d]) / s
