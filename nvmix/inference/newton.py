@@ -39,7 +39,7 @@ from nvmix.mixture.em_maps import Mixture
 
 # Radius at first, at most, and below which a search has failed.
 _RADIUS: Final = 0.3
-_MOST_RADIUS: Final = 2.0
+_MOST_RADIUS: Final = 32.0
 _LEAST_RADIUS: Final = 1e-7
 # Share of the predicted gain that a step must reach, below which the radius shrinks, and above
 # which it grows.
@@ -213,6 +213,7 @@ def _quadratic(
     try:
         information, complete = information_in(frame, X, weights, free)
         information -= _bend(frame, gradient)[np.ix_(free, free)]
+        information = _without(_scale(frame)[free], information, complete)
         values, vectors = scipy.linalg.eigh(information, complete)
     except (ValueError, np.linalg.LinAlgError):
         return None
@@ -231,6 +232,19 @@ def _bend(frame: Frame, gradient: FloatArray) -> FloatArray:
     bend = np.zeros((gradient.size, gradient.size))
     bend[sigma, sigma] = D.T @ (np.kron(np.eye(d), G + 0.5 * (G @ P + P @ G)) - np.kron(P, G)) @ D
     return bend
+
+
+def _scale(frame: Frame) -> FloatArray:
+    """Direction (k,) in which Sigma, gamma and a grow, b falls, and the law of X is the same."""
+    d, (_, a, b) = frame.g.size, frame.theta
+    return np.concatenate([np.zeros(d), frame.g, np.eye(d)[np.tril_indices(d)], [0.0, a, -b]])
+
+
+def _without(u: FloatArray, information: FloatArray, complete: FloatArray) -> FloatArray:
+    """The information (k, k) by what is orthogonal to u (k,) in the metric of the complete data."""
+    metric = complete @ u
+    others = np.eye(u.size) - np.outer(u, metric / (metric @ u))
+    return others.T @ information @ others
 
 
 def _projection(frame: Frame) -> FloatArray:
