@@ -41,6 +41,8 @@ from nvmix.mixture.em_maps import Mixture
 _RADIUS: Final = 0.3
 _MOST_RADIUS: Final = 32.0
 _LEAST_RADIUS: Final = 1e-7
+# The same where the likelihood has kinks: a step that short is over one.
+_KINKED: Final = 0.05
 # Share of the predicted gain that a step must reach, below which the radius shrinks, and above
 # which it grows.
 _ENOUGH: Final = 0.05
@@ -126,8 +128,8 @@ def newton_ascent(
 ) -> Ascent:  # fmt: skip
     """Raise the likelihood of complete rows X (n, d) until no more than tol a row is left.
 
-    Ends early where no step raises the likelihood, or the information does not exist. At a cusp,
-    where mu is free, the likelihood is not smooth, and no step may lead there.
+    Ends early where no step raises the likelihood, or the information does not exist. No step leads
+    to where the likelihood has cusps; where it has kinks, the ascent ends near one.
     """
     backend = get_backend()
     free = free_coordinates(model, constraints.names)
@@ -148,11 +150,12 @@ def newton_ascent(
     point, radius, passes = at(model), _RADIUS, 2
     quadratic = _quadratic(point, X, weights, free)
     while quadratic is not None and quadratic.left() > tol:
-        if len(values) == max_steps or radius < _LEAST_RADIUS:
+        at_kink = not smooth and may_have_cusp(point.model)
+        if len(values) == max_steps or radius < (_KINKED if at_kink else _LEAST_RADIUS):
             break
         step, gain = quadratic.step(radius)
         new = _moved(point.model, quadratic.frame, step)
-        is_allowed = new is not None and (smooth or not may_have_cusp(new))
+        is_allowed = new is not None and is_tame(new, constraints)
         candidate = at(new) if new is not None and is_allowed else None
         passes += candidate is not None
         reached = -np.inf if candidate is None else (candidate.value - point.value) / gain
@@ -184,6 +187,16 @@ def may_have_cusp(model: Mixture) -> bool:
     log_y, _, y = model.subordinator.gig_expectations
     size = y if p >= 0.0 else np.exp(log_y)
     return p - 0.5 * d < 1.0 and not b > _LARGE * NEGLIGIBLE * d * size
+
+
+def is_tame(model: Mixture, constraints: Constraints) -> bool:
+    """Whether the likelihood near a model is smooth, or has kinks at rows at most, not cusps.
+
+    It has kinks at b = 0 where the order of Y is held at that of the hyperbolic law, or above.
+    """
+    order = constraints.fixed.p
+    has_kinks = order is not None and order - 0.5 * model.d >= 0.5
+    return constraints.mu is not None or has_kinks or not may_have_cusp(model)
 
 
 def is_pointed(model: Mixture) -> bool:
