@@ -150,6 +150,20 @@ def test_parameter_changes_fall_and_end_below_tol():
         assert changes[-1] < 1e-4
 
 
+@pytest.mark.parametrize(("family", "value"), [("nig", -206.898796), ("hyperbolic", -224.616222)])
+def test_ridges_towards_a_singular_sigma(family, value):
+    """Vapour pressure of mercury by temperature, R's `pressure`."""
+    mercury = [
+        0.0002, 0.0012, 0.006, 0.03, 0.09, 0.27, 0.75, 1.85, 4.2, 8.8, 17.3, 32.1, 57, 96, 157,
+        247, 376, 558, 806,
+    ]  # fmt: skip
+    X = np.column_stack([np.arange(0.0, 361.0, 20.0), mercury])
+    with pytest.warns(nvmix.ConvergenceWarning, match="Sigma is singular"):
+        result = nvmix.fit(X, family)
+    assert result.status is Status.DEGENERATE
+    assert result.log_likelihood > value - 2e-5
+
+
 class TestCusps:
     """Of few rows, a density with a peak at mu is tried at all of them, and beside b = 0."""
 

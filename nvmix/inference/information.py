@@ -166,7 +166,7 @@ def _complete(frame: Frame, inv_y: Any, ones: Any, y: Any) -> FloatArray:
     With v = (1, w): inv_y is the sum of v v' E[1/Y], ones the sum of v, y the sum of E[Y].
     """
     d, g, n = len(frame.g), frame.g, ones[0]
-    D = _duplication(d)
+    D = duplication(d)
     eye, zero = np.eye(d), np.zeros((3, 2 * d + D.shape[1]))
     gy = g * y if g.any() else g
     r = ones[1:] - gy
@@ -228,7 +228,7 @@ def _missing(
 
 
 @cache
-def _duplication(d: int) -> FloatArray:
+def duplication(d: int) -> FloatArray:
     """Matrix (d^2, d (d + 1) / 2) that maps a lower triangle, by rows, to the symmetric matrix."""
     rows, columns = np.tril_indices(d)
     element = np.arange(len(rows))
@@ -241,7 +241,7 @@ def frame_jacobian(frame: Frame) -> FloatArray:
     """Jacobian of (mu, gamma, triangle of Sigma, p, a, b) by the coordinates of the frame."""
     L, s, d = frame.L, frame.s, len(frame.g)
     rows, columns = np.tril_indices(d)
-    sigma = (np.kron(L, L) @ _duplication(d))[rows * d + columns] / s
+    sigma = (np.kron(L, L) @ duplication(d))[rows * d + columns] / s
     return block_diagonal(L, L / s, sigma, np.diag([1.0, 1.0 / s, s]))
 
 

@@ -7,6 +7,11 @@ that a step of EM covers; it is 0 along the scale that Sigma and Y share, and ne
 likelihood is convex. lambda is such that the step stays within a radius, measured by C / n, within
 which the likelihood rises as the quadratic model says (J. Nocedal and S. J. Wright, Numerical
 Optimization, 2006, section 4.3).
+
+Many likelihoods rise as Sigma becomes singular along gamma, on a ridge that turns as it narrows.
+Let P be the projection on gamma in the frame. A step S of Sigma, which is the identity there, leads
+to e^T e^T' with T = (S + PS - SP) / 2, which shears: then such a ridge is straight, and the
+distance to its end falls by a factor of e a step. At gamma = 0 it is e^S.
 """
 
 from contextlib import suppress
@@ -23,13 +28,21 @@ from nvmix.foundation.linalg import factor
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.threads import one_blas_thread
 from nvmix.foundation.typing import BoolArray, FloatArray
-from nvmix.inference.information import Frame, frame_of, free_coordinates, information_in
+from nvmix.inference.information import (
+    Frame,
+    duplication,
+    frame_of,
+    free_coordinates,
+    information_in,
+)
 from nvmix.mixture.em_maps import Mixture
 
 # Radius at first, at most, and below which a search has failed.
 _RADIUS: Final = 0.3
-_MOST_RADIUS: Final = 2.0
+_MOST_RADIUS: Final = 32.0
 _LEAST_RADIUS: Final = 1e-7
+# The same where the likelihood has kinks: a step that short is over one.
+_KINKED: Final = 0.05
 # Share of the predicted gain that a step must reach, below which the radius shrinks, and above
 # which it grows.
 _ENOUGH: Final = 0.05
@@ -115,8 +128,8 @@ def newton_ascent(
 ) -> Ascent:  # fmt: skip
     """Raise the likelihood of complete rows X (n, d) until no more than tol a row is left.
 
-    Ends early where no step raises the likelihood, or the information does not exist. At a cusp,
-    where mu is free, the likelihood is not smooth, and no step may lead there.
+    Ends early where no step raises the likelihood, or the information does not exist. No step leads
+    to where the likelihood has cusps; where it has kinks, the ascent ends near one.
     """
     backend = get_backend()
     free = free_coordinates(model, constraints.names)
@@ -137,11 +150,12 @@ def newton_ascent(
     point, radius, passes = at(model), _RADIUS, 2
     quadratic = _quadratic(point, X, weights, free)
     while quadratic is not None and quadratic.left() > tol:
-        if len(values) == max_steps or radius < _LEAST_RADIUS:
+        at_kink = not smooth and may_have_cusp(point.model)
+        if len(values) == max_steps or radius < (_KINKED if at_kink else _LEAST_RADIUS):
             break
         step, gain = quadratic.step(radius)
         new = _moved(point.model, quadratic.frame, step)
-        is_allowed = new is not None and (smooth or not may_have_cusp(new))
+        is_allowed = new is not None and is_tame(new, constraints)
         candidate = at(new) if new is not None and is_allowed else None
         passes += candidate is not None
         reached = -np.inf if candidate is None else (candidate.value - point.value) / gain
@@ -175,6 +189,16 @@ def may_have_cusp(model: Mixture) -> bool:
     return p - 0.5 * d < 1.0 and not b > _LARGE * NEGLIGIBLE * d * size
 
 
+def is_tame(model: Mixture, constraints: Constraints) -> bool:
+    """Whether the likelihood near a model is smooth, or has kinks at rows at most, not cusps.
+
+    It has kinks at b = 0 where the order of Y is held at that of the hyperbolic law, or above.
+    """
+    order = constraints.fixed.p
+    has_kinks = order is not None and order - 0.5 * model.d >= 0.5
+    return constraints.mu is not None or has_kinks or not may_have_cusp(model)
+
+
 def is_pointed(model: Mixture) -> bool:
     """Whether the density has a peak at mu, so that the likelihood has one at every row."""
     return 0.0 < model.subordinator.gig[0] - 0.5 * model.d <= 0.5 and may_have_cusp(model)
@@ -196,15 +220,50 @@ def _quadratic(
 ) -> _Quadratic | None:
     """The likelihood about a model to second order; None where its information does not exist."""
     frame = frame_of(point.model)
+    gradient = _score(frame, point.statistics)
+    if not np.isfinite(gradient[free]).all():
+        return None
     try:
         information, complete = information_in(frame, X, weights, free)
+        information -= _bend(frame, gradient)[np.ix_(free, free)]
+        information = _without(_scale(frame)[free], information, complete)
         values, vectors = scipy.linalg.eigh(information, complete)
     except (ValueError, np.linalg.LinAlgError):
         return None
-    gradient = _score(frame, point.statistics)[free]
-    if not np.isfinite(gradient).all():
-        return None
-    return _Quadratic(frame, free, values, vectors, vectors.T @ gradient, point.statistics.weight)
+    along = vectors.T @ gradient[free]
+    return _Quadratic(frame, free, values, vectors, along, point.statistics.weight)
+
+
+def _bend(frame: Frame, gradient: FloatArray) -> FloatArray:
+    """Second derivatives of the log-likelihood (k, k) that come from those of Sigma's path.
+
+    To second order Sigma is I + S + S^2 / 2 + (P S^2 + S^2 P - 2 S P S) / 4.
+    """
+    d, P = frame.g.size, _projection(frame)
+    D, sigma = duplication(d), slice(2 * d, -3)
+    G = (D @ (gradient[sigma] / D.sum(axis=0))).reshape(d, d)
+    bend = np.zeros((gradient.size, gradient.size))
+    bend[sigma, sigma] = D.T @ (np.kron(np.eye(d), G + 0.5 * (G @ P + P @ G)) - np.kron(P, G)) @ D
+    return bend
+
+
+def _scale(frame: Frame) -> FloatArray:
+    """Direction (k,) in which Sigma, gamma and a grow, b falls, and the law of X is the same."""
+    d, (_, a, b) = frame.g.size, frame.theta
+    return np.concatenate([np.zeros(d), frame.g, np.eye(d)[np.tril_indices(d)], [0.0, a, -b]])
+
+
+def _without(u: FloatArray, information: FloatArray, complete: FloatArray) -> FloatArray:
+    """The information (k, k) by what is orthogonal to u (k,) in the metric of the complete data."""
+    metric = complete @ u
+    others = np.eye(u.size) - np.outer(u, metric / (metric @ u))
+    return others.T @ information @ others
+
+
+def _projection(frame: Frame) -> FloatArray:
+    """Projection (d, d) on gamma in the frame, 0 if gamma is 0."""
+    square = float(frame.g @ frame.g)
+    return np.outer(frame.g, frame.g) / (square if square > 0.0 else 1.0)
 
 
 def _score(frame: Frame, eta: SufficientStatistics) -> FloatArray:
@@ -224,15 +283,12 @@ def _score(frame: Frame, eta: SufficientStatistics) -> FloatArray:
 def _moved(model: Mixture, frame: Frame, step: FloatArray) -> Mixture | None:
     """The model a step away from the origin of its frame; None where it is none.
 
-    Sigma, which is the identity there, becomes the exponential of the step, and parameters that
-    are positive approach 0 without reaching it.
+    Parameters that are positive approach 0 without reaching it.
     """
-    d, s = frame.g.size, frame.s
-    S, triangle = np.zeros((d, d)), np.tril_indices(d)
-    S[triangle] = step[2 * d : -3]
-    S += np.tril(S, -1).T
-    values, vectors = np.linalg.eigh(S)
-    L = factor((vectors * np.exp(values)) @ vectors.T)
+    d, s, P = frame.g.size, frame.s, _projection(frame)
+    S = (duplication(d) @ step[2 * d : -3]).reshape(d, d)
+    A = scipy.linalg.expm(0.5 * (S + P @ S - S @ P))
+    L = factor(A @ A.T)
     if L is None:
         return None
     gamma = frame.L @ (frame.g + step[d : 2 * d]) / s

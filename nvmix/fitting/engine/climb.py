@@ -9,7 +9,7 @@ import numpy as np
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import LEAST_LEFT
 from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace
-from nvmix.inference.newton import may_have_cusp, newton_ascent
+from nvmix.inference.newton import is_tame, newton_ascent
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import ArraySource, Source
 
@@ -92,11 +92,11 @@ def _by_newton(
 
     It is CONVERGED where the likelihood has a maximum to second order, and its predicted distance
     is small; else it keeps EM's status, or has MAX_ITER where that was unconfirmed. Where the
-    likelihood is not smooth, at a cusp, it is as EM left it.
+    likelihood has a cusp it is as EM left it.
     """
     model, constraints = start.at(trace.normal, trace.gig), options.constraints
     status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status
-    if constraints.mu is None and may_have_cusp(model):
+    if not is_tame(model, constraints):
         return trace._replace(status=status)
     left = max(_SHARE * options.left, LEAST_LEFT)
     steps = min(options.max_iter - trace.n_iter, _MOST_STEPS)
