@@ -89,6 +89,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
+html_use_index = html_domain_indices = False
 html_copy_source = False
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo_dark.svg"},
