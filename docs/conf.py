@@ -51,11 +51,11 @@ nb_execution_cache_path = os.environ.get(
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+copybutton_exclude = ".linenos, .gp, .go"  # numbers of lines, prompts and outputs
 
 # Formulas are drawn by the copy of MathJax in _static, without its menu.
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax3_config = {"options": {"enableMenu": False}, "chtml": {"scale": 0.92}}
-copybutton_exclude = ".linenos, .gp, .go"
 
 # The reference: docstrings have the types, so signatures show names and defaults.
 autosummary_generate = True
@@ -89,6 +89,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
+html_use_index = html_domain_indices = False
 html_copy_source = False
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo_dark.svg"},
@@ -99,7 +100,6 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-
 if repository:
     html_theme_options["github_url"] = repository
 

@@ -115,7 +115,7 @@ def _curvature_at_end(v: float, z: float) -> tuple[float, float, float, float]:
 def bessel_curvature(v: float, z: float) -> tuple[float, float, float, float]:
     """d/dv, d2/dv2, d2/dvdz and d2/dz2 of log K_v(z): moments of (t, cosh t) in DLMF 10.32.9.
 
-    Errors as promised in docs/accuracy.md: 5e-15, 3e-15, 4e-15 and 1e-14.
+    Errors as promised in docs/about/accuracy.md: 5e-15, 3e-15, 4e-15 and 1e-14.
     """
     w, sign = abs(v), math.copysign(1.0, v)
     if not (0.0 < z < np.inf and w < np.inf):
