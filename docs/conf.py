@@ -31,6 +31,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxext.opengraph",
+    "sphinx-mathjax-offline",
     "copied_pages",
     "code_blocks",
     "reference",
@@ -53,8 +54,7 @@ nb_execution_timeout = 600
 nb_merge_streams = True
 copybutton_exclude = ".linenos, .gp, .go"  # numbers of lines, prompts and outputs
 
-# Formulas are drawn by the copy of MathJax in _static, without its menu.
-mathjax_path = "mathjax/tex-chtml.js"
+# Formulas are drawn by the MathJax that sphinx-mathjax-offline brings, without its menu.
 mathjax3_config = {"options": {"enableMenu": False}, "chtml": {"scale": 0.92}}
 
 # The reference: docstrings have the types, so signatures show names and defaults.
