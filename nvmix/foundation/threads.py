@@ -153,7 +153,8 @@ class _Limit:
         """Limit BLAS, if nobody has."""
         with self.lock:
             if self.users == 0:
-                self.limiter = _controller().limit(limits=1, user_api="blas")
+                controller = _controller("scipy.linalg" in sys.modules)
+                self.limiter = controller.limit(limits=1, user_api="blas")
             self.users += 1
 
     def leave(self) -> None:
@@ -165,8 +166,8 @@ class _Limit:
 
 
 @cache
-def _controller() -> Any:
-    """Control over the BLAS libraries that the process has loaded."""
+def _controller(_with_scipy: bool) -> Any:  # noqa: FBT001
+    """Control over the BLAS libraries that are loaded: SciPy brings another one than NumPy's."""
     return importlib.import_module("threadpoolctl").ThreadpoolController()
 
 

@@ -139,7 +139,7 @@ def real_or_nan(name: str, value: Any) -> FloatArray:
         msg = f"{name} must hold real numbers, got None"
         raise TypeError(msg)
     if isinstance(value, (str, os.PathLike)):
-        msg = f"{name} must hold real numbers in memory, got {str(value)!r}: read a file first"
+        msg = f"{name} must hold real numbers, got {str(value)!r}; read a file first"
         raise TypeError(msg)
     if np.ma.is_masked(value):
         msg = f"{name} must not have masked values; drop those rows first"
