@@ -104,7 +104,7 @@ def test_the_iteration_limit(X):
 @pytest.mark.exhaustive
 def test_max_iter_costs_no_memory(X, monkeypatch):
     """A program has room for few iterations at first, and another one for more."""
-    start = make(NormalInverseGamma)
+    start = make(NormalInverseGaussian)
     settings = {"eta_update": EWMAUpdate(0.5), "tol": 1e-6}
     expected = BatchEMFitter(max_iter=250, **settings).run(start, X)
     for name in ("_CAPACITY", "_MOST_CAPACITY"):

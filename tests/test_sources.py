@@ -562,7 +562,7 @@ class TestErrors:
 def test_a_file_that_is_not_read_here_is_to_be_read_first(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match=r"got '.*rows.csv'; read it first"):
+    with pytest.raises(ValueError, match=r"got '.*rows.csv': read it first"):
         fit(path)
     for rows in (path, str(path)):
         with pytest.raises(TypeError, match=r"real numbers, got '.*rows.csv'; read"):

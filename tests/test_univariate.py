@@ -82,6 +82,7 @@ def test_tails_keep_the_promise(repeat):
 
 
 @needs_jax
+@pytest.mark.exhaustive
 def test_tails_keep_the_promise_on_jax():
     for normal, theta, rows in laws():
         if rows["law"][0] != "scaled":
