@@ -204,6 +204,8 @@ def test_info_says_whether_compiled_kernels_are_used(monkeypatch, tmp_path, caps
     index = tmp_path / f"kernel-1.py{sys.version_info.major}{sys.version_info.minor}.nbi"
     index.write_bytes(pickle.dumps(("0.1", cache.kernels_hash())))
     assert said() == "not used: compiled by numba 0.1"
+    index.write_bytes(pickle.dumps((numba.__version__, "of an older version")))
+    assert said() == "not used: compiled from other kernels"
     index.write_bytes(pickle.dumps((numba.__version__, cache.kernels_hash())))
     assert said().startswith("used: compiled for ")
 

@@ -147,3 +147,13 @@ def test_a_batch_of_weights(X):
 def test_missing_values_need_the_cpu():
     with pytest.raises(ValueError, match="missing='em' needs e_step_backend='cpu'"):
         BatchEMFitter(missing="em", **BOTH)
+
+
+def test_complete_jax_arrays_are_fitted_as_such_under_missing_em():
+    import jax.numpy as jnp
+
+    X = jnp.asarray(np.random.default_rng(0).standard_t(4, size=(60, 1)))
+    start = NormalInverseGaussian.default_init(np.asarray(X))
+    one, other = start.fit(X), start.fit(X, missing="em")
+    assert (one.status, one.n_passes) == (other.status, other.n_passes)
+    assert one.log_likelihood == other.log_likelihood

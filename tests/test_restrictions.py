@@ -232,6 +232,17 @@ class TestMissingValues:
             np.testing.assert_array_equal(one.model.mu, other.model.mu)
         assert one.status is Status.CUSP
 
+    @pytest.mark.parametrize("d", [1, 2])
+    def test_rows_without_values_leave_complete_data(self, d):
+        """Which Newton's method follows."""
+        X = np.random.default_rng(0).standard_t(4, size=(60, d))
+        start = NormalInverseGaussian.default_init(X)
+        one = start.fit(X)
+        with pytest.warns(UserWarning, match="the first row 7: passed over"):
+            other = start.fit(np.insert(X, 7, np.nan, axis=0), missing="em")
+        assert (one.status, one.n_passes) == (other.status, other.n_passes)
+        np.testing.assert_array_equal(one.model.mu, other.model.mu)
+
     def test_a_cusp_at_a_complete_row_is_named(self):
         true = VarianceGamma.from_classical(
             mu=[0.1, 0.0], gamma=[0.05, 0.0], sigma=np.eye(2), alpha=1.2, beta=1.2
@@ -243,6 +254,20 @@ class TestMissingValues:
             result = start.fit(holes, missing="em")
         assert (result.status, result.rows) == (Status.SINGULAR, (3,))
         np.testing.assert_allclose(result.model.mu, holes[3], atol=1e-6)
+
+    @pytest.mark.parametrize("n_complete", [0, 20])
+    def test_rows_at_which_one_column_is_unbounded_are_named(self, n_complete):
+        """Order 0.4 of Y bounds neither column's density, and one value of column 0 repeats."""
+        X = np.random.default_rng(1).laplace(size=(60, 2))
+        X[: 60 - n_complete : 2, 0] = np.nan
+        X[1 : 60 - n_complete : 2, 1] = np.nan
+        X[1:20:2, 0] = 0.125
+        start = VarianceGamma.from_classical(
+            mu=[0.125, 0.0], gamma=[0.1, 0.0], sigma=np.eye(2), alpha=0.4, beta=0.4
+        )
+        with pytest.warns(ConvergenceWarning, match="growing without limit"):
+            result = start.fit(X, missing="em", fixed={"mu": start.mu})
+        assert (result.status, result.rows) == (Status.UNBOUNDED, tuple(range(1, 20, 2)))
 
     def test_holes_are_refused_unless_asked_for(self):
         X = self._with_holes(NormalInverseGaussian, 50)

@@ -204,3 +204,19 @@ def test_blas_has_one_thread_until_the_last_caller_leaves():
         assert set(blas_threads()) == {1}
         second.__exit__(None, None, None)
         assert blas_threads() == before
+
+
+def test_blas_of_scipy_has_one_thread_in_the_first_caller_too():
+    code = (
+        "import threadpoolctl\n"
+        "from nvmix.foundation.threads import one_blas_thread\n"
+        "with one_blas_thread():\n"
+        "    import scipy.linalg\n"
+        "    pools = threadpoolctl.threadpool_info()\n"
+        "    print({pool['num_threads'] for pool in pools if pool['user_api'] == 'blas'})"
+    )
+    variables = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "{1}"

@@ -157,9 +157,11 @@ def _shipped_kernels() -> str:
         # numba's, by which an index of its cache begins.
         with index.open("rb") as file:
             version, stamp = pickle.load(file)
-        if (version, stamp) == (numba.__version__, kernels_hash()):
-            return f"used: compiled for {shipped.LEVELS.get(platform.machine())}"
-        return f"not used: compiled by numba {version}"
+        if version != numba.__version__:
+            return f"not used: compiled by numba {version}"
+        if stamp != kernels_hash():
+            return "not used: compiled from other kernels"
+        return f"used: compiled for {shipped.LEVELS.get(platform.machine())}"
     return "not used: compiled for another Python"
 
 

@@ -153,8 +153,7 @@ class _Limit:
         """Limit BLAS, if nobody has."""
         with self.lock:
             if self.users == 0:
-                controller = _controller("scipy.linalg" in sys.modules)
-                self.limiter = controller.limit(limits=1, user_api="blas")
+                self.limiter = _controller().limit(limits=1, user_api="blas")
             self.users += 1
 
     def leave(self) -> None:
@@ -166,8 +165,10 @@ class _Limit:
 
 
 @cache
-def _controller(_with_scipy: bool) -> Any:  # noqa: FBT001
-    """Control over the BLAS libraries that are loaded: SciPy brings another one than NumPy's."""
+def _controller() -> Any:
+    """Control over the BLAS libraries of NumPy and SciPy, each of which brings its own."""
+    # SciPy loads its own with this module, which callers would load within the limit.
+    importlib.import_module("scipy.linalg")
     return importlib.import_module("threadpoolctl").ThreadpoolController()
 
 

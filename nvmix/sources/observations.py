@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nvmix.foundation.arrays import batched, on_jax, traced
+from nvmix.foundation.arrays import batched, namespace, on_jax, traced
 from nvmix.foundation.exceptions import warn_user
 from nvmix.foundation.linalg import Standardized, bounded, standardized
 from nvmix.foundation.typing import Columns, FloatArray
@@ -87,10 +87,11 @@ def observations(
         values = numbers_of(name, X)
         _finite_or_nan(name, values)
         _check_range(name, np.nan_to_num(values))
-        missing = "em" if np.isnan(values).any() else "raise"
     else:
         values = numbers_of(name, X)
         _check_range(name, values, column_names(X))
+    if missing == "em" and not traced(values):
+        missing = "em" if namespace(values).isnan(values).any() else "raise"
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
@@ -169,8 +170,9 @@ def without_empty_rows(data: ArraySource, *, quiet: bool = False) -> ArraySource
             f"X has {number} row{'s' * (number > 1)} of missing values only, the first row "
             f"{int(empty.argmax())}: passed over, and the others numbered without them"
         )
-    kept = None if weights is None else weights[~empty]
-    return data._replace(values=values[~empty], weights=kept)
+    values, kept = values[~empty], None if weights is None else weights[~empty]
+    missing = "em" if np.isnan(values).any() else "raise"
+    return data._replace(values=values, weights=kept, missing=missing)
 
 
 def _checked(data: ArraySource, columns: Columns) -> ArraySource:

@@ -17,6 +17,8 @@ from nvmix.foundation.pairwise_sum import add_each
 from nvmix.foundation.typing import FloatArray, IntArray
 from nvmix.inference.newton import may_have_cusp
 from nvmix.mixture.em_maps import Mixture
+from nvmix.mixture.parts.normal_maps import selected
+from nvmix.sources.patterns import patterns_of, values_of
 from nvmix.sources.source import ArraySource, Chunk, Source
 
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
@@ -47,17 +49,18 @@ _STOPPED: Final = (Status.MAX_ITER, Status.NO_SOLUTION, Status.UNBOUNDED, Status
 def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> Status:
     """Status of a fit, from the status of its loop and from its last model.
 
-    At b = 0 the density at mu is infinite for p <= d/2, and E[1/Y | x = mu] for p <= d/2 + 1. Where
-    rows at mu then dominate, the status is UNBOUNDED, CUSP or SINGULAR. A converged fit
-    with a = 0 or b = 0, unless `fixed` says so, is at a limit of its family.
+    At b = 0 the density of k columns is infinite at mu for p <= k/2, and E[1/Y | x = mu] for
+    p <= k/2 + 1. Where rows at mu then dominate, the status is UNBOUNDED, CUSP or SINGULAR. A
+    converged fit with a = 0 or b = 0, unless `fixed` says so, is at a limit of its family.
     """
     status = Status.CONVERGED if status in _IN_FAMILY else Status.of(status)
     if status is Status.CONVERGED and _collapsed(model):
         return Status.DEGENERATE
-    p, a, b = model.subordinator.gig
+    _, a, b = model.subordinator.gig
     # Without a cusp no rows dominate; this test spares a pass over them.
-    if may_have_cusp(model) and _rows_dominate(model, source):
-        if p <= 0.5 * model.d:
+    order = _dominant_order(model, source) if may_have_cusp(model) else math.inf
+    if order < 1.0:
+        if order <= 0.0:
             return Status.UNBOUNDED
         at_mu = {Status.CONVERGED: Status.CUSP, Status.DEGENERATE: Status.SINGULAR}
         return at_mu.get(status, status)
@@ -109,25 +112,35 @@ def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
 
 
 def distances_from(model: Mixture) -> Distances:
-    """Function of a chunk: squared distances (x - mu)' Sigma^-1 (x - mu) of its rows, (m,)."""
-    return partial(_distances, model.mu, inverse_lower(model.L_sigma))
+    """Function of a chunk: squared distances (x - mu)' Sigma^-1 (x - mu) of its rows, (m,).
 
-
-def _distances(mu: FloatArray, inverse: FloatArray, chunk: Chunk) -> FloatArray:
-    """Squared lengths of inverse (x - mu) of the rows of a chunk; inf where values are missing.
-
-    The density of the values that such a row has is less peaked at mu than that of a complete row.
+    Where values are missing, of the columns that have some.
     """
-    blocks = row_blocks(np.asarray(chunk.values, np.float64))
-    parts = [np.square(inverse @ (x - mu[:, None])).sum(axis=0) for x in blocks]
-    q = np.concatenate(parts)
-    return np.where(np.isnan(q), np.inf, q)
+    return partial(_distances, model.normal)
+
+
+def _distances(normal: NormalParameters, chunk: Chunk) -> FloatArray:
+    """Squared distances of the rows of a chunk from mu."""
+    X = np.asarray(chunk.values, np.float64)
+    q = np.empty(len(X))
+    for columns, rows in patterns_of(X):
+        mu, _, inverse = _marginal(normal, columns)
+        blocks = row_blocks(values_of(X, columns, rows))
+        q[rows] = np.concatenate([np.square(inverse @ (x - mu[:, None])).sum(0) for x in blocks])
+    return q
+
+
+def _marginal(
+    normal: NormalParameters, columns: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """mu, gamma and the inverse of L of some columns."""
+    mu, gamma, L = selected(normal, columns) if columns.size < normal.mu.size else normal
+    return mu, gamma, inverse_lower(L)
 
 
 def _summary(distances: Distances, chunk: Chunk) -> Summary:
-    """Sum of weights, weighted sum and least of the distances that are finite."""
+    """Sum of weights, and weighted sum and least of the distances."""
     q, omega = distances(chunk), _weights(chunk)
-    q, omega = q[q < np.inf], omega[q < np.inf]
     least = float(q[omega > 0.0].min(initial=np.inf))
     return float(omega.sum()), float(omega @ q), least
 
@@ -149,32 +162,40 @@ def _first_rows(left: IntArray, right: IntArray) -> IntArray:
 
 
 def _inv_y_sums(
-    distances: Distances, near: float, posterior: GIGParameters, chunk: Chunk
-) -> FloatArray:
-    """(2,) sums of E[1/Y] over the rows of a chunk within a squared distance, and over all."""
-    q, omega, (p, a, b) = distances(chunk), _weights(chunk), posterior
-    q, omega = q[q < np.inf], omega[q < np.inf]
-    inv_y = get_backend().gig_moments(np.full_like(q, p), np.full_like(q, a), b + q)[2]
-    inv_y = np.where(omega > 0.0, omega * inv_y, 0.0)
-    return np.array([inv_y[q <= near].sum(), inv_y.sum()])
+    normal: NormalParameters, theta: GIGParameters, near: float, chunk: Chunk
+) -> Summary:
+    """Sums of E[1/Y] over the rows of a chunk within a squared distance, and over all.
 
-
-def _rows_dominate(model: Mixture, source: Source) -> bool:
-    """Whether b is negligible and the rows nearest to mu have at least half of all E[1/Y].
-
-    Rows with missing values are left out.
+    And the least order of the law of Y given one of those rows, p - k/2 for k columns.
     """
-    (p, a, b), distances = model.subordinator.gig, distances_from(model)
-    weight, total_q, least = source.reduce(partial(_summary, distances), _merged)
-    if weight == 0.0 or b > NEGLIGIBLE * total_q / weight:
-        return False
+    X, omega, (p, a, b) = np.asarray(chunk.values, np.float64), _weights(chunk), theta
+    q, inv_y, order = _distances(normal, chunk), np.empty(len(X)), np.empty(len(X))
+    for columns, rows in patterns_of(X):
+        _, gamma, inverse = _marginal(normal, columns)
+        g = inverse @ gamma
+        order[rows], rate = p - 0.5 * columns.size, np.full_like(q[rows], a + float(g @ g))
+        inv_y[rows] = get_backend().gig_moments(order[rows], rate, b + q[rows])[2]
+    inv_y = np.where(omega > 0.0, omega * inv_y, 0.0)
+    is_near = (q <= near) & (omega > 0.0)
+    least = float(order[is_near].min(initial=np.inf))
+    return float(inv_y[is_near].sum()), float(inv_y.sum()), least
+
+
+def _dominant_order(model: Mixture, source: Source) -> float:
+    """Least order of Y given one of the rows nearest to mu, where those dominate; else inf.
+
+    They do if b is negligible and they have at least half of all E[1/Y].
+    """
+    b = model.subordinator.gig[2]
+    summary = partial(_summary, distances_from(model))
+    weight, total_q, least = source.reduce(summary, _merged)
     mean = total_q / weight
-    g = inverse_lower(model.L_sigma) @ model.gamma
-    posterior = (p - 0.5 * model.d, a + float(g @ g), b)
+    if b > NEGLIGIBLE * mean:
+        return math.inf
     near = min(4.0 * least, NEAR * mean)
-    sums = partial(_inv_y_sums, distances, near, posterior)
-    nearest, total = source.reduce(sums, operator.add)
-    return not nearest < DOMINANT * total < np.inf
+    sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near)
+    nearest, total, order = source.reduce(sums, _merged)
+    return math.inf if nearest < DOMINANT * total < np.inf else order
 
 
 def _weights(chunk: Chunk) -> FloatArray:
