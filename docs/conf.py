@@ -10,6 +10,8 @@ import nvmix
 
 # Each program of JAX that a cache has would say on loading that it was tuned for this processor.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Notebooks draw into their pages, whatever draws elsewhere.
+os.environ.pop("MPLBACKEND", None)
 DOCS = Path(__file__).parent
 nvmix.warm_up()  # or the first page would show that it compiles
 sys.path.insert(0, str(DOCS / "_extensions"))
