@@ -99,7 +99,8 @@ class NormalInverseGaussian(NormalMixture):
     --------
     >>> from nvmix import NormalInverseGaussian
     >>> true = NormalInverseGaussian.from_classical(
-    ...     mu=[0.0, 0.0], gamma=[0.4, -0.3], sigma=[[1.0, 0.3], [0.3, 1.0]], mu_ig=1.0, lam=1.5)
+    ...     mu=[0.0, 0.0], gamma=[0.4, -0.3], sigma=[[1.0, 0.3], [0.3, 1.0]],
+    ...     mu_ig=1.0, lam=1.5)
     >>> X = true.rvs(2000, seed=0)
     >>> result = NormalInverseGaussian.default_init(X).fit(X)
     >>> result.converged
