@@ -22,8 +22,9 @@ def _of_y(name: str, doc: str) -> Any:
 class VarianceGamma(NormalMixture):
     """Variance gamma: Y ~ Gamma(alpha, beta), GIG(alpha, 2 beta, 0).
 
-    ``from_classical`` takes mu, gamma, sigma, alpha and beta, shape and rate of Y, positive. The
-    density is infinite at mu when alpha <= d / 2. See `NormalMixture` for the attributes.
+    Make one from data with ``nvmix.fit(X, "vg").model``, or with ``VarianceGamma.from_classical``
+    from mu, gamma, sigma, alpha and beta, shape and rate of Y, positive. The density is infinite at
+    mu when alpha <= d / 2. See `NormalMixture` for the attributes.
 
     Notes
     -----
@@ -55,9 +56,11 @@ class VarianceGamma(NormalMixture):
 class NormalInverseGamma(NormalMixture):
     """GH skew-t: Y ~ InverseGamma(alpha, beta), GIG(-alpha, 0, 2 beta).
 
-    ``from_classical`` takes mu, gamma, sigma, alpha and beta, shape and scale of Y, positive. With
-    gamma = 0 it is Student's t with 2 alpha degrees of freedom. It is not the Bayesian prior of a
-    mean and a variance that has the same name. See `NormalMixture` for the attributes.
+    Make one from data with ``nvmix.fit(X, "skewt").model``, or with
+    ``NormalInverseGamma.from_classical`` from mu, gamma, sigma, alpha and beta, shape and scale of
+    Y, positive. With gamma = 0 it is Student's t with 2 alpha degrees of freedom. It is not the
+    Bayesian prior of a mean and a variance that has the same name. See `NormalMixture` for the
+    attributes.
 
     References
     ----------
@@ -83,8 +86,9 @@ class NormalInverseGamma(NormalMixture):
 class NormalInverseGaussian(NormalMixture):
     """Normal-inverse Gaussian: Y ~ InverseGaussian(mu_ig, lam), GIG(-1/2, lam / mu_ig^2, lam).
 
-    ``from_classical`` takes mu, gamma, sigma, mu_ig and lam, mean and shape of Y, positive. See
-    `NormalMixture` for the attributes.
+    Make one from data with ``nvmix.fit(X, "nig").model``, or with
+    ``NormalInverseGaussian.from_classical`` from mu, gamma, sigma, mu_ig and lam, mean and shape of
+    Y, positive. See `NormalMixture` for the attributes.
 
     References
     ----------
@@ -95,7 +99,8 @@ class NormalInverseGaussian(NormalMixture):
     --------
     >>> from nvmix import NormalInverseGaussian
     >>> true = NormalInverseGaussian.from_classical(
-    ...     mu=[0.0, 0.0], gamma=[0.4, -0.3], sigma=[[1.0, 0.3], [0.3, 1.0]], mu_ig=1.0, lam=1.5)
+    ...     mu=[0.0, 0.0], gamma=[0.4, -0.3], sigma=[[1.0, 0.3], [0.3, 1.0]],
+    ...     mu_ig=1.0, lam=1.5)
     >>> X = true.rvs(2000, seed=0)
     >>> result = NormalInverseGaussian.default_init(X).fit(X)
     >>> result.converged
@@ -112,9 +117,11 @@ class NormalInverseGaussian(NormalMixture):
 class GeneralizedHyperbolic(NormalMixture):
     """Generalized hyperbolic: Y ~ GIG(p, a, b).
 
-    ``from_classical`` takes mu, gamma, sigma, and p, a and b of Y: a and b nonnegative, a = 0 needs
-    p < 0, b = 0 needs p > 0. The limits b = 0 (variance gamma) and a = 0 (GH skew-t) belong to the
-    family, and a fit may end there. See `NormalMixture` for the attributes.
+    Make one from data with ``nvmix.fit(X, "gh").model``, or with
+    ``GeneralizedHyperbolic.from_classical`` from mu, gamma, sigma, and p, a and b of Y: a and b
+    nonnegative, a = 0 needs p < 0, b = 0 needs p > 0. The limits b = 0 (variance gamma) and a = 0
+    (GH skew-t) belong to the family, and a fit may end there. See `NormalMixture` for the
+    attributes.
 
     Notes
     -----
@@ -152,8 +159,9 @@ class GeneralizedHyperbolic(NormalMixture):
 class Hyperbolic(NormalMixture):
     """Hyperbolic: Y ~ GIG((d + 1) / 2, a, b), the generalized hyperbolic with linear log-tails.
 
-    ``from_classical`` takes mu, gamma, sigma, and a and b of Y, a positive and b nonnegative. See
-    `NormalMixture` for the attributes.
+    Make one from data with ``nvmix.fit(X, "hyperbolic").model``, or with
+    ``Hyperbolic.from_classical`` from mu, gamma, sigma, and a and b of Y, a positive and b
+    nonnegative. See `NormalMixture` for the attributes.
 
     References
     ----------
