@@ -55,7 +55,11 @@ nb_execution_cache_path = os.environ.get(
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
-copybutton_exclude = ".linenos, .gp, .go"  # numbers of lines, prompts and outputs
+# Of a block with prompts its input is copied, without outputs and tracebacks.
+copybutton_exclude = ".linenos"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_copy_empty_lines = False
 
 # Formulas are drawn by the MathJax that sphinx-mathjax-offline brings, without its menu.
 mathjax3_config = {"options": {"enableMenu": False}, "chtml": {"scale": 0.92}}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import FAMILIES, make, needs_jax, normal_block
 
+import nvmix
 from nvmix import (
     BatchEMFitter,
     GeneralizedHyperbolic,
@@ -388,6 +389,13 @@ def test_a_fit_that_is_no_maximum_raises():
     )
     with pytest.raises(ValueError, match="interior maximum"):
         standard_errors(nearly_gaussian, X)
+
+
+def test_there_are_none_at_the_gaussian_limit():
+    light = np.random.default_rng(3).uniform(-1.0, 1.0, size=(500, 1))
+    with pytest.raises(ValueError, match="Gaussian limit"):
+        nvmix.fit(light, "nig", symmetric=True).standard_errors()
+    assert nvmix.fit(light, "normal").standard_errors()["mu"] < 0.03
 
 
 def test_bad_arguments_raise():

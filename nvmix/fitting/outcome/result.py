@@ -204,7 +204,8 @@ class EMResult(Storable):
         ------
         ValueError
             If there are no observations, X or weights are not those of the fit, weights come
-            without X, or the fit is not at a maximum in the interior of the family.
+            without X, or the fit is not at a maximum in the interior of the family, as at the
+            Gaussian limit.
 
         Examples
         --------
@@ -218,6 +219,12 @@ class EMResult(Storable):
         if not self.converged:
             msg = (
                 f"standard errors need a fit that converged, got {self.status.name}: {self.message}"
+            )
+            raise ValueError(msg)
+        if self.status is Status.GAUSSIAN_LIMIT:
+            msg = (
+                "standard errors do not exist at the Gaussian limit, where Y is constant; those of "
+                'the normal law do: nvmix.fit(X, "normal")'
             )
             raise ValueError(msg)
         if X is None and weights is not None:
