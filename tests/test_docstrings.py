@@ -89,10 +89,8 @@ def members_of(cls):
         if name.startswith("_") or name in WRITTEN or not owner.__module__.startswith("nvmix"):
             continue
         member = inspect.getattr_static(owner, name)
-        for attribute in (
-            "__func__",
-            "fn",
-        ):  # of a class method, and of scikit-learn's available_if
+        # Of a class method, and of scikit-learn's available_if.
+        for attribute in ("__func__", "fn"):
             member = getattr(member, attribute, member)
         yield Public(f"{owner.__module__}.{owner.__qualname__}.{name}", member, owner)
 

@@ -91,7 +91,7 @@ def observations(
         values = numbers_of(name, X)
         _check_range(name, values, column_names(X))
     if missing == "em" and not traced(values):
-        missing = "em" if namespace(values).isnan(values).any() else "raise"
+        missing = _treatment(values)
     if values.ndim == 1 and d in (None, 1):
         values = values[:, None]
     if values.ndim != 2:
@@ -171,8 +171,12 @@ def without_empty_rows(data: ArraySource, *, quiet: bool = False) -> ArraySource
             f"{int(empty.argmax())}: passed over, and the others numbered without them"
         )
     values, kept = values[~empty], None if weights is None else weights[~empty]
-    missing = "em" if np.isnan(values).any() else "raise"
-    return data._replace(values=values, weights=kept, missing=missing)
+    return data._replace(values=values, weights=kept, missing=_treatment(values))
+
+
+def _treatment(values: Any) -> str:
+    """How missing values are treated that may be: nothing is to do for complete data."""
+    return "em" if namespace(values).isnan(values).any() else "raise"
 
 
 def _checked(data: ArraySource, columns: Columns) -> ArraySource:

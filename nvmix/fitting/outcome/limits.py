@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -121,21 +121,22 @@ def distances_from(model: Mixture) -> Distances:
 
 def _distances(normal: NormalParameters, chunk: Chunk) -> FloatArray:
     """Squared distances of the rows of a chunk from mu."""
-    X = np.asarray(chunk.values, np.float64)
-    q = np.empty(len(X))
-    for columns, rows in patterns_of(X):
-        mu, _, inverse = _marginal(normal, columns)
-        blocks = row_blocks(values_of(X, columns, rows))
-        q[rows] = np.concatenate([np.square(inverse @ (x - mu[:, None])).sum(0) for x in blocks])
+    q = np.empty(len(chunk.values))
+    for rows, distances, _ in _by_pattern(normal, chunk):
+        q[rows] = distances
     return q
 
 
-def _marginal(
-    normal: NormalParameters, columns: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """mu, gamma and the inverse of L of some columns."""
-    mu, gamma, L = selected(normal, columns) if columns.size < normal.mu.size else normal
-    return mu, gamma, inverse_lower(L)
+def _by_pattern(
+    normal: NormalParameters, chunk: Chunk
+) -> Iterator[tuple[Any, FloatArray, FloatArray]]:
+    """For each pattern of values: its rows, their squared distances, and L^-1 gamma, (k,)."""
+    X = np.asarray(chunk.values, np.float64)
+    for columns, rows in patterns_of(X):
+        mu, gamma, L = selected(normal, columns) if columns.size < normal.mu.size else normal
+        inverse, blocks = inverse_lower(L), row_blocks(values_of(X, columns, rows))
+        q = np.concatenate([np.square(inverse @ (x - mu[:, None])).sum(axis=0) for x in blocks])
+        yield rows, q, inverse @ gamma
 
 
 def _summary(distances: Distances, chunk: Chunk) -> Summary:
@@ -168,13 +169,12 @@ def _inv_y_sums(
 
     And the least order of the law of Y given one of those rows, p - k/2 for k columns.
     """
-    X, omega, (p, a, b) = np.asarray(chunk.values, np.float64), _weights(chunk), theta
-    q, inv_y, order = _distances(normal, chunk), np.empty(len(X)), np.empty(len(X))
-    for columns, rows in patterns_of(X):
-        _, gamma, inverse = _marginal(normal, columns)
-        g = inverse @ gamma
-        order[rows], rate = p - 0.5 * columns.size, np.full_like(q[rows], a + float(g @ g))
-        inv_y[rows] = get_backend().gig_moments(order[rows], rate, b + q[rows])[2]
+    omega, (p, a, b) = _weights(chunk), theta
+    q, inv_y, order = np.empty((3, len(omega)))
+    for rows, distances, g in _by_pattern(normal, chunk):
+        q[rows], order[rows] = distances, p - 0.5 * g.size
+        rate = np.full_like(distances, a + float(g @ g))
+        inv_y[rows] = get_backend().gig_moments(order[rows], rate, b + distances)[2]
     inv_y = np.where(omega > 0.0, omega * inv_y, 0.0)
     is_near = (q <= near) & (omega > 0.0)
     least = float(order[is_near].min(initial=np.inf))
