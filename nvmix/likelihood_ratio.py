@@ -35,7 +35,7 @@ class LikelihoodRatioTest:
         Twice the difference of the log-likelihoods.
     df : int
         Difference of the numbers of free parameters.
-    p_value : float
+    pvalue : float
         Asymptotic probability, under the null, of a larger statistic.
     null, alternative : str
         Families of the fits, with "symmetric" before the name where gamma was fixed at 0.
@@ -49,13 +49,13 @@ class LikelihoodRatioTest:
     >>> X, _ = load_crude_oil()
     >>> null, alternative = (nvmix.fit(X, "nig", symmetric=held) for held in (True, False))
     >>> test = nvmix.likelihood_ratio_test(null, alternative)
-    >>> test.null, test.df, round(test.p_value, 3)
+    >>> test.null, test.df, round(test.pvalue, 3)
     ('symmetric NormalInverseGaussian', 2, 0.057)
     """
 
     statistic: float
     df: int
-    p_value: float
+    pvalue: float
     null: str
     alternative: str
     message: str
@@ -125,18 +125,18 @@ def likelihood_ratio_test(null: EMResult, alternative: EMResult) -> LikelihoodRa
     df = _degrees_of_freedom(null, alternative)
     statistic = _statistic(null, alternative)
     names = _name(null), _name(alternative)
-    p_value = _tail(df, statistic)
+    pvalue = _tail(df, statistic)
     message = f"chi-squared with {df} degree{'s' if df > 1 else ''} of freedom"
     wide = isinstance(alternative.model, GeneralizedHyperbolic)
     if wide and isinstance(null.model, _AT_THE_BOUNDARY):
-        p_value = 0.5 * (_tail(df - 1, statistic) + p_value)
+        pvalue = 0.5 * (_tail(df - 1, statistic) + pvalue)
         message = f"equal mixture of chi-squared with {df - 1} and {df} degrees of freedom"
         warning = (
             f"{names[0]} lies on the boundary of {names[1]}, where the likelihood ratio is not "
             f"chi-squared: the p-value is of an {message}"
         )
         warnings.warn(warning, stacklevel=2)
-    return LikelihoodRatioTest(statistic, df, p_value, *names, message)
+    return LikelihoodRatioTest(statistic, df, pvalue, *names, message)
 
 
 def _name(result: EMResult) -> str:

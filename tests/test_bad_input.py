@@ -156,6 +156,13 @@ def test_constructor():
         Hyperbolic([0.0], [0.0], [[1.0]], GIG(2.0, 1.0, 1.0))
 
 
+@pytest.mark.parametrize("columns", [("a", "a"), ("a",), "ab", (1, 2), 3])
+def test_names_of_columns(columns, model):
+    with pytest.raises(ValueError, match="columns must be 2 different texts or None, got"):
+        replace(model, columns=columns)
+    assert replace(model, columns=["b", "a"]).columns == ("b", "a")
+
+
 def test_fitter_takes_keywords_only():
     with pytest.raises(TypeError):
         BatchEMFitter(100)

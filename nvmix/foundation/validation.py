@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from nvmix.foundation.arrays import namespace, traced
-from nvmix.foundation.typing import FloatArray
+from nvmix.foundation.typing import Columns, FloatArray
 
 # Relative asymmetry that is taken for rounding: some 1e6 times that of a computed covariance.
 _SYMMETRIC = 1e-10
@@ -78,6 +78,18 @@ def integer(name: str, value: object, minimum: int) -> int:
         msg = f"{name} must be at least {minimum}, got {value}"
         raise ValueError(msg)
     return int(value)
+
+
+def optional_columns(value: Any, d: int) -> Columns:
+    """Return the names of d columns, each once, as a tuple, or None."""
+    if value is None:
+        return None
+    names = () if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
+    texts = [name for name in names if isinstance(name, str)]
+    if not len(names) == len(set(texts)) == d:
+        msg = f"columns must be {d} different texts or None, got {value!r}"
+        raise ValueError(msg)
+    return names
 
 
 def boolean(name: str, value: object) -> bool:

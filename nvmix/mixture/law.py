@@ -20,6 +20,7 @@ from nvmix.foundation.validation import (
     instance,
     lower_factor,
     one_of,
+    optional_columns,
     vector,
     with_article,
 )
@@ -57,6 +58,7 @@ class MixtureLaw(Univariate, Draws, Displayed, Storable, ABC):
         mu = vector("mu", self.mu)
         L = lower_factor("L_sigma", self.L_sigma, mu.size)
         self._freeze(mu=mu, gamma=vector("gamma", self.gamma, mu.size), L_sigma=L)
+        object.__setattr__(self, "columns", optional_columns(self.columns, mu.size))
         instance("subordinator", self.subordinator, self._subordinator_type)
         for name, fixed, value in zip(
             "pab", self._fixed(self.d), self.subordinator.gig, strict=True
