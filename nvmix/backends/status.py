@@ -50,6 +50,8 @@ class Status(IntEnum):
     >>> status = nvmix.fit(X, "nig").status
     >>> status is nvmix.Status.CONVERGED, status.converged
     (True, True)
+    >>> print(status)
+    CONVERGED
     >>> status.message
     'Converged: iterations no longer change the fit by more than tol.'
     """
@@ -99,6 +101,10 @@ class Status(IntEnum):
             )
             raise ValueError(msg)
         return cls(int(code))
+
+    def __str__(self) -> str:
+        """The name, as in summaries."""
+        return self.name
 
     @property
     def code(self) -> int:
