@@ -108,7 +108,7 @@ def test_max_iter_costs_no_memory(X, monkeypatch):
     settings = {"eta_update": EWMAUpdate(0.5), "tol": 1e-6}
     expected = BatchEMFitter(max_iter=250, **settings).run(start, X)
     for name in ("_CAPACITY", "_MOST_CAPACITY"):
-        monkeypatch.setattr(f"nvmix.backends.jax.backend.{name}", 16)
+        monkeypatch.setattr(f"nvmix.backends.jax.backend.{name}", 32)
     found = BatchEMFitter(max_iter=10**30, **settings, **BOTH).run(start, X)
     assert found.n_iter == expected.n_iter > 32
     np.testing.assert_allclose(found.log_likelihoods, expected.log_likelihoods, rtol=1e-12)
