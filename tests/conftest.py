@@ -61,6 +61,16 @@ def _forget_programs():
         sys.modules["jax"].clear_caches()
 
 
+@pytest.fixture
+def quick_programs():
+    """XLA compiles in two thirds of the time, for tests that are not about the last digits."""
+    config, name = sys.modules["jax"].config, "jax_disable_most_optimizations"
+    before = config.read(name)
+    config.update(name, True)
+    yield
+    config.update(name, before)
+
+
 def exhaustive(*values):
     """Values of a test for CI alone, whose code takes long to compile."""
     return pytest.param(*values, marks=pytest.mark.exhaustive)
