@@ -300,5 +300,4 @@ def test_moments_of_models_on_jax(family):
         cauchy = NormalInverseGamma.from_classical(
             mu=[0.0], gamma=[0.0], sigma=[[1.0]], alpha=0.5, beta=0.5
         )
-        assert np.isnan(jax.jit(lambda m: m.mean())(cauchy))
-        assert np.isnan(jax.jit(lambda m: m.var())(cauchy))
+        assert np.isnan(jax.jit(lambda m: (m.mean(), m.var()))(cauchy)).all()
