@@ -290,7 +290,7 @@ def test_stats_names_its_moments():
 
 @needs_jax
 @pytest.mark.parametrize("family", [NormalInverseGaussian, NormalInverseGamma])
-def test_moments_of_models_on_jax(family):
+def test_moments_of_models_on_jax(family, quick_programs):
     assert family in FAMILIES
     model = make(family, 2)
     with jax.enable_x64(True):

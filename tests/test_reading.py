@@ -145,7 +145,6 @@ def chunks():
     threading.Event().wait()
 
 
-prefetch._PATIENCE = 1000.0
 try:
     NormalInverseGaussian.default_init(X).fit(chunks)
 finally:
