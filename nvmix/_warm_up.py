@@ -80,5 +80,5 @@ def _special() -> None:
     special.log_kv_dv(1.0, 1.0)
 
 
-# Those that share most are neighbours: two processes that go from either end share the work.
+# Those that share most are neighbours; the first two take as long as the rest.
 PARTS: Final = (_fits, _steps, _laws, _special, compile_late_kernels)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import warnings
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 
 import nvmix
 from nvmix.backends.cpu import jit
-from nvmix.backends.cpu.compiler import cache
+from nvmix.backends.cpu.compiler import cache as kernel_cache
 from nvmix.backends.cpu.kernels.bessel.quadrature import means
 
 ROOT = Path(nvmix.__file__).parent
@@ -40,9 +41,14 @@ def _layer(module):
     return LAYERS.index(part) if part in LAYERS else len(LAYERS) - 1
 
 
+@cache
+def _nodes(path):
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def _imports(path):
     """Modules of the package that a file imports, anywhere in it, for annotations too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.startswith("nvmix"))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nvmix"):
@@ -51,17 +57,20 @@ def _imports(path):
                 yield full if full in MODULES else node.module
 
 
-GRAPH = {module: set(_imports(path)) - {module} for module, path in MODULES.items()}
+@cache
+def _graph():
+    """What each module imports."""
+    return {module: set(_imports(path)) - {module} for module, path in MODULES.items()}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_layers_only_look_down(module):
-    for imported in GRAPH[module]:
+    for imported in _graph()[module]:
         assert _layer(imported) <= _layer(module), f"{module} imports {imported}"
 
 
 def test_there_is_no_circle():
-    remaining = {module: set(imported) for module, imported in GRAPH.items()}
+    remaining = {module: set(imported) for module, imported in _graph().items()}
     while leaves := [m for m, imported in remaining.items() if not imported & remaining.keys()]:
         for leaf in leaves:
             del remaining[leaf]
@@ -71,7 +80,7 @@ def test_there_is_no_circle():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_stand_at_the_top(path):
     """An import of the package inside a function would hide a circle."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.FunctionDef):
             inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
             assert not inner, f"{node.name} imports"
@@ -94,17 +103,17 @@ def test_folders_are_small_and_stand_in_the_tree(folder):
 
 
 def test_kernels_import_only_what_the_cache_hashes():
-    hashed = {_name(path) for path in cache.hashed_files()}
+    hashed = {_name(path) for path in kernel_cache.hashed_files()}
     for path in KERNELS.rglob("*.py"):
         # Annotations do not matter to machine code.
-        for module in GRAPH[_name(path)] - {"nvmix.foundation.typing"}:
+        for module in _graph()[_name(path)] - {"nvmix.foundation.typing"}:
             assert module in hashed, f"{path.name} imports {module}"
 
 
 def test_compiled_files_are_kernels():
     """What numba's decorators compile stands in the folder that the cache hashes."""
     for path in SOURCES:
-        if "nvmix.backends.cpu.jit" in GRAPH[_name(path)]:
+        if "nvmix.backends.cpu.jit" in _graph()[_name(path)]:
             assert KERNELS in path.parents, path
 
 

@@ -248,6 +248,17 @@ def test_fixed_order_beyond_its_limit_lands_on_the_boundary(backend, p):
     assert theta[0] == p
 
 
+@needs_jax
+def test_fixed_orders_share_a_program():
+    import nvmix.backends.jax.backend as module
+
+    sizes = []
+    for p in (1.5, -30.5):
+        get_backend("jax").gig_fit((np.nan, 3.0, 1.5), Fixed(p=p), "newton", None)
+        sizes.append(module._gig_fit._cache_size())
+    assert sizes[0] == sizes[1]
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_fixed_order_stays_where_doubles_end(sign):
     """E[1/Y] of 1000 at p = 1 asks for a b of 1e-391: it is 0 then, and a that of E[Y]."""

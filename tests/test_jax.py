@@ -162,9 +162,9 @@ def test_rows_that_fill_up_count_for_nothing(n, X):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12)
 
 
-def test_blocks_of_rows_add(family):
-    model = make(family, d=3)
-    X = model.rvs(300_000, seed=0)
+def test_blocks_of_rows_add(family, quick_programs):
+    model = make(family, d=11)
+    X = model.rvs(70_000, seed=0)
     placed = get_backend("jax").place(X)
     assert placed.blocks > 1
     found = model.e_step(X, backend="jax")
@@ -210,11 +210,13 @@ class TestEndings:
         assert result.n_iter == 0
         np.testing.assert_array_equal(result.model.mu, start.mu)
 
-    @pytest.mark.parametrize("family", [NormalInverseGaussian, GeneralizedHyperbolic])
-    def test_light_tails(self, family):
+    @pytest.mark.parametrize(
+        ("family", "tol"), [(NormalInverseGaussian, 1e-4), (GeneralizedHyperbolic, 1e-2)]
+    )
+    def test_light_tails(self, family, tol):
         X = np.random.default_rng(1).uniform(-1.0, 1.0, (1000, 2))
         start = family.default_init(X)
-        fits = [BatchEMFitter(**where).run(start, X) for where in ({}, BOTH)]
+        fits = [BatchEMFitter(tol=tol, **where).run(start, X) for where in ({}, BOTH)]
         assert fits[1].status is fits[0].status
         assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=1e-3)
 
@@ -282,7 +284,7 @@ class TestArrays:
             jax.jit(model.marginal_log_likelihood)(jnp.zeros((4, 3)))
 
     @pytest.mark.parametrize("family", [NormalInverseGaussian, exhaustive(VarianceGamma)])
-    def test_gradient(self, family, X, x64):
+    def test_gradient(self, family, X, x64, quick_programs):
         model = make(family)
         leaves, tree = jax.tree.flatten(model)
         shapes = [np.shape(leaf) for leaf in leaves]
@@ -303,7 +305,7 @@ class TestArrays:
         np.testing.assert_allclose(numbers(gradient), expected, atol=1e-5)
         assert jax.tree.structure(gradient) == tree
 
-    def test_gradient_vanishes_at_the_optimum(self, X, x64):
+    def test_gradient_vanishes_at_the_optimum(self, X, x64, quick_programs):
         fit = NormalInverseGaussian.default_init(X).fit(X, tol=1e-8, max_iter=5000).model
         assert np.abs(numbers(score(fit, X))).max() < 1e-8
 
@@ -347,7 +349,7 @@ class TestArrays:
             forward.gamma[..., 0], (shifted[0] - shifted[1]) / (2.0 * h), atol=1e-7
         )
 
-    def test_infinite_moments(self, x64):
+    def test_infinite_moments(self, x64, quick_programs):
         heavy = NormalInverseGamma.from_classical(
             mu=[0.0, 0.0], gamma=[0.0, 0.3], sigma=np.eye(2), alpha=0.9, beta=1.0
         )
@@ -369,7 +371,7 @@ class TestArrays:
             np.testing.assert_allclose(found, numeric, rtol=1e-5, atol=1e-7)
 
     @pytest.mark.parametrize("family", [VarianceGamma, Hyperbolic])
-    def test_expectations_come_back(self, family, x64):
+    def test_expectations_come_back(self, family, x64, quick_programs):
         model = make(family)
         again = jax.jit(lambda m: type(m).from_expectation(m.expectation_params()))(model)
         np.testing.assert_allclose(numbers(again), numbers(model), rtol=1e-8, atol=1e-10)
@@ -405,7 +407,7 @@ class TestArrays:
         found = jax.vmap(lambda m: m.marginal_log_likelihood(X))(stack)
         np.testing.assert_allclose(found, models[0].marginal_log_likelihood(X), rtol=1e-13)
 
-    def test_laws_of_y(self, x64):
+    def test_laws_of_y(self, x64, quick_programs):
         law = Gamma(3.0, 2.0)
 
         @jax.jit
@@ -458,11 +460,15 @@ class TestBessel:
 
     def test_ends_leave_other_lanes_alone(self, x64):
         z = jnp.array([0.0, -1.0, jnp.inf, jnp.nan, 2.0])
-        values = special.log_kv(1.5, z)
+
+        def last_and_all(z):
+            values = special.log_kv(1.5, z)
+            return values[4], values
+
+        (_, values), slope = jax.jit(jax.value_and_grad(last_and_all, has_aux=True))(z)
         assert values[0] == jnp.inf
         assert values[2] == -jnp.inf
-        assert np.isnan(values[jnp.array([1, 3])]).all()
-        slope = jax.grad(lambda z: special.log_kv(1.5, z)[4])(z)
+        assert np.isnan(np.asarray(values)[[1, 3]]).all()
         assert np.isfinite(slope[4])
 
     @pytest.mark.exhaustive
@@ -567,7 +573,7 @@ class TestBatches:
 class TestPlaces:
     """Data on devices, and what is asked of it there."""
 
-    def test_a_device(self, X):
+    def test_a_device(self, X, quick_programs):
         start = NormalInverseGaussian.default_init(X)
         device = jax.devices()[0]
         result = start.fit(X, device=device, e_step_backend="jax")

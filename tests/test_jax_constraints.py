@@ -203,12 +203,11 @@ class TestTrustRegion:
             model = NormalInverseGaussian.from_classical(**law, mu_ig=1.2, lam=1.5)
             return model.rescaled(gauge).expectation_params().in_frame(np.ones(2), np.eye(2))
 
-        def trusted(narrower):
+        def trusted(proposed):
             with jax.enable_x64(True):
-                return bool(is_trusted(statistics(narrower, gauge), statistics(1.0, 1.0), held))
+                return bool(jax.jit(is_trusted)(proposed, statistics(1.0, 1.0), held))
 
-        assert trusted(0.1)
-        assert trusted(1.49)
-        assert not trusted(1.51)
-        nowhere = replace(statistics(1.0, 1.0), log_y=np.nan)
-        assert not is_trusted(nowhere, statistics(1.0, 1.0), held)
+        assert trusted(statistics(0.1, gauge))
+        assert trusted(statistics(1.49, gauge))
+        assert not trusted(statistics(1.51, gauge))
+        assert not trusted(replace(statistics(1.0, 1.0), log_y=np.nan))

@@ -152,7 +152,7 @@ def test_missing_values_need_the_cpu():
 def test_complete_jax_arrays_are_fitted_as_such_under_missing_em():
     import jax.numpy as jnp
 
-    X = jnp.asarray(np.random.default_rng(0).standard_t(4, size=(60, 1)))
+    X = jnp.asarray(np.random.default_rng(0).standard_t(4, size=(60, 2)))
     start = NormalInverseGaussian.default_init(np.asarray(X))
     one, other = start.fit(X), start.fit(X, missing="em")
     assert (one.status, one.n_passes) == (other.status, other.n_passes)

@@ -290,7 +290,7 @@ def test_stats_names_its_moments():
 
 @needs_jax
 @pytest.mark.parametrize("family", [NormalInverseGaussian, NormalInverseGamma])
-def test_moments_of_models_on_jax(family):
+def test_moments_of_models_on_jax(family, quick_programs):
     assert family in FAMILIES
     model = make(family, 2)
     with jax.enable_x64(True):
@@ -300,5 +300,4 @@ def test_moments_of_models_on_jax(family):
         cauchy = NormalInverseGamma.from_classical(
             mu=[0.0], gamma=[0.0], sigma=[[1.0]], alpha=0.5, beta=0.5
         )
-        assert np.isnan(jax.jit(lambda m: m.mean())(cauchy))
-        assert np.isnan(jax.jit(lambda m: m.var())(cauchy))
+        assert np.isnan(jax.jit(lambda m: (m.mean(), m.var()))(cauchy)).all()

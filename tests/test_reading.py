@@ -122,7 +122,7 @@ batches = source_of(sys.argv[1]).chunks()
 next(batches)
 """
     command = [sys.executable, "-c", code, str(tmp_path / "x.parquet")]
-    for _ in range(3):
+    for _ in range(2):
         run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         assert (run.returncode, run.stderr) == (0, "")
 
@@ -133,6 +133,7 @@ def test_an_interrupt_does_not_wait_for_what_is_being_read(tmp_path):
 import os, signal, threading
 import numpy as np
 from nvmix import NormalInverseGaussian
+from nvmix.sources import prefetch
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 X = np.random.default_rng(0).standard_normal((100, 1))
@@ -144,7 +145,11 @@ def chunks():
     threading.Event().wait()
 
 
-NormalInverseGaussian.default_init(X).fit(chunks)
+try:
+    NormalInverseGaussian.default_init(X).fit(chunks)
+finally:
+    # For the end of the process, which waits a while.
+    prefetch._PATIENCE = 0.1
 """
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

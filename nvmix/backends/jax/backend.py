@@ -41,7 +41,15 @@ _log_density = jax.jit(density.gig_log_density)
 _bessel_pair = jax.jit(bessel.log_bessel)
 _bessel_derivatives = jax.jit(bessel.log_bessel_derivatives)
 _log_prob = jax.jit(e_step.log_prob)
-_gig_fit = jax.jit(solve.gig_fit, static_argnums=(2, 3))
+
+
+@partial(jax.jit, static_argnames=("method",))
+def _gig_fit(
+    eta: Any, start: Any, subordinator: solve.SubordinatorKind, method: str
+) -> tuple[Any, Any]:
+    """(theta, status) of eta -> theta; one program for all values of a fixed p."""
+    theta, _, status = solve.fit_subordinator(eta, start, subordinator, method)
+    return theta, status
 
 
 @partial(jax.jit, static_argnames=("blocks",))
@@ -131,8 +139,9 @@ class JAXBackend:
     ) -> tuple[GIGParameters, GIGStatus]:
         """Solve eta -> theta; see `Backend.gig_fit`."""
         first = (np.nan, np.nan, np.nan) if start is None else start
-        needed = _needed(method, solve.subordinator_of(fixed))
-        theta, status = jax.device_get(_gig_fit(np.array(eta), np.array(first), fixed, needed))
+        kind = solve.subordinator_of(fixed)
+        needed = _needed(method, kind)
+        theta, status = jax.device_get(_gig_fit(np.array(eta), np.array(first), kind, needed))
         p, a, b = map(float, theta)
         return (p, a, b), GIGStatus(int(status))
 
