@@ -6,6 +6,7 @@ from conftest import FAMILIES, make, needs_jax
 
 from nvmix import (
     BatchEMFitter,
+    ConvergenceWarning,
     GeneralizedHyperbolic,
     Hyperbolic,
     NormalInverseGamma,
@@ -19,6 +20,15 @@ from nvmix.fitting.starts.moments import match_moments
 
 SPECIAL = (NormalInverseGaussian, NormalInverseGamma, Hyperbolic, VarianceGamma)
 BIMODAL = np.array([0, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3, 0.05, 10, 11, 12, 9])[:, None]
+# Three clusters, of which each is flat in a direction of its own.
+FLAT = np.array([
+    [-7.9, -1.0, 9.8], [-5.9, 5.3, 10.0], [4.9, -4.8, -1.6], [-4.3, -6.5, -0.1], [5.4, -5.0, -1.4],
+    [-4.2, -5.2, 0.2], [-5.5, 3.9, 10.0], [6.3, -4.6, -1.4], [-6.4, -1.6, 9.7], [-6.0, 0.9, 9.8],
+    [-6.0, 0.6, 9.6], [6.0, -4.9, -1.2], [-4.8, -3.3, 9.7], [-6.6, 2.5, 9.8], [-7.8, 0.3, 9.9],
+    [5.6, -4.6, -1.7], [5.5, -5.9, -1.5], [4.8, -4.9, -1.5], [-6.1, -1.9, 10.0], [5.5, -5.2, -1.5],
+    [5.4, -5.1, -1.3], [5.5, -5.5, -1.4], [-5.9, -1.0, 9.9], [-4.5, -7.8, 0.4], [6.1, -5.3, -1.7],
+    [-7.6, -4.4, 10.1], [-6.0, 0.4, 9.9], [-6.1, 5.5, 9.9], [-6.1, -2.6, 10.0], [-3.7, -9.2, 0.2],
+])  # fmt: skip
 UNDEFINED = {Status.UNBOUNDED, Status.SINGULAR, Status.NON_FINITE}
 
 
@@ -49,6 +59,16 @@ def test_tails_without_a_mean(df, value):
     assert result.converged
     assert result.log_likelihood == pytest.approx(value, abs=2e-3)
     assert 2.0 * result.model.alpha == pytest.approx(df, rel=0.05)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_the_highest_of_several_singular_ends(order):
+    """EM of 20,000 steps from the start by moments ends at -218.115, from an edge at -213.737."""
+    X = FLAT[:, order]
+    with pytest.warns(ConvergenceWarning, match="singular"):
+        result = NormalInverseGamma.default_init(X).fit(X)
+    assert result.status is Status.DEGENERATE
+    assert result.log_likelihood == pytest.approx(-213.737, abs=2e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))

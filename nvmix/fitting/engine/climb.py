@@ -23,7 +23,7 @@ _MOST_COST: Final = 1e8
 _MOST_PARAMETERS: Final = 400
 # Iterations of EM up to which its own confirmation of an end is taken, and the cost of a step up to
 # which a later end is confirmed by Newton's method.
-_FEW_ITERATIONS: Final = 25
+_FEW_ITERATIONS: Final = 12
 _LITTLE_COST: Final = 1e6
 # How EM may have stopped where Newton's method goes on.
 _OPEN: Final = (UNCONFIRMED, Status.MAX_ITER, Status.DEGENERATE, Status.NO_SOLUTION)

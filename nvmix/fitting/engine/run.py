@@ -123,7 +123,7 @@ class FitRun:
     def _other_starts(
         self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
     ) -> Iterator[tuple[NormalParameters, GIGParameters]]:
-        """The normal distribution where it is likelier, and the starts that moments and cores give.
+        """The normal distribution where it is likelier, and the other starts that rows give.
 
         These where the fit is degenerate, and where its rows are few and it is normal or its start
         in doubt: such likelihoods have many maxima. A symmetric fit starts from a skewed one, too.
@@ -142,6 +142,9 @@ class FitRun:
             rows = StartingRows(source.values)
             if rows.in_doubt or is_normal or not result.converged:
                 yield from rows.starts(constraints.fixed)
+                edge = None if constraints.symmetric else rows.edge(constraints.fixed)
+                if edge and e_step(*edge).log_likelihood > result.log_likelihood:
+                    yield edge
                 if constraints.symmetric:
                     skewed = constraints._replace(symmetric=False)
                     options = self.options._replace(constraints=skewed, max_iter=_SKEWED)

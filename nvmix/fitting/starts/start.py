@@ -17,6 +17,7 @@ from nvmix.backends.types import (
     NormalParameters,
 )
 from nvmix.fitting.starts.core import core_of, shortest_intervals
+from nvmix.fitting.starts.edges import edge_starts
 from nvmix.fitting.starts.laws import law_of_sizes, law_with, special_cases
 from nvmix.fitting.starts.moments import MomentMatch, match_moments
 from nvmix.foundation.forks import LazyProperty
@@ -139,6 +140,18 @@ class StartingRows:
             if start is not None:
                 is_gamma = fixed.b == 0.0
                 yield self._smoothed(start, _SMOOTH, _SMOOTHING) if is_gamma else start
+
+    def edge(self, fixed: Fixed) -> Start | None:
+        """The likeliest start from an edge of the rows, after a few iterations.
+
+        None for a variance gamma, whose skewed law is pointed at mu.
+        """
+        starts = () if fixed.b == 0.0 else edge_starts(self.some, fixed)
+        trials = [Trial.of(Start(*each), self.some, fixed, _TRIAL) for each in starts]
+        best = max(trials, key=lambda trial: trial.value, default=None)
+        if best is None or best.value == -np.inf:
+            return None
+        return Start(best.trace.normal, best.trace.gig)
 
     @LazyProperty
     def in_doubt(self) -> bool:
