@@ -9,7 +9,7 @@ import numpy as np
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import LEAST_LEFT
 from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace
-from nvmix.inference.newton import is_tame, newton_ascent
+from nvmix.inference.newton import is_tame, meets_rows, newton_ascent
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import ArraySource, Source
 
@@ -25,8 +25,12 @@ _MOST_PARAMETERS: Final = 400
 # which a later end is confirmed by Newton's method.
 _FEW_ITERATIONS: Final = 25
 _LITTLE_COST: Final = 1e6
-# How EM may have stopped where Newton's method goes on.
-_OPEN: Final = (UNCONFIRMED, Status.MAX_ITER, Status.DEGENERATE, Status.NO_SOLUTION)
+# Iterations that EM leaves to Newton's method where the likelihood may have cusps.
+_LAST_STEPS: Final = 40
+# How EM may have stopped where Newton's method goes on: on its way, or with no step left to it.
+_GOING: Final = (UNCONFIRMED, Status.MAX_ITER)
+_STUCK: Final = (Status.DEGENERATE, Status.NO_SOLUTION)
+_OPEN: Final = (*_GOING, *_STUCK)
 # Share of what an end may leave that Newton's method leaves, which converges quadratically.
 _SHARE: Final = 0.01
 
@@ -38,21 +42,43 @@ def climb(em: EM, em_later: EM, start: Mixture, source: Source, options: EMOptio
     """Fit from a start by the EM loop `em` and, where it can, Newton's method.
 
     EM goes first, for it is cheap and sure far from the maximum. If it has not confirmed its end
-    after some iterations, Newton's method goes on, and then `em_later` if that finds no maximum. An
-    end after many iterations on few rows is confirmed by Newton's method, too.
+    after some iterations, Newton's method goes on, then EM, and both in turn. Where the likelihood
+    may have cusps EM goes on for longer, for a step of Newton's method may pass over one. An end
+    after many iterations on few rows is confirmed by Newton's method, too.
     """
     if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
         return em(start, options)
-    most = min(options.max_iter, _EM_ITERATIONS)
-    trace = em(start, options._replace(max_iter=most, ends_unconfirmed=True))
-    if trace.status == Status.CONVERGED and trace.n_iter > _FEW_ITERATIONS:
-        trace = _confirmed(trace, start, source, options)
-    if trace.status in _OPEN and trace.n_iter < options.max_iter:
-        trace = _by_newton(trace, start, source, options)
-    if trace.status == Status.MAX_ITER and trace.n_iter < options.max_iter:
-        rest = options._replace(max_iter=options.max_iter - trace.n_iter)
-        trace = _joined(trace, em_later(start.at(trace.normal, trace.gig), rest))
+    most = options.max_iter
+    trace = em(start, options._replace(max_iter=min(most, _EM_ITERATIONS), ends_unconfirmed=True))
+    is_smooth = is_tame(_end(trace, start), options.constraints)
+    if is_smooth or trace.status == Status.CONVERGED:
+        trace = _finished(trace, start, source, options)
+    if trace.status in _GOING and trace.n_iter < most - _LAST_STEPS:
+        rest = options._replace(max_iter=most - _LAST_STEPS - trace.n_iter)
+        trace = _joined(trace, em_later(_end(trace, start), rest))
+        is_smooth = False
+    if not is_smooth:
+        trace = _finished(trace, start, source, options)
+    if trace.status in _GOING and trace.n_iter < most:
+        rest = options._replace(max_iter=most - trace.n_iter)
+        trace = _joined(trace, em_later(_end(trace, start), rest))
     return trace
+
+
+def _finished(
+    trace: FitTrace, start: Mixture, source: ArraySource, options: EMOptions
+) -> FitTrace:
+    """A trace of EM, continued by Newton's method where it is open or has converged slowly."""
+    if trace.status == Status.CONVERGED and trace.n_iter > _FEW_ITERATIONS:
+        return _confirmed(trace, start, source, options)
+    if trace.status in _OPEN and trace.n_iter < options.max_iter:
+        return _by_newton(trace, start, source, options)
+    return trace
+
+
+def _end(trace: FitTrace, start: Mixture) -> Mixture:
+    """The model at the end of a trace."""
+    return start.at(trace.normal, trace.gig)
 
 
 def _confirmed(
@@ -91,16 +117,20 @@ def _by_newton(
     """The trace of EM, continued by Newton's method.
 
     It is CONVERGED where the likelihood has a maximum to second order, and its predicted distance
-    is small; else it keeps EM's status, or has MAX_ITER where that was unconfirmed. Where the
-    likelihood has a cusp it is as EM left it.
+    is small; else it keeps EM's status, or has MAX_ITER where that was unconfirmed. At a cusp or
+    pole it is as EM left it.
     """
-    model, constraints = start.at(trace.normal, trace.gig), options.constraints
+    model, constraints = _end(trace, start), options.constraints
     status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status
-    if not is_tame(model, constraints):
+    is_smooth = is_tame(model, constraints)
+    if not is_smooth and meets_rows(model, source.values):
         return trace._replace(status=status)
     left = max(_SHARE * options.left, LEAST_LEFT)
     steps = min(options.max_iter - trace.n_iter, _MOST_STEPS)
-    ascent = newton_ascent(model, source.values, source.weights, constraints, steps, left)
+    near_cusps = not is_smooth or trace.status in _STUCK
+    ascent = newton_ascent(
+        model, source.values, source.weights, constraints, steps, left, near_cusps=near_cusps
+    )
     ended = FitTrace(
         ascent.model.normal,
         np.array(ascent.model.subordinator.gig),

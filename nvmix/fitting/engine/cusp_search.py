@@ -100,6 +100,7 @@ class CuspSearch:
     options: EMOptions
     count: int  # rows at which the likelihood is computed
     n_passes: int = 0  # of all fits
+    pole: FitTrace | None = None  # a fit at a row nearby that is UNBOUNDED
 
     @classmethod
     def of(cls, source: Source, weight: float, options: EMOptions) -> Self:
@@ -113,7 +114,7 @@ class CuspSearch:
         return cls(source, EStep(source), options, count)
 
     def nearby(self, model: Mixture) -> FitTrace | None:
-        """The likeliest fit at rows near the mu of a model, or one that is UNBOUNDED.
+        """The likeliest fit at rows near the mu of a model.
 
         It goes from row to row, the likeliest first, each once, until none is likelier. None where
         no row has a fit that converges.
@@ -125,9 +126,8 @@ class CuspSearch:
             starts = [start for start in likeliest if start.mu.tobytes() not in tried]
             tried |= {start.mu.tobytes() for start in starts}
             traces = [self._climb(start) for start in starts]
-            unbounded = [trace for trace in traces if trace.status == Status.UNBOUNDED]
-            if unbounded:
-                return unbounded[0]
+            poles = [trace for trace in traces if trace.status == Status.UNBOUNDED]
+            self.pole = self.pole or next(iter(poles), None)
             found = _likeliest(traces)
             if found is None or (best and found.log_likelihood <= best.log_likelihood):
                 break

@@ -297,15 +297,17 @@ class FitRun:
             return trace, status
         search = CuspSearch.of(e_step.source, e_step.weight, self.options)
         found = search.nearby(fitted)
-        if found is None:
+        least = trace.log_likelihood - _SLACK * abs(trace.log_likelihood)
+        trace = trace._replace(n_passes=trace.n_passes + search.n_passes)
+        if found is not None and found.log_likelihood >= least:
+            status = Status.CUSP
+        elif status is Status.SINGULAR and search.pole and search.pole.log_likelihood > least:
+            found, status = search.pole, Status.UNBOUNDED
+        else:
             return trace, status
-        value, likelihood = trace.log_likelihood, found.log_likelihood
-        if likelihood >= value - _SLACK * abs(value):
-            passes, status = trace.n_passes + search.n_passes, Status.CUSP
-            trace = trace._replace(
-                normal=found.normal, theta=found.theta, log_likelihood=likelihood, n_passes=passes
-            )
-        return trace, Status.UNBOUNDED if found.status == Status.UNBOUNDED else status
+        return trace._replace(
+            normal=found.normal, theta=found.theta, log_likelihood=found.log_likelihood
+        ), status
 
     def _record(self, model: Mixture, trace: FitTrace, status: Any, n: Any) -> EMResult:
         """The record of a loop that left a model, with n rows."""

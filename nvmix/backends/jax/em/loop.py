@@ -23,12 +23,14 @@ from nvmix.backends.jax.gig.series import moments_along
 from nvmix.backends.jax.gig.solve import GAMMA, INVERSE_GAMMA
 from nvmix.backends.status import Status, settled
 from nvmix.backends.tolerances import (
+    AROUND,
     DOMINANT,
     FALL,
     MOST_UNCONFIRMED,
     N_ITERATIONS_BELOW_TOL,
     NEAR,
     NEGLIGIBLE,
+    SAME,
     NO_GAIN,
     ROUNDING,
 )
@@ -340,7 +342,8 @@ def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     inv_y = moments_along(p - 0.5 * normal.mu.size, a + g @ g, b + q)[2]
     inv_y = jnp.where(counted, rows.weights * inv_y, 0.0)
     nearest = jnp.min(jnp.where(counted, q, jnp.inf))
-    near = counted & (q <= jnp.minimum(4.0 * nearest, NEAR * mean))
+    around = jnp.where(b < nearest, AROUND, SAME) * nearest
+    near = counted & (q <= jnp.minimum(around, NEAR * mean))
     total = jnp.sum(inv_y)
     shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
     return (b <= NEGLIGIBLE * mean) & ~shared
