@@ -38,42 +38,48 @@ _SHARE: Final = 0.01
 EM: TypeAlias = Callable[[Mixture, EMOptions], FitTrace]
 
 
-def climb(em: EM, em_later: EM, start: Mixture, source: Source, options: EMOptions) -> FitTrace:
+def climb(
+    em: EM,
+    em_later: EM,
+    start: Mixture,
+    source: Source,
+    options: EMOptions,
+    *,
+    least_confirmed: int = _FEW_ITERATIONS,
+) -> FitTrace:
     """Fit from a start by the EM loop `em` and, where it can, Newton's method.
 
     EM goes first, for it is cheap and sure far from the maximum. If it has not confirmed its end
     after some iterations, Newton's method goes on, then EM, and both in turn. Where the likelihood
     may have cusps EM goes on for longer, for a step of Newton's method may pass over one. An end
-    after many iterations on few rows is confirmed by Newton's method, too.
+    after more iterations than `least_confirmed`, on few rows, is confirmed by Newton's method, too.
     """
     if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
         return em(start, options)
     most = options.max_iter
     trace = em(start, options._replace(max_iter=min(most, _EM_ITERATIONS), ends_unconfirmed=True))
     is_smooth = is_tame(_end(trace, start), options.constraints)
-    if is_smooth or trace.status == Status.CONVERGED:
-        trace = _finished(trace, start, source, options)
+
+    def finished(trace: FitTrace) -> FitTrace:
+        if trace.status == Status.CONVERGED and trace.n_iter > least_confirmed:
+            return _confirmed(trace, start, source, options)
+        if trace.status in _OPEN and trace.n_iter < most:
+            return _by_newton(trace, start, source, options)
+        return trace
+
+    def later(trace: FitTrace, until: int) -> FitTrace:
+        rest = options._replace(max_iter=until - trace.n_iter)
+        return _joined(trace, em_later(_end(trace, start), rest))
+
+    is_finished = is_smooth or trace.status == Status.CONVERGED
+    if is_finished:
+        trace = finished(trace)
     if trace.status in _GOING and trace.n_iter < most - _LAST_STEPS:
-        rest = options._replace(max_iter=most - _LAST_STEPS - trace.n_iter)
-        trace = _joined(trace, em_later(_end(trace, start), rest))
-        is_smooth = False
-    if not is_smooth:
-        trace = _finished(trace, start, source, options)
-    if trace.status in _GOING and trace.n_iter < most:
-        rest = options._replace(max_iter=most - trace.n_iter)
-        trace = _joined(trace, em_later(_end(trace, start), rest))
-    return trace
-
-
-def _finished(
-    trace: FitTrace, start: Mixture, source: ArraySource, options: EMOptions
-) -> FitTrace:
-    """A trace of EM, continued by Newton's method where it is open or has converged slowly."""
-    if trace.status == Status.CONVERGED and trace.n_iter > _FEW_ITERATIONS:
-        return _confirmed(trace, start, source, options)
-    if trace.status in _OPEN and trace.n_iter < options.max_iter:
-        return _by_newton(trace, start, source, options)
-    return trace
+        trace = later(trace, most - _LAST_STEPS)
+        is_finished = is_smooth and trace.status not in _GOING
+    if not is_finished:
+        trace = finished(trace)
+    return later(trace, most) if trace.status in _GOING and trace.n_iter < most else trace
 
 
 def _end(trace: FitTrace, start: Mixture) -> Mixture:

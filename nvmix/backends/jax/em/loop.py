@@ -30,9 +30,9 @@ from nvmix.backends.tolerances import (
     N_ITERATIONS_BELOW_TOL,
     NEAR,
     NEGLIGIBLE,
-    SAME,
     NO_GAIN,
     ROUNDING,
+    SAME,
 )
 from nvmix.backends.types import UNCONFIRMED, FitTrace, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
