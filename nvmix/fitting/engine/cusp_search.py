@@ -48,6 +48,10 @@ _RACING: Final = 50
 _NEAR: Final = 12
 _SURELY: Final = 20.0
 _STAGES: Final = ((2, 10), (6, 4), (20, 1))
+# Iterations after which a fit at a row is given up if by the same measure, and a margin of total
+# log-likelihood that Newton's method may gain on a ridge, it will not be the likeliest.
+_SCOUTING: Final = 30
+_MARGIN: Final = 1.0
 # Ends of fits whose parameters settled, and of those that go on; they may be below a cusp elsewhere
 # if the density has a peak and, where they settled, b is at most so many times E[Y].
 _SETTLED: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT)
@@ -105,6 +109,7 @@ class CuspSearch:
     e_step: EStep
     options: EMOptions
     count: int  # rows at which the likelihood is computed
+    weight: float  # sum of the rows' weights
     n_passes: int = 0  # of all fits
     pole: FitTrace | None = None  # a fit at a row nearby that is UNBOUNDED
 
@@ -117,7 +122,7 @@ class CuspSearch:
             method="newton", rule=None, constraints=constraints._replace(fixed=fixed)
         )
         count = round(min(max(_DENSITIES / weight, _FEWEST), _NEAREST))
-        return cls(source, EStep(source), options, count)
+        return cls(source, EStep(source), options, count, weight)
 
     def nearby(self, model: Mixture, least: float = -np.inf) -> FitTrace | None:
         """The likeliest fit at rows near the mu of a model.
@@ -131,13 +136,13 @@ class CuspSearch:
             likeliest = self._starts(model, self.count, _HIGHEST)
             starts = [start for start in likeliest if start.mu.tobytes() not in tried]
             tried |= {start.mu.tobytes() for start in starts}
-            traces = [self._climb(start) for start in starts]
+            traces = [self._climb(start, least) for start in starts]
             poles = [trace for trace in traces if trace.status == Status.UNBOUNDED]
             self.pole = self.pole or next(iter(poles), None)
             found = _likeliest(traces)
-            if found is None or found.log_likelihood <= (best.log_likelihood if best else least):
+            if found is None or not found.log_likelihood > least:
                 break
-            best = found
+            best, least = found, found.log_likelihood
             model = model.at(best.normal, best.gig)
         return best
 
@@ -152,7 +157,7 @@ class CuspSearch:
         else:
             races = [self._starts(model, self.count, _RACING) for model in (result.model, start)]
         firsts = [first for starts in races for first in self._raced(starts, least)]
-        found = _likeliest([self._climb(first) for first in firsts])
+        found = _likeliest([self._climb(first, least) for first in firsts])
         model = result.model
         if found is not None and found.log_likelihood > least:
             model, least = model.at(found.normal, found.gig), found.log_likelihood
@@ -191,9 +196,18 @@ class CuspSearch:
         values = self.source.reduce(partial(_log_likelihoods, moved, theta), operator.add)
         return [model.at(moved[i], theta) for i in np.argsort(values)[::-1][:most]]
 
-    def _climb(self, start: Mixture) -> FitTrace:
-        """Fit with mu held where it is, which makes the likelihood smooth."""
+    def _climb(self, start: Mixture, least: float) -> FitTrace:
+        """Fit with mu held where it is, which makes the likelihood smooth.
+
+        It ends early where it will surely not reach the least mean log-likelihood.
+        """
         options = _held(self.options, start)
+        if least > -np.inf:
+            trace = self._em(start, options._replace(max_iter=_SCOUTING))
+            self.n_passes += trace.n_passes
+            if not (_is_usable(trace) and _reach(trace) + _MARGIN / self.weight > least):
+                return trace
+            start = start.at(trace.normal, trace.gig)
         trace = climb(self._em, self._em, start, self.source, options, least_confirmed=0)
         self.n_passes += trace.n_passes
         return trace

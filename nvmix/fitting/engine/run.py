@@ -311,8 +311,9 @@ class FitRun:
         if self.options.constraints.mu is not None or e_step.source.missing == "em":
             return trace, status
         search = CuspSearch.of(e_step.source, e_step.weight, self.options)
-        found = search.nearby(fitted)
         least = trace.log_likelihood - _SLACK * abs(trace.log_likelihood)
+        prunes = e_step.weight <= _FEW_VALUES and status is not Status.SINGULAR
+        found = search.nearby(fitted, least if prunes else -np.inf)
         trace = trace._replace(n_passes=trace.n_passes + search.n_passes)
         if found is not None and found.log_likelihood >= least:
             status = status_at_row(found)
