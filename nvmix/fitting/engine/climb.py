@@ -27,6 +27,8 @@ _FEW_ITERATIONS: Final = 25
 _LITTLE_COST: Final = 1e6
 # Iterations that EM leaves to Newton's method where the likelihood may have cusps.
 _LAST_STEPS: Final = 40
+# What becomes of tol where Newton's method does not confirm an end next to cusps.
+_TIGHTER: Final = 1e-2
 # How EM may have stopped where Newton's method goes on: on its way, or with no step left to it.
 _GOING: Final = (UNCONFIRMED, Status.MAX_ITER)
 _STUCK: Final = (Status.DEGENERATE, Status.NO_SOLUTION)
@@ -68,7 +70,8 @@ def climb(
         return trace
 
     def later(trace: FitTrace, until: int) -> FitTrace:
-        rest = options._replace(max_iter=until - trace.n_iter)
+        tol = options.tol * (_TIGHTER if trace.status == UNCONFIRMED and not is_smooth else 1.0)
+        rest = options._replace(max_iter=until - trace.n_iter, tol=tol)
         return _joined(trace, em_later(_end(trace, start), rest))
 
     is_finished = is_smooth or trace.status == Status.CONVERGED
@@ -93,12 +96,18 @@ def _confirmed(
     """A trace of EM that has converged slowly, or what Newton's method makes of it if that gains.
 
     On a ridge that grows ever flatter EM's rate is overestimated, and more left than predicted.
+    Next to cusps Newton's steps may be too short to gain; then EM goes on.
     """
     if _cost(start, source) > _LITTLE_COST:
         return trace
     checked = _by_newton(trace._replace(status=UNCONFIRMED), start, source, options)
     gained = checked.log_likelihood > trace.log_likelihood + options.left
-    return checked if gained else trace._replace(n_passes=checked.n_passes)
+    if gained:
+        return checked
+    has_cusps = not is_tame(_end(trace, start), options.constraints)
+    is_open = has_cusps and checked.status != Status.CONVERGED
+    status = UNCONFIRMED if is_open else trace.status
+    return trace._replace(n_passes=checked.n_passes, status=status)
 
 
 def _cost(model: Mixture, source: ArraySource) -> float:
