@@ -64,7 +64,10 @@ class LongEM:
     constraints: Constraints
 
     def __call__(self, point: Point, steps: int, method: str) -> tuple[float, Point]:
-        """Mean log-likelihood and point of the end."""
+        """Mean log-likelihood and point of the end; nan where it is infinite.
+
+        The last steps before a pole are no reference: they may be as high as one likes.
+        """
         backend, value = get_backend(), -np.inf
         options = EMOptions(self.constraints, "newton", None, method, "likelihood", STAGE, LEAST)
         placed = backend.place(self.problem.W)
@@ -74,6 +77,8 @@ class LongEM:
             trace = backend.fit(placed, normal, theta, options)
             gain, value = float(trace.log_likelihood) - value, float(trace.log_likelihood)
             normal, theta = trace.normal, trace.gig
+            if trace.status == Status.UNBOUNDED:
+                return np.nan, point
             if trace.status != Status.MAX_ITER or not value + gain * left / STAGE > self.to_exceed:
                 break
         return value, Point(*normal, theta)
@@ -115,7 +120,7 @@ def ends(problem: Problem, to_exceed: float, seed: int) -> Iterator[tuple[float,
             yield value, name
             best, end = max((best, end), (value, there), key=lambda pair: pair[0])
     value, there = em(end, PLAIN // 4, "none")
-    if not is_pole(problem, there):
+    if np.isfinite(value) and not is_pole(problem, there):
         yield value, "plain from the best"
     if problem.name in ("vg", "hyperbolic") and len(problem.W) <= MOST_ROWS:
         yield from cusps(problem, end, to_exceed)

@@ -12,7 +12,14 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status, settled
-from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
+from nvmix.backends.types import (
+    Constraints,
+    EMOptions,
+    FitTrace,
+    Fixed,
+    GIGParameters,
+    NormalParameters,
+)
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.constraints import constrained
@@ -275,8 +282,8 @@ class FitRun:
         )
         if at_cusp:
             # Of few rows the likeliest end alone, unless it may be on its way to a pole.
-            is_free = status is Status.SINGULAR and constraints.fixed.p is None
-            if is_free or not self._compares_rows(start, source):
+            nears_pole = status is Status.SINGULAR and _may_have_pole(fitted, constraints)
+            if nears_pole or not self._compares_rows(start, source):
                 trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
         elif self.options.rule is None:
             found = gaussian_limit(fitted, trace, status, source, constraints)
@@ -312,12 +319,13 @@ class FitRun:
             return trace, status
         search = CuspSearch.of(e_step.source, e_step.weight, self.options)
         least = trace.log_likelihood - _SLACK * abs(trace.log_likelihood)
-        prunes = e_step.weight <= _FEW_VALUES and status is not Status.SINGULAR
+        nears_pole = status is Status.SINGULAR and _may_have_pole(fitted, self.options.constraints)
+        prunes = e_step.weight <= _FEW_VALUES and not nears_pole
         found = search.nearby(fitted, least if prunes else -np.inf)
         trace = trace._replace(n_passes=trace.n_passes + search.n_passes)
         if found is not None and found.log_likelihood >= least:
             status = status_at_row(found)
-        elif status is Status.SINGULAR and search.pole and search.pole.log_likelihood > least:
+        elif nears_pole and search.pole and search.pole.log_likelihood > least:
             found, status = search.pole, Status.UNBOUNDED
         else:
             return trace, status
@@ -345,6 +353,11 @@ class FitRun:
             held=names,
             regularization=self.regularization,
         )
+
+
+def _may_have_pole(model: Mixture, constraints: Constraints) -> bool:
+    """Whether the order of Y is free and small: then a fit with mu at rows may tend to a pole."""
+    return constraints.fixed.p is None and model.subordinator.gig[0] - 0.5 * model.d <= 0.5
 
 
 def _same(one: Mixture, other: Mixture) -> bool:
