@@ -69,8 +69,7 @@ def climb(
             return _by_newton(trace, start, source, options)
         return trace
 
-    def later(trace: FitTrace, until: int) -> FitTrace:
-        tol = options.tol * (_TIGHTER if trace.status == UNCONFIRMED and not is_smooth else 1.0)
+    def later(trace: FitTrace, until: int, tol: float = options.tol) -> FitTrace:
         rest = options._replace(max_iter=until - trace.n_iter, tol=tol)
         return _joined(trace, em_later(_end(trace, start), rest))
 
@@ -78,7 +77,9 @@ def climb(
     if is_finished:
         trace = finished(trace)
     if trace.status in _GOING and trace.n_iter < most - _LAST_STEPS:
-        trace = later(trace, most - _LAST_STEPS)
+        # EM that had converged next to cusps was wrong by its own criterion.
+        was_wrong = is_finished and not is_smooth
+        trace = later(trace, most - _LAST_STEPS, options.tol * (_TIGHTER if was_wrong else 1.0))
         is_finished = is_smooth and trace.status not in _GOING
     if not is_finished:
         trace = finished(trace)
@@ -101,8 +102,7 @@ def _confirmed(
     if _cost(start, source) > _LITTLE_COST:
         return trace
     checked = _by_newton(trace._replace(status=UNCONFIRMED), start, source, options)
-    gained = checked.log_likelihood > trace.log_likelihood + options.left
-    if gained:
+    if checked.log_likelihood > trace.log_likelihood + options.left:
         return checked
     has_cusps = not is_tame(_end(trace, start), options.constraints)
     is_open = has_cusps and checked.status != Status.CONVERGED
