@@ -56,7 +56,7 @@ _MARGIN: Final = 1.0
 # if the density has a peak and, where they settled, b is at most so many times E[Y].
 _SETTLED: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT)
 _OPEN: Final = (Status.MAX_ITER, Status.DEGENERATE)
-_SMALL: Final = 1.0
+_SMALL: Final = 0.2
 # b of the start of a fit that goes on from one at b = 0, in units of E[Y]; where the family has no
 # b, how far its mu is from there, in standard deviations.
 _ABOVE_ZERO: Final = 3.0
@@ -140,9 +140,9 @@ class CuspSearch:
             poles = [trace for trace in traces if trace.status == Status.UNBOUNDED]
             self.pole = self.pole or next(iter(poles), None)
             found = _likeliest(traces)
-            if found is None or not found.log_likelihood > least:
+            if found is None or not found.log_likelihood > (best.log_likelihood if best else least):
                 break
-            best, least = found, found.log_likelihood
+            best = found
             model = model.at(best.normal, best.gig)
         return best
 
@@ -157,6 +157,8 @@ class CuspSearch:
         else:
             races = [self._starts(model, self.count, _RACING) for model in (result.model, start)]
         firsts = [first for starts in races for first in self._raced(starts, least)]
+        if result.status in _SETTLED and not firsts:
+            return None
         found = _likeliest([self._climb(first, least) for first in firsts])
         model = result.model
         if found is not None and found.log_likelihood > least:
@@ -201,14 +203,14 @@ class CuspSearch:
 
         It ends early where it will surely not reach the least mean log-likelihood.
         """
-        options = _held(self.options, start)
+        options, confirmed = _held(self.options, start), {}
         if least > -np.inf:
             trace = self._em(start, options._replace(max_iter=_SCOUTING))
             self.n_passes += trace.n_passes
             if not (_is_usable(trace) and _reach(trace) + _MARGIN / self.weight > least):
                 return trace
-            start = start.at(trace.normal, trace.gig)
-        trace = climb(self._em, self._em, start, self.source, options, least_confirmed=0)
+            start, confirmed = start.at(trace.normal, trace.gig), {"least_confirmed": 0}
+        trace = climb(self._em, self._em, start, self.source, options, **confirmed)
         self.n_passes += trace.n_passes
         return trace
 
