@@ -100,6 +100,21 @@ def is_pole(problem: Problem, point: Point) -> bool:
     return 2.0 * -p * (n - k) <= 1.2 * k * d
 
 
+def at_rest(problem: Problem, em: LongEM, value: float, point: Point) -> tuple[float, Point]:
+    """An end of EM or, where that has met a row with a cusp or pole, of EM with mu held there.
+
+    For at such a row EM stops anywhere on the way to a pole, if there is one.
+    """
+    (p, a, b), d = point.law, problem.d
+    q = np.square(np.linalg.solve(point.L, (problem.W - point.mu).T)).sum(axis=0)
+    size = float(np.median(q))
+    if not (0.0 < p <= 0.5 * (d + 1) and b < POLE * size and q.min() < AT_ROW * size):
+        return value, point
+    row, fixed = problem.W[q.argmin()], em.constraints.fixed._replace(b=0.0)
+    held = LongEM(problem, em.to_exceed, em.constraints._replace(fixed=fixed, mu=row))
+    return held(point._replace(mu=row, law=(p, a, 0.0)), STAGE, "squarem")
+
+
 def ends(problem: Problem, to_exceed: float, seed: int) -> Iterator[tuple[float, str]]:
     """Mean log-likelihood of each end of EM, and how it was found."""
     first = problem.type.default_init(problem.W)
@@ -113,13 +128,13 @@ def ends(problem: Problem, to_exceed: float, seed: int) -> Iterator[tuple[float,
     best, end = -np.inf, own
     for name, point, steps, method in runs:
         try:
-            value, there = em(point, steps, method)
+            value, there = at_rest(problem, em, *em(point, steps, method))
         except (ValueError, FloatingPointError):
             continue
         if np.isfinite(value) and not is_pole(problem, there):
             yield value, name
             best, end = max((best, end), (value, there), key=lambda pair: pair[0])
-    value, there = em(end, PLAIN // 4, "none")
+    value, there = at_rest(problem, em, *em(end, PLAIN // 4, "none"))
     if np.isfinite(value) and not is_pole(problem, there):
         yield value, "plain from the best"
     if problem.name in ("vg", "hyperbolic") and len(problem.W) <= MOST_ROWS:

@@ -157,8 +157,6 @@ class CuspSearch:
         else:
             races = [self._starts(model, self.count, _RACING) for model in (result.model, start)]
         firsts = [first for starts in races for first in self._raced(starts, least)]
-        if result.status in _SETTLED and not firsts:
-            return None
         found = _likeliest([self._climb(first, least) for first in firsts])
         model = result.model
         if found is not None and found.log_likelihood > least:
