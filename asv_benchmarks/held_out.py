@@ -64,7 +64,10 @@ class LongEM:
     constraints: Constraints
 
     def __call__(self, point: Point, steps: int, method: str) -> tuple[float, Point]:
-        """Mean log-likelihood and point of the end."""
+        """Mean log-likelihood and point of the end; nan where it is infinite.
+
+        The last steps before a pole are no reference: they may be as high as one likes.
+        """
         backend, value = get_backend(), -np.inf
         options = EMOptions(self.constraints, "newton", None, method, "likelihood", STAGE, LEAST)
         placed = backend.place(self.problem.W)
@@ -74,6 +77,8 @@ class LongEM:
             trace = backend.fit(placed, normal, theta, options)
             gain, value = float(trace.log_likelihood) - value, float(trace.log_likelihood)
             normal, theta = trace.normal, trace.gig
+            if trace.status == Status.UNBOUNDED:
+                return np.nan, point
             if trace.status != Status.MAX_ITER or not value + gain * left / STAGE > self.to_exceed:
                 break
         return value, Point(*normal, theta)
@@ -95,6 +100,21 @@ def is_pole(problem: Problem, point: Point) -> bool:
     return 2.0 * -p * (n - k) <= 1.2 * k * d
 
 
+def at_rest(problem: Problem, em: LongEM, value: float, point: Point) -> tuple[float, Point]:
+    """An end of EM or, where that has met a row with a cusp or pole, of EM with mu held there.
+
+    For at such a row EM stops anywhere on the way to a pole, if there is one.
+    """
+    (p, a, b), d = point.law, problem.d
+    q = np.square(np.linalg.solve(point.L, (problem.W - point.mu).T)).sum(axis=0)
+    size = float(np.median(q))
+    if not (0.0 < p <= 0.5 * (d + 1) and b < POLE * size and q.min() < AT_ROW * size):
+        return value, point
+    row, fixed = problem.W[q.argmin()], em.constraints.fixed._replace(b=0.0)
+    held = LongEM(problem, em.to_exceed, em.constraints._replace(fixed=fixed, mu=row))
+    return held(point._replace(mu=row, law=(p, a, 0.0)), STAGE, "squarem")
+
+
 def ends(problem: Problem, to_exceed: float, seed: int) -> Iterator[tuple[float, str]]:
     """Mean log-likelihood of each end of EM, and how it was found."""
     first = problem.type.default_init(problem.W)
@@ -108,14 +128,14 @@ def ends(problem: Problem, to_exceed: float, seed: int) -> Iterator[tuple[float,
     best, end = -np.inf, own
     for name, point, steps, method in runs:
         try:
-            value, there = em(point, steps, method)
+            value, there = at_rest(problem, em, *em(point, steps, method))
         except (ValueError, FloatingPointError):
             continue
         if np.isfinite(value) and not is_pole(problem, there):
             yield value, name
             best, end = max((best, end), (value, there), key=lambda pair: pair[0])
-    value, there = em(end, PLAIN // 4, "none")
-    if not is_pole(problem, there):
+    value, there = at_rest(problem, em, *em(end, PLAIN // 4, "none"))
+    if np.isfinite(value) and not is_pole(problem, there):
         yield value, "plain from the best"
     if problem.name in ("vg", "hyperbolic") and len(problem.W) <= MOST_ROWS:
         yield from cusps(problem, end, to_exceed)

@@ -222,6 +222,52 @@ class TestCusps:
         assert result.status is Status.CUSP
         assert result.log_likelihood == pytest.approx(-112.06488, abs=5e-5)
 
+    def test_a_cusp_beside_an_end_that_has_settled_with_b_above_0(self):
+        """EM settles 0.16 nats lower, with b = 0.16 E[Y]."""
+        X = np.array([
+            -0.244, -1.445, 2.554, -2.431, 0.589, 1.481, -3.691, 1.111, 1.816, -1.136, 0.642,
+            2.474, -0.312, 2.639, 1.024, -0.332, 4.167, -0.102, -0.221, -12.359, 0.928, -0.888,
+            -0.293, 0.228, 1.721, -0.931, -2.499, -1.379, -0.628, 1.09, 0.658, -1.098, 0.725,
+            -1.993, -0.37, -0.737, -1.687, -2.579, -0.396, -1.255,
+        ])  # fmt: skip
+        result = nvmix.fit(X, "hyperbolic")
+        held = nvmix.fit(X, "hyperbolic", fixed={"mu": [-0.293]})
+        assert result.status is Status.CUSP
+        assert result.log_likelihood == pytest.approx(-84.66110, abs=2e-5)
+        assert result.log_likelihood >= held.log_likelihood - 1e-6
+
+    def test_a_pole_at_another_row_does_not_hide_a_ridge(self):
+        """R's `InsectSprays`. The density can be infinite at one row, but not where EM goes.
+
+        It goes 0.19 nats higher than the highest cusp, along a ridge to a singular Sigma on which
+        EM alone is 5e-4 short after 100 iterations.
+        """
+        X = np.array([
+            10, 7, 20, 14, 14, 12, 10, 23, 17, 20, 14, 13, 11, 17, 21, 11, 16, 14, 17, 17, 19, 21,
+            7, 13, 0, 1, 7, 2, 3, 1, 2, 1, 3, 0, 1, 4, 3, 5, 12, 6, 4, 3, 5, 5, 5, 5, 2, 4, 3, 5,
+            3, 5, 3, 6, 1, 1, 3, 2, 6, 4, 11, 9, 15, 22, 15, 16, 13, 10, 26, 26, 24, 13,
+        ])  # fmt: skip
+        with pytest.warns(nvmix.ConvergenceWarning):
+            results = [nvmix.fit(X, family) for family in ("vg", "gh")]
+        for result in results:
+            assert result.status is Status.DEGENERATE
+            assert result.log_likelihood == pytest.approx(-233.361677, abs=2e-5)
+
+    def test_rows_nearer_to_mu_than_the_root_of_b_are_no_pole(self):
+        """Body (kg) and brain weights (g) of animals, R's `Animals`: from 0.02 kg to 87 t."""
+        body = [
+            1.35, 465, 36.33, 27.66, 1.04, 11700, 2547, 187.1, 521, 10, 3.3, 529, 207, 62, 6654,
+            9400, 6.8, 35, 0.12, 0.023, 2.5, 55.5, 100, 52.16, 0.28, 87000, 0.122, 192,
+        ]  # fmt: skip
+        brain = [
+            8.1, 423, 119.5, 115, 5.5, 50, 4603, 419, 655, 115, 25.6, 680, 406, 1320, 5712, 70, 179,
+            56, 1, 0.4, 12.1, 175, 157, 440, 1.9, 154.5, 3, 180,
+        ]  # fmt: skip
+        with pytest.warns(nvmix.ConvergenceWarning):
+            result = nvmix.fit(np.column_stack([body, brain]), "gh")
+        assert result.status is not Status.UNBOUNDED
+        assert result.log_likelihood > -372.87
+
     def test_other_rows_count_as_passes_and_can_be_told(self, capsys):
         X = np.random.default_rng([6, 8]).exponential(1.0, (100, 2)).round(3)
         result = BatchEMFitter(verbose=1).run(VarianceGamma.default_init(X), X)

@@ -23,6 +23,9 @@ COLLAPSED: Final = 1e6
 
 # The nearest rows, those within twice the least distance, dominate from half of all E[1/Y] on.
 DOMINANT: Final = 0.5
+# Squares: those within so many times the least squared distance, and those at one place.
+AROUND: Final = 4.0
+SAME: Final = 1.0 + 1e-9
 # Only rows within this share of the mean count as near.
 NEAR: Final = 1e-2
 # A b below this share of the mean no longer rounds off the density at mu.

@@ -22,9 +22,9 @@ import numpy as np
 import scipy
 
 from nvmix.backends import get_backend, get_engine
-from nvmix.backends.tolerances import NEGLIGIBLE
+from nvmix.backends.tolerances import DOMINANT, NEGLIGIBLE, SAME
 from nvmix.backends.types import Constraints, NormalParameters
-from nvmix.foundation.linalg import factor
+from nvmix.foundation.linalg import factor, inverse_lower
 from nvmix.foundation.statistics import SufficientStatistics
 from nvmix.foundation.threads import one_blas_thread
 from nvmix.foundation.typing import BoolArray, FloatArray
@@ -124,12 +124,12 @@ class _Quadratic(NamedTuple):
 @one_blas_thread()
 def newton_ascent(
     model: Mixture, X: FloatArray, weights: FloatArray | None, constraints: Constraints,
-    max_steps: int, tol: float,
+    max_steps: int, tol: float, *, near_cusps: bool,
 ) -> Ascent:  # fmt: skip
     """Raise the likelihood of complete rows X (n, d) until no more than tol a row is left.
 
     Ends early where no step raises the likelihood, or the information does not exist. No step leads
-    to where the likelihood has cusps; where it has kinks, the ascent ends near one.
+    to a law with which the likelihood has cusps or, if `near_cusps`, next to a cusp.
     """
     backend = get_backend()
     free = free_coordinates(model, constraints.names)
@@ -155,10 +155,13 @@ def newton_ascent(
             break
         step, gain = quadratic.step(radius)
         new = _moved(point.model, quadratic.frame, step)
-        is_allowed = new is not None and is_tame(new, constraints)
+        is_allowed = new is not None and (
+            is_tame(new, constraints) or (near_cusps and not meets_rows(new, X))
+        )
         candidate = at(new) if new is not None and is_allowed else None
         passes += candidate is not None
-        reached = -np.inf if candidate is None else (candidate.value - point.value) / gain
+        rise = -np.inf if candidate is None else candidate.value - point.value
+        reached = rise / gain if rise < np.inf else -np.inf
         radius = _next_radius(radius, reached)
         if candidate is not None and reached > _ENOUGH:
             values.append(point.value)
@@ -197,6 +200,21 @@ def is_tame(model: Mixture, constraints: Constraints) -> bool:
     order = constraints.fixed.p
     has_kinks = order is not None and order - 0.5 * model.d >= 0.5
     return constraints.mu is not None or has_kinks or not may_have_cusp(model)
+
+
+def meets_rows(model: Mixture, X: FloatArray) -> bool:
+    """Whether mu is so near to a row of X (n, d) that the cusp or pole there tells.
+
+    It then has half of the sum of 1 / (b + q), by squared distances q of all rows from mu. For
+    p - d/2 > 1/2 the likelihood is differentiable at rows, too.
+    """
+    (p, _, b), d = model.subordinator.gig, model.d
+    if p - 0.5 * d > 0.5:
+        return False
+    q = np.square(inverse_lower(model.L_sigma) @ (X - model.mu).T).sum(axis=0)
+    nearness = 1.0 / np.maximum(b + q, np.finfo(float).tiny)
+    share = nearness[q <= SAME * q.min()].sum() / nearness.sum()
+    return not share < DOMINANT
 
 
 def is_pointed(model: Mixture) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import LEAST_LEFT
 from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace
-from nvmix.inference.newton import is_tame, newton_ascent
+from nvmix.inference.newton import is_tame, meets_rows, newton_ascent
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import ArraySource, Source
 
@@ -25,8 +25,14 @@ _MOST_PARAMETERS: Final = 400
 # which a later end is confirmed by Newton's method.
 _FEW_ITERATIONS: Final = 12
 _LITTLE_COST: Final = 1e6
-# How EM may have stopped where Newton's method goes on.
-_OPEN: Final = (UNCONFIRMED, Status.MAX_ITER, Status.DEGENERATE, Status.NO_SOLUTION)
+# Iterations that EM leaves to Newton's method where the likelihood may have cusps.
+_LAST_STEPS: Final = 40
+# What becomes of tol where Newton's method does not confirm an end next to cusps.
+_TIGHTER: Final = 1e-2
+# How EM may have stopped where Newton's method goes on: on its way, or with no step left to it.
+_GOING: Final = (UNCONFIRMED, Status.MAX_ITER)
+_STUCK: Final = (Status.DEGENERATE, Status.NO_SOLUTION)
+_OPEN: Final = (*_GOING, *_STUCK)
 # Share of what an end may leave that Newton's method leaves, which converges quadratically.
 _SHARE: Final = 0.01
 
@@ -34,25 +40,55 @@ _SHARE: Final = 0.01
 EM: TypeAlias = Callable[[Mixture, EMOptions], FitTrace]
 
 
-def climb(em: EM, em_later: EM, start: Mixture, source: Source, options: EMOptions) -> FitTrace:
+def climb(
+    em: EM,
+    em_later: EM,
+    start: Mixture,
+    source: Source,
+    options: EMOptions,
+    *,
+    least_confirmed: int = _FEW_ITERATIONS,
+) -> FitTrace:
     """Fit from a start by the EM loop `em` and, where it can, Newton's method.
 
     EM goes first, for it is cheap and sure far from the maximum. If it has not confirmed its end
-    after some iterations, Newton's method goes on, and then `em_later` if that finds no maximum. An
-    end after many iterations on few rows is confirmed by Newton's method, too.
+    after some iterations, Newton's method goes on, then EM, and both in turn. Where the likelihood
+    may have cusps EM goes on for longer, for a step of Newton's method may pass over one. An end
+    after more iterations than `least_confirmed`, on few rows, is confirmed by Newton's method, too.
     """
     if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
         return em(start, options)
-    most = min(options.max_iter, _EM_ITERATIONS)
-    trace = em(start, options._replace(max_iter=most, ends_unconfirmed=True))
-    if trace.status == Status.CONVERGED and trace.n_iter > _FEW_ITERATIONS:
-        trace = _confirmed(trace, start, source, options)
-    if trace.status in _OPEN and trace.n_iter < options.max_iter:
-        trace = _by_newton(trace, start, source, options)
-    if trace.status == Status.MAX_ITER and trace.n_iter < options.max_iter:
-        rest = options._replace(max_iter=options.max_iter - trace.n_iter)
-        trace = _joined(trace, em_later(start.at(trace.normal, trace.gig), rest))
-    return trace
+    most = options.max_iter
+    trace = em(start, options._replace(max_iter=min(most, _EM_ITERATIONS), ends_unconfirmed=True))
+    is_smooth = is_tame(_end(trace, start), options.constraints)
+
+    def finished(trace: FitTrace) -> FitTrace:
+        if trace.status == Status.CONVERGED and trace.n_iter > least_confirmed:
+            return _confirmed(trace, start, source, options)
+        if trace.status in _OPEN and trace.n_iter < most:
+            return _by_newton(trace, start, source, options)
+        return trace
+
+    def later(trace: FitTrace, until: int, tol: float = options.tol) -> FitTrace:
+        rest = options._replace(max_iter=until - trace.n_iter, tol=tol)
+        return _joined(trace, em_later(_end(trace, start), rest))
+
+    is_finished = is_smooth or trace.status == Status.CONVERGED
+    if is_finished:
+        trace = finished(trace)
+    if trace.status in _GOING and trace.n_iter < most - _LAST_STEPS:
+        # EM that had converged next to cusps was wrong by its own criterion.
+        was_wrong = is_finished and not is_smooth
+        trace = later(trace, most - _LAST_STEPS, options.tol * (_TIGHTER if was_wrong else 1.0))
+        is_finished = is_smooth and trace.status not in _GOING
+    if not is_finished:
+        trace = finished(trace)
+    return later(trace, most) if trace.status in _GOING and trace.n_iter < most else trace
+
+
+def _end(trace: FitTrace, start: Mixture) -> Mixture:
+    """The model at the end of a trace."""
+    return start.at(trace.normal, trace.gig)
 
 
 def _confirmed(
@@ -61,12 +97,17 @@ def _confirmed(
     """A trace of EM that has converged slowly, or what Newton's method makes of it if that gains.
 
     On a ridge that grows ever flatter EM's rate is overestimated, and more left than predicted.
+    Next to cusps Newton's steps may be too short to gain; then EM goes on.
     """
     if _cost(start, source) > _LITTLE_COST:
         return trace
     checked = _by_newton(trace._replace(status=UNCONFIRMED), start, source, options)
-    gained = checked.log_likelihood > trace.log_likelihood + options.left
-    return checked if gained else trace._replace(n_passes=checked.n_passes)
+    if checked.log_likelihood > trace.log_likelihood + options.left:
+        return checked
+    has_cusps = not is_tame(_end(trace, start), options.constraints)
+    is_open = has_cusps and checked.status != Status.CONVERGED
+    status = UNCONFIRMED if is_open else trace.status
+    return trace._replace(n_passes=checked.n_passes, status=status)
 
 
 def _cost(model: Mixture, source: ArraySource) -> float:
@@ -91,16 +132,20 @@ def _by_newton(
     """The trace of EM, continued by Newton's method.
 
     It is CONVERGED where the likelihood has a maximum to second order, and its predicted distance
-    is small; else it keeps EM's status, or has MAX_ITER where that was unconfirmed. Where the
-    likelihood has a cusp it is as EM left it.
+    is small; else it keeps EM's status, or has MAX_ITER where that was unconfirmed. At a cusp or
+    pole it is as EM left it.
     """
-    model, constraints = start.at(trace.normal, trace.gig), options.constraints
+    model, constraints = _end(trace, start), options.constraints
     status = Status.MAX_ITER if trace.status == UNCONFIRMED else trace.status
-    if not is_tame(model, constraints):
+    is_smooth = is_tame(model, constraints)
+    if not is_smooth and meets_rows(model, source.values):
         return trace._replace(status=status)
     left = max(_SHARE * options.left, LEAST_LEFT)
     steps = min(options.max_iter - trace.n_iter, _MOST_STEPS)
-    ascent = newton_ascent(model, source.values, source.weights, constraints, steps, left)
+    near_cusps = not is_smooth or trace.status in _STUCK
+    ascent = newton_ascent(
+        model, source.values, source.weights, constraints, steps, left, near_cusps=near_cusps
+    )
     ended = FitTrace(
         ascent.model.normal,
         np.array(ascent.model.subordinator.gig),

@@ -47,12 +47,16 @@ _MOST_ROUNDS: Final = 10
 _RACING: Final = 50
 _NEAR: Final = 12
 _SURELY: Final = 20.0
-_STAGES: Final = ((2, 16), (6, 6), (20, 2))
+_STAGES: Final = ((2, 10), (6, 4), (20, 1))
+# Iterations after which a fit at a row is given up if by the same measure, and a margin of total
+# log-likelihood that Newton's method may gain on a ridge, it will not be the likeliest.
+_SCOUTING: Final = 30
+_MARGIN: Final = 1.0
 # Ends of fits whose parameters settled, and of those that go on; they may be below a cusp elsewhere
 # if the density has a peak and, where they settled, b is at most so many times E[Y].
 _SETTLED: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT)
 _OPEN: Final = (Status.MAX_ITER, Status.DEGENERATE)
-_SMALL: Final = 0.01
+_SMALL: Final = 0.2
 # b of the start of a fit that goes on from one at b = 0, in units of E[Y]; where the family has no
 # b, how far its mu is from there, in standard deviations.
 _ABOVE_ZERO: Final = 3.0
@@ -91,6 +95,12 @@ def beside(result: EMResult, constraints: Constraints) -> Mixture | None:
     return model.at(NormalParameters(mu + step, gamma, L), (p, a, b))
 
 
+def status_at_row(trace: FitTrace) -> Status:
+    """Status of a fit whose mu is free, by the trace of one with mu held at a row."""
+    ends = {Status.CONVERGED: Status.CUSP, Status.DEGENERATE: Status.SINGULAR}
+    return ends.get(Status.of(trace.status), Status.MAX_ITER)
+
+
 @dataclass
 class CuspSearch:
     """Fits with mu held at rows, and b = 0."""
@@ -99,7 +109,9 @@ class CuspSearch:
     e_step: EStep
     options: EMOptions
     count: int  # rows at which the likelihood is computed
+    weight: float  # sum of the rows' weights
     n_passes: int = 0  # of all fits
+    pole: FitTrace | None = None  # a fit at a row nearby that is UNBOUNDED
 
     @classmethod
     def of(cls, source: Source, weight: float, options: EMOptions) -> Self:
@@ -110,26 +122,25 @@ class CuspSearch:
             method="newton", rule=None, constraints=constraints._replace(fixed=fixed)
         )
         count = round(min(max(_DENSITIES / weight, _FEWEST), _NEAREST))
-        return cls(source, EStep(source), options, count)
+        return cls(source, EStep(source), options, count, weight)
 
-    def nearby(self, model: Mixture) -> FitTrace | None:
-        """The likeliest fit at rows near the mu of a model, or one that is UNBOUNDED.
+    def nearby(self, model: Mixture, least: float = -np.inf) -> FitTrace | None:
+        """The likeliest fit at rows near the mu of a model.
 
         It goes from row to row, the likeliest first, each once, until none is likelier. None where
-        no row has a fit that converges.
+        no row has a fit that converges, and exceeds the least mean log-likelihood.
         """
         best: FitTrace | None = None
-        tried = set[bytes]()
+        tried = {model.mu.tobytes()} if least > -np.inf else set()
         for _ in range(_MOST_ROUNDS):
             likeliest = self._starts(model, self.count, _HIGHEST)
             starts = [start for start in likeliest if start.mu.tobytes() not in tried]
             tried |= {start.mu.tobytes() for start in starts}
-            traces = [self._climb(start) for start in starts]
-            unbounded = [trace for trace in traces if trace.status == Status.UNBOUNDED]
-            if unbounded:
-                return unbounded[0]
+            traces = [self._climb(start, least) for start in starts]
+            poles = [trace for trace in traces if trace.status == Status.UNBOUNDED]
+            self.pole = self.pole or next(iter(poles), None)
             found = _likeliest(traces)
-            if found is None or (best and found.log_likelihood <= best.log_likelihood):
+            if found is None or not found.log_likelihood > (best.log_likelihood if best else least):
                 break
             best = found
             model = model.at(best.normal, best.gig)
@@ -142,15 +153,20 @@ class CuspSearch:
         """
         least = result.log_likelihood / result.n_observations
         if result.status in _SETTLED:
-            starts = self._starts(result.model, _NEAR, _NEAR)
+            races = [self._starts(result.model, _NEAR, _NEAR)]
         else:
-            models = result.model, start
-            starts = [x for model in models for x in self._starts(model, self.count, _RACING)]
-        found = self._raced(starts, least)
-        return found if found is not None and found.log_likelihood > least else None
+            races = [self._starts(model, self.count, _RACING) for model in (result.model, start)]
+        firsts = [first for starts in races for first in self._raced(starts, least)]
+        found = _likeliest([self._climb(first, least) for first in firsts])
+        model = result.model
+        if found is not None and found.log_likelihood > least:
+            model, least = model.at(found.normal, found.gig), found.log_likelihood
+        else:
+            found = None
+        return self.nearby(model, least) or found
 
-    def _raced(self, starts: list[Mixture], least: float) -> FitTrace | None:
-        """The likeliest fit at rows that are likely after a few iterations from there.
+    def _raced(self, starts: list[Mixture], least: float) -> list[Mixture]:
+        """The likeliest of models with mu at rows, after some iterations in stages.
 
         That tells more of a row far from a model's mu than the likelihood there does at once. A row
         is given up if its value and so many times its last gain do not reach the least value.
@@ -159,17 +175,10 @@ class CuspSearch:
             options = self.options._replace(max_iter=iterations)
             traces = [(start, self._em(start, _held(options, start))) for start in starts]
             self.n_passes += sum(trace.n_passes for _, trace in traces)
-            usable = [
-                (start, trace)
-                for start, trace in traces
-                if _is_usable(trace) and _reach(trace) > least
-            ]
-            usable.sort(key=lambda end: -end[1].log_likelihood)
-            ends: dict[bytes, Mixture] = {}  # the likeliest at each row
-            for start, trace in usable:
-                ends.setdefault(start.mu.tobytes(), start.at(trace.normal, trace.gig))
-            starts = list(ends.values())[:kept]
-        return _likeliest([self._climb(start) for start in starts])
+            ends = [end for end in traces if _is_usable(end[1]) and _reach(end[1]) > least]
+            ends.sort(key=lambda end: -end[1].log_likelihood)
+            starts = [start.at(trace.normal, trace.gig) for start, trace in ends[:kept]]
+        return starts
 
     def _starts(self, model: Mixture, count: int, most: int) -> list[Mixture]:
         """Models with mu at the rows next to that of `model` and b = 0, the likeliest of them.
@@ -187,9 +196,19 @@ class CuspSearch:
         values = self.source.reduce(partial(_log_likelihoods, moved, theta), operator.add)
         return [model.at(moved[i], theta) for i in np.argsort(values)[::-1][:most]]
 
-    def _climb(self, start: Mixture) -> FitTrace:
-        """Fit with mu held where it is, which makes the likelihood smooth."""
-        trace = climb(self._em, self._em, start, self.source, _held(self.options, start))
+    def _climb(self, start: Mixture, least: float) -> FitTrace:
+        """Fit with mu held where it is, which makes the likelihood smooth.
+
+        It ends early where it will surely not reach the least mean log-likelihood.
+        """
+        options, confirmed = _held(self.options, start), {}
+        if least > -np.inf:
+            trace = self._em(start, options._replace(max_iter=_SCOUTING))
+            self.n_passes += trace.n_passes
+            if not (_is_usable(trace) and _reach(trace) + _MARGIN / self.weight > least):
+                return trace
+            start, confirmed = start.at(trace.normal, trace.gig), {"least_confirmed": 0}
+        trace = climb(self._em, self._em, start, self.source, options, **confirmed)
         self.n_passes += trace.n_passes
         return trace
 
@@ -220,8 +239,10 @@ def _held(options: EMOptions, start: Mixture) -> EMOptions:
 
 
 def _is_usable(trace: FitTrace) -> bool:
-    """Whether a fit has a likelihood to compare."""
-    return trace.status in (Status.CONVERGED, Status.MAX_ITER)
+    """Whether a fit has a likelihood to compare, and is not on its way to a pole."""
+    is_bounded = trace.gig[0] >= 0.5 * (trace.normal.mu.size + 1)
+    on_ridge = trace.status == Status.DEGENERATE and is_bounded
+    return on_ridge or trace.status in (Status.CONVERGED, Status.MAX_ITER)
 
 
 def _reach(trace: FitTrace) -> float:

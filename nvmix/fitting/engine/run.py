@@ -12,11 +12,18 @@ import numpy as np
 from nvmix.backends import get_backend
 from nvmix.backends.e_step import EStep
 from nvmix.backends.status import Status, settled
-from nvmix.backends.types import EMOptions, FitTrace, Fixed, GIGParameters, NormalParameters
+from nvmix.backends.types import (
+    Constraints,
+    EMOptions,
+    FitTrace,
+    Fixed,
+    GIGParameters,
+    NormalParameters,
+)
 from nvmix.fitting.checkpoints.file import CheckpointFile
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.constraints import constrained
-from nvmix.fitting.engine.cusp_search import CuspSearch, beside, in_doubt
+from nvmix.fitting.engine.cusp_search import CuspSearch, beside, in_doubt, status_at_row
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
 from nvmix.fitting.outcome.ends import most_likely
@@ -114,6 +121,8 @@ class FitRun:
         one = replace(self, checkpoint=None)
         for normal, theta in one._other_starts(result, start, source, e_step):  # noqa: SLF001
             model = constrained(start.at(normal, theta), self.options.constraints)
+            if _same(model, start):
+                continue
             again = one._fitted(model, e_step)  # noqa: SLF001
             n_passes = result.n_passes + again.n_passes
             ends = result, again
@@ -158,26 +167,35 @@ class FitRun:
 
         A density that has a cusp or a peak at mu gives the likelihood a maximum at many rows.
         """
-        few, constraints = source.values.size <= _FEW_VALUES, self.options.constraints
-        if has_special_cases(start, self.options) or not (few and in_doubt(result, constraints)):
-            return result
-        if np.isnan(source.values).any():
+        constraints = self.options.constraints
+        if not (self._compares_rows(start, source) and in_doubt(result, constraints)):
             return result
         one = replace(self, checkpoint=None)
         search = CuspSearch.of(source, e_step.weight, self.options)
         found, before = search.likelier(result, start), result.log_likelihood
         n_passes = result.n_passes + search.n_passes
         if found is not None:
-            result = one._assembled(found, Status.CUSP, start, e_step)  # noqa: SLF001
+            result = one._assembled(found, status_at_row(found), start, e_step)  # noqa: SLF001
         aside = beside(result, constraints)
         if aside is not None:
-            again = one._fitted(aside, e_step)  # noqa: SLF001
+            again = replace(one, compared=False)._fitted(aside, e_step)  # noqa: SLF001
             n_passes += again.n_passes
             ends = result, again
             result = ends[most_likely(ends)]
         gain = result.log_likelihood - before
         self.progress.note(f"fits at other rows in {search.n_passes} passes gain {gain:.3g}", 1)
         return replace(result, n_passes=n_passes)
+
+    def _compares_rows(self, start: Mixture, source: Source) -> bool:
+        """Whether a fit is compared with those that have mu at any of its rows, if in doubt."""
+        return (
+            self.compared
+            and isinstance(source, ArraySource)
+            and source.values.size <= _FEW_VALUES
+            and not np.isnan(source.values).any()
+            and self.options.rule is None
+            and not has_special_cases(start, self.options)
+        )
 
     def _compared(self, result: EMResult, start: Mixture, e_step: EStep) -> EMResult:
         """The result, or that of a fit that goes on from a special case of the family."""
@@ -262,10 +280,14 @@ class FitRun:
         trace = trace._replace(log_likelihood=float(trace.log_likelihood))
         fitted = start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
-        if status in (Status.CUSP, Status.SINGULAR) or (
+        at_cusp = status in (Status.CUSP, Status.SINGULAR) or (
             status in (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT) and is_pointed(fitted)
-        ):
-            trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
+        )
+        if at_cusp:
+            # Of few rows the likeliest end alone, unless it may be on its way to a pole.
+            nears_pole = status is Status.SINGULAR and _may_have_pole(fitted, constraints)
+            if nears_pole or not self._compares_rows(start, source):
+                trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
         elif self.options.rule is None:
             found = gaussian_limit(fitted, trace, status, source, constraints)
             trace, status = (trace, status) if found is None else (found, Status.GAUSSIAN_LIMIT)
@@ -299,16 +321,20 @@ class FitRun:
         if self.options.constraints.mu is not None or e_step.source.missing == "em":
             return trace, status
         search = CuspSearch.of(e_step.source, e_step.weight, self.options)
-        found = search.nearby(fitted)
-        if found is None:
+        least = trace.log_likelihood - _SLACK * abs(trace.log_likelihood)
+        nears_pole = status is Status.SINGULAR and _may_have_pole(fitted, self.options.constraints)
+        prunes = e_step.weight <= _FEW_VALUES and not nears_pole
+        found = search.nearby(fitted, least if prunes else -np.inf)
+        trace = trace._replace(n_passes=trace.n_passes + search.n_passes)
+        if found is not None and found.log_likelihood >= least:
+            status = status_at_row(found)
+        elif nears_pole and search.pole and search.pole.log_likelihood > least:
+            found, status = search.pole, Status.UNBOUNDED
+        else:
             return trace, status
-        value, likelihood = trace.log_likelihood, found.log_likelihood
-        if likelihood >= value - _SLACK * abs(value):
-            passes, status = trace.n_passes + search.n_passes, Status.CUSP
-            trace = trace._replace(
-                normal=found.normal, theta=found.theta, log_likelihood=likelihood, n_passes=passes
-            )
-        return trace, Status.UNBOUNDED if found.status == Status.UNBOUNDED else status
+        return trace._replace(
+            normal=found.normal, theta=found.theta, log_likelihood=found.log_likelihood
+        ), status
 
     def _record(self, model: Mixture, trace: FitTrace, status: Any, n: Any) -> EMResult:
         """The record of a loop that left a model, with n rows."""
@@ -330,3 +356,14 @@ class FitRun:
             held=names,
             regularization=self.regularization,
         )
+
+
+def _may_have_pole(model: Mixture, constraints: Constraints) -> bool:
+    """Whether the order of Y is free and small: then a fit with mu at rows may tend to a pole."""
+    return constraints.fixed.p is None and model.subordinator.gig[0] - 0.5 * model.d <= 0.5
+
+
+def _same(one: Mixture, other: Mixture) -> bool:
+    """Whether two models have equal parameters."""
+    ours, theirs = ((*x.normal, np.array(x.subordinator.gig)) for x in (one, other))
+    return all(map(np.array_equal, ours, theirs))

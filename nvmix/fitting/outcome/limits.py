@@ -10,7 +10,7 @@ import numpy as np
 
 from nvmix.backends import get_backend
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import DOMINANT, NEAR, NEGLIGIBLE
+from nvmix.backends.tolerances import AROUND, DOMINANT, NEAR, NEGLIGIBLE, SAME
 from nvmix.backends.types import Constraints, FitTrace, Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.linalg import factor, inverse_lower, row_blocks
 from nvmix.foundation.pairwise_sum import add_each
@@ -106,7 +106,7 @@ def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
     """Numbers, from 0, of the rows nearest to mu and their repetitions, at most 10,000."""
     distances = distances_from(model)
     weight, total, least = source.reduce(partial(_summary, distances), _merged)
-    near = max(4.0 * least, _AT_MU * total / weight)
+    near = max(AROUND * least, _AT_MU * total / weight)
     rows: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
     return tuple(rows.tolist())
 
@@ -184,7 +184,8 @@ def _inv_y_sums(
 def _dominant_order(model: Mixture, source: Source) -> float:
     """Least order of Y given one of the rows nearest to mu, where those dominate; else inf.
 
-    They do if b is negligible and they have at least half of all E[1/Y].
+    They do if b is negligible and they have at least half of all E[1/Y]. Where b exceeds the least
+    distance it rounds off the density there, so that only equal rows count as one.
     """
     b = model.subordinator.gig[2]
     summary = partial(_summary, distances_from(model))
@@ -192,7 +193,7 @@ def _dominant_order(model: Mixture, source: Source) -> float:
     mean = total_q / weight
     if b > NEGLIGIBLE * mean:
         return math.inf
-    near = min(4.0 * least, NEAR * mean)
+    near = min((AROUND if b < least else SAME) * least, NEAR * mean)
     sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near)
     nearest, total, order = source.reduce(sums, _merged)
     return math.inf if nearest < DOMINANT * total < np.inf else order

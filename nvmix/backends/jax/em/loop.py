@@ -17,18 +17,14 @@ from nvmix.backends.jax.em import acceleration
 from nvmix.backends.jax.em.acceleration import Frame
 from nvmix.backends.jax.em.e_step import e_step
 from nvmix.backends.jax.em.m_step import RUNNING, Held, Model, m_step, parameter_change
-from nvmix.backends.jax.em.rows import Rows, inverse_lower, whitened
+from nvmix.backends.jax.em.rows import Rows, rows_dominate
 from nvmix.backends.jax.gig.moments import moments_and_covariance
-from nvmix.backends.jax.gig.series import moments_along
 from nvmix.backends.jax.gig.solve import GAMMA, INVERSE_GAMMA
 from nvmix.backends.status import Status, settled
 from nvmix.backends.tolerances import (
-    DOMINANT,
     FALL,
     MOST_UNCONFIRMED,
     N_ITERATIONS_BELOW_TOL,
-    NEAR,
-    NEGLIGIBLE,
     NO_GAIN,
     ROUNDING,
 )
@@ -331,21 +327,6 @@ def _with_limit(options: LoopOptions, state: State) -> State:
     return state._replace(status=status.astype(jnp.int32))
 
 
-def _rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
-    """Whether rows are at mu: b is negligible, and the nearest rows have half of all E[1/Y]."""
-    p, a, b = theta
-    q, counted = jnp.sum(whitened(rows.values, normal) ** 2, axis=1), rows.weights > 0.0
-    mean = jnp.sum(jnp.where(counted, rows.weights * q, 0.0)) / jnp.sum(rows.weights)
-    g = inverse_lower(normal.L) @ normal.gamma
-    inv_y = moments_along(p - 0.5 * normal.mu.size, a + g @ g, b + q)[2]
-    inv_y = jnp.where(counted, rows.weights * inv_y, 0.0)
-    nearest = jnp.min(jnp.where(counted, q, jnp.inf))
-    near = counted & (q <= jnp.minimum(4.0 * nearest, NEAR * mean))
-    total = jnp.sum(inv_y)
-    shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
-    return (b <= NEGLIGIBLE * mean) & ~shared
-
-
 def trace_at_end(rows: Rows, state: State) -> FitTrace:
     """`trace_of` a fit, with the status of a singularity where rows at mu dominate the fit.
 
@@ -356,7 +337,7 @@ def trace_at_end(rows: Rows, state: State) -> FitTrace:
     at_mu = jnp.where(settled(state.status), Status.CUSP, state.status)
     at_mu = jnp.where(state.status == Status.DEGENERATE, Status.SINGULAR, at_mu)
     at_mu = jnp.where(order <= 0.0, Status.UNBOUNDED, at_mu)
-    singular = (order < 1.0) & _rows_dominate(rows, normal, theta)
+    singular = (order < 1.0) & rows_dominate(rows, normal, theta)
     return trace_of(state._replace(status=jnp.where(singular, at_mu, state.status)))
 
 

@@ -1,10 +1,12 @@
-"""Rows on a device, their coordinates, and the posterior law of their Y."""
+"""Rows on a device, their coordinates, the posterior law of their Y, and whether mu is at some."""
 
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
+from nvmix.backends.jax.gig.series import moments_along
+from nvmix.backends.tolerances import AROUND, DOMINANT, NEAR, NEGLIGIBLE, SAME
 from nvmix.backends.types import NormalParameters
 
 
@@ -55,3 +57,19 @@ def posterior(normal: NormalParameters, theta: Any, log_norm_y: Any) -> Posterio
     p, a, b = theta
     constant = -0.5 * d * jnp.log(2.0 * jnp.pi) - jnp.sum(jnp.log(jnp.diag(normal.L))) - log_norm_y
     return Posterior(p - 0.5 * d, a + g @ g, b, g, constant)
+
+
+def rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
+    """Whether rows are at mu: b is negligible, and the nearest rows have half of all E[1/Y]."""
+    p, a, b = theta
+    q, counted = jnp.sum(whitened(rows.values, normal) ** 2, axis=1), rows.weights > 0.0
+    mean = jnp.sum(jnp.where(counted, rows.weights * q, 0.0)) / jnp.sum(rows.weights)
+    g = inverse_lower(normal.L) @ normal.gamma
+    inv_y = moments_along(p - 0.5 * normal.mu.size, a + g @ g, b + q)[2]
+    inv_y = jnp.where(counted, rows.weights * inv_y, 0.0)
+    nearest = jnp.min(jnp.where(counted, q, jnp.inf))
+    around = jnp.where(b < nearest, AROUND, SAME) * nearest
+    near = counted & (q <= jnp.minimum(around, NEAR * mean))
+    total = jnp.sum(inv_y)
+    shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
+    return (b <= NEGLIGIBLE * mean) & ~shared
