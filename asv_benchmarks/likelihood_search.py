@@ -120,7 +120,8 @@ def whitened(X: Array) -> tuple[Array, float]:
     size = np.where(size > 1e-3 * X.std(axis=0), size, X.std(axis=0))
     Z = (X - center) / size
     C = np.cov(np.clip(Z, -10.0, 10.0), rowvar=False).reshape(X.shape[1], -1)
-    L = np.linalg.cholesky(C)
+    # Clipped columns may be equal.
+    L = np.linalg.cholesky(C + 1e-9 * np.eye(len(C)))
     return np.linalg.solve(L, Z.T).T, float(np.log(size).sum() + np.log(np.diag(L)).sum())
 
 
