@@ -37,9 +37,10 @@ _RUNAWAY: Final = 0.02
 # Mean log-likelihood by which another start must exceed that by moments to be kept.
 _MARGIN: Final = 0.01
 # A start by moments is in doubt if the sample is flatter than a mixture, or if half the width of
-# the tightest core is less than this in a column, in standard deviations: of a normal law it is
-# 0.32, of Student's t with 4 degrees of freedom 0.23.
+# the tightest core is less than this in a column, in standard deviations, or in the geometric mean
+# of all: of a normal law it is 0.32, of Student's t with 4 degrees of freedom 0.23.
 _NARROW: Final = 0.06
+_NARROW_IN_ALL: Final = 0.1
 # Start of a variance gamma: the law before it and its iterations, and those of one nearly as good
 # and three times as fast; what gain ends them, and the largest alpha.
 _SMOOTH: Final = Fixed()
@@ -157,7 +158,8 @@ class StartingRows:
     def in_doubt(self) -> bool:
         """Whether the start by moments may be far off, so that cores are tried."""
         width = shortest_intervals(self.some, int(_SHARES[-1] * len(self.some)))[1]
-        narrow = (width < _NARROW * self.some.std(axis=0)).any()
+        ratio = width / np.maximum(self.some.std(axis=0), np.finfo(float).tiny)
+        narrow = (ratio < _NARROW).any() or ratio.prod() < _NARROW_IN_ALL ** len(ratio)
         return self.moments.flat or bool(narrow)
 
     def quick_start(self, fixed: Fixed) -> Start:
