@@ -21,10 +21,9 @@ _MOST_STEPS: Final = 100
 _COST_OF_ROW: Final = 200
 _MOST_COST: Final = 1e8
 _MOST_PARAMETERS: Final = 400
-# Iterations of EM up to which its own confirmation of an end is taken, and the cost of a step up to
-# which a later end is confirmed by Newton's method.
-_FEW_ITERATIONS: Final = 12
-_LITTLE_COST: Final = 1e6
+# A later end than after so many iterations of EM is confirmed by Newton's method where a step of
+# that costs at most so much.
+_CONFIRMED: Final = ((12, 1e5), (25, 1e6))
 # Iterations that EM leaves to Newton's method where the likelihood may have cusps.
 _LAST_STEPS: Final = 40
 # What becomes of tol where Newton's method does not confirm an end next to cusps.
@@ -47,23 +46,26 @@ def climb(
     source: Source,
     options: EMOptions,
     *,
-    least_confirmed: int = _FEW_ITERATIONS,
+    always_confirmed: bool = False,
 ) -> FitTrace:
     """Fit from a start by the EM loop `em` and, where it can, Newton's method.
 
     EM goes first, for it is cheap and sure far from the maximum. If it has not confirmed its end
     after some iterations, Newton's method goes on, then EM, and both in turn. Where the likelihood
-    may have cusps EM goes on for longer, for a step of Newton's method may pass over one. An end
-    after more iterations than `least_confirmed`, on few rows, is confirmed by Newton's method, too.
+    may have cusps EM goes on for longer, for a step of Newton's method may pass over one. An end of
+    few rows that took EM many iterations, or any number, is confirmed by Newton's method, too.
     """
     if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
         return em(start, options)
     most = options.max_iter
     trace = em(start, options._replace(max_iter=min(most, _EM_ITERATIONS), ends_unconfirmed=True))
     is_smooth = is_tame(_end(trace, start), options.constraints)
+    cost = _cost(start, source)
+    least = min((n for n, limit in _CONFIRMED if cost <= limit), default=math.inf)
+    least = 0 if always_confirmed and least < math.inf else least
 
     def finished(trace: FitTrace) -> FitTrace:
-        if trace.status == Status.CONVERGED and trace.n_iter > least_confirmed:
+        if trace.status == Status.CONVERGED and trace.n_iter > least:
             return _confirmed(trace, start, source, options)
         if trace.status in _OPEN and trace.n_iter < most:
             return _by_newton(trace, start, source, options)
@@ -99,8 +101,6 @@ def _confirmed(
     On a ridge that grows ever flatter EM's rate is overestimated, and more left than predicted.
     Next to cusps Newton's steps may be too short to gain; then EM goes on.
     """
-    if _cost(start, source) > _LITTLE_COST:
-        return trace
     checked = _by_newton(trace._replace(status=UNCONFIRMED), start, source, options)
     if checked.log_likelihood > trace.log_likelihood + options.left:
         return checked

@@ -201,14 +201,14 @@ class CuspSearch:
 
         It ends early where it will surely not reach the least mean log-likelihood.
         """
-        options, confirmed = _held(self.options, start), {}
-        if least > -np.inf:
+        options, prunes = _held(self.options, start), least > -np.inf
+        if prunes:
             trace = self._em(start, options._replace(max_iter=_SCOUTING))
             self.n_passes += trace.n_passes
             if not (_is_usable(trace) and _reach(trace) + _MARGIN / self.weight > least):
                 return trace
-            start, confirmed = start.at(trace.normal, trace.gig), {"least_confirmed": 0}
-        trace = climb(self._em, self._em, start, self.source, options, **confirmed)
+            start = start.at(trace.normal, trace.gig)
+        trace = climb(self._em, self._em, start, self.source, options, always_confirmed=prunes)
         self.n_passes += trace.n_passes
         return trace
 
