@@ -158,7 +158,8 @@ class StartingRows:
     def in_doubt(self) -> bool:
         """Whether the start by moments may be far off, so that cores are tried."""
         width = shortest_intervals(self.some, int(_SHARES[-1] * len(self.some)))[1]
-        ratio = width / np.maximum(self.some.std(axis=0), np.finfo(float).tiny)
+        size = self.some.std(axis=0)
+        ratio = np.divide(width, size, out=np.full_like(width, np.inf), where=size > 0.0)
         narrow = (ratio < _NARROW).any() or ratio.prod() < _NARROW_IN_ALL ** len(ratio)
         return self.moments.flat or bool(narrow)
 
