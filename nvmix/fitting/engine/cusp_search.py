@@ -25,7 +25,7 @@ from nvmix.backends.types import (
 )
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.fitting.outcome.limits import Distances, distances_from
+from nvmix.fitting.outcome.limits import AT_ROW, Distances, distances_from
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.typing import FloatArray
 from nvmix.inference.newton import may_have_cusp
@@ -97,8 +97,7 @@ def beside(result: EMResult, constraints: Constraints) -> Mixture | None:
 
 def status_at_row(trace: FitTrace) -> Status:
     """Status of a fit whose mu is free, by the trace of one with mu held at a row."""
-    ends = {Status.CONVERGED: Status.CUSP, Status.DEGENERATE: Status.SINGULAR}
-    return ends.get(Status.of(trace.status), Status.MAX_ITER)
+    return AT_ROW.get(Status.of(trace.status), Status.MAX_ITER)
 
 
 @dataclass

@@ -151,14 +151,15 @@ class FitRun:
             rows = StartingRows(source.values)
             if rows.in_doubt or is_normal or not result.converged:
                 yield from rows.starts(constraints.fixed)
-                edge = None if constraints.symmetric else rows.edge(constraints.fixed)
-                if edge and e_step(*edge).log_likelihood > result.log_likelihood:
-                    yield edge
                 if constraints.symmetric:
                     skewed = constraints._replace(symmetric=False)
                     options = self.options._replace(constraints=skewed, max_iter=_SKEWED)
                     trace = self._em(e_step, start, options)
                     yield trace.normal, trace.gig
+                elif (edge := rows.edge(constraints.fixed)) and (
+                    e_step(*edge).log_likelihood > result.log_likelihood
+                ):
+                    yield edge
 
     def _at_other_rows(
         self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
@@ -284,10 +285,7 @@ class FitRun:
             status in (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT) and is_pointed(fitted)
         )
         if at_cusp:
-            # Of few rows the likeliest end alone, unless it may be on its way to a pole.
-            nears_pole = status is Status.SINGULAR and _may_have_pole(fitted, constraints)
-            if nears_pole or not self._compares_rows(start, source):
-                trace, status = self._at_highest_cusp(trace, fitted, status, e_step)
+            trace, status = self._at_highest_cusp(trace, status, start, e_step)
         elif self.options.rule is None:
             found = gaussian_limit(fitted, trace, status, source, constraints)
             trace, status = (trace, status) if found is None else (found, Status.GAUSSIAN_LIMIT)
@@ -315,14 +313,19 @@ class FitRun:
         )
 
     def _at_highest_cusp(
-        self, trace: FitTrace, fitted: Mixture, status: Status, e_step: EStep
+        self, trace: FitTrace, status: Status, start: Mixture, e_step: EStep
     ) -> tuple[FitTrace, Status]:
-        """Trace and status of the likeliest fit with mu at a row nearby."""
-        if self.options.constraints.mu is not None or e_step.source.missing == "em":
+        """Trace and status of the likeliest fit with mu at a row nearby.
+
+        Of few rows the likeliest end alone is compared, later, unless it may tend to a pole.
+        """
+        fitted, constraints = start.at(trace.normal, trace.gig), self.options.constraints
+        nears_pole = status is Status.SINGULAR and _may_have_pole(fitted, constraints)
+        is_later = self._compares_rows(start, e_step.source) and not nears_pole
+        if is_later or constraints.mu is not None or e_step.source.missing == "em":
             return trace, status
         search = CuspSearch.of(e_step.source, e_step.weight, self.options)
         least = trace.log_likelihood - _SLACK * abs(trace.log_likelihood)
-        nears_pole = status is Status.SINGULAR and _may_have_pole(fitted, self.options.constraints)
         prunes = e_step.weight <= _FEW_VALUES and not nears_pole
         found = search.nearby(fitted, least if prunes else -np.inf)
         trace = trace._replace(n_passes=trace.n_passes + search.n_passes)

@@ -44,6 +44,8 @@ _LIMIT: Final = 1e-7
 _DIGITS: Final = 1e-14
 # Statuses of fits that have not reached a limit.
 _STOPPED: Final = (Status.MAX_ITER, Status.NO_SOLUTION, Status.UNBOUNDED, Status.NON_FINITE)
+# What an end is called where mu is at a row.
+AT_ROW: Final = {Status.CONVERGED: Status.CUSP, Status.DEGENERATE: Status.SINGULAR}
 
 
 def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> Status:
@@ -62,8 +64,7 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
     if order < 1.0:
         if order <= 0.0:
             return Status.UNBOUNDED
-        at_mu = {Status.CONVERGED: Status.CUSP, Status.DEGENERATE: Status.SINGULAR}
-        return at_mu.get(status, status)
+        return AT_ROW.get(status, status)
     no_a, no_b = _vanishes(model)
     if status is Status.CONVERGED and (b == 0.0 or no_b) and fixed.b is None:
         return Status.VARIANCE_GAMMA_LIMIT

@@ -38,12 +38,12 @@ def edge_starts(X: FloatArray, fixed: Fixed) -> Iterator[tuple[NormalParameters,
     W = np.clip((X - mean) @ inverse_lower(L).T, -_CLIPPED, _CLIPPED)
     R = W - W.mean(axis=0)
     skewness = np.square(R).sum(axis=1) @ R
-    center, identity = np.median(W, axis=0), np.eye(len(mean))
+    center, identity, law = np.median(W, axis=0), np.eye(len(mean)), law_with(fixed, _VARIANCE)
     # A column of X is the product of W with a row of L.
-    for direction in (*L, *-L, skewness) if skewness.any() else (*L, *-L):
+    for direction in filter(np.any, (*L, *-L, skewness)):
         u = direction / np.linalg.norm(direction)
         along = W @ u
         inwards = (np.median(along) - along.min() + _BEYOND) * u
         noise = np.linalg.cholesky(_NOISE * (identity - (1.0 - _ALONG) * np.outer(u, u)))
         normal = NormalParameters(mean + L @ (center - inwards), L @ inwards, L @ noise)
-        yield normal, law_with(fixed, _VARIANCE)
+        yield normal, law
