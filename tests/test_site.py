@@ -42,6 +42,11 @@ def address():
         server.shutdown()
 
 
+def _failure(asked):
+    """What is wrong with a request that failed: nothing if the visit of the next page ended it."""
+    return [] if asked.failure == "net::ERR_ABORTED" else [f"failed: {asked.url} ({asked.failure})"]
+
+
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         """Write nothing."""
@@ -71,7 +76,7 @@ def visit(browser, address, request):
         page = context.new_page()
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda asked: complaints.append(f"failed: {asked.url}"))
+        page.on("requestfailed", lambda asked: complaints.extend(_failure(asked)))
         page.on(
             "request",
             lambda asked: (
