@@ -155,6 +155,7 @@ def test_code_of_the_cache_needs_no_compiler():
     assert float(compiled) == 6.0
 
 
+@pytest.mark.exhaustive
 def test_moved_internals_do_no_harm():
     ours = _lines(PROGRAM.format(before="", slot=SLOT) + COMPILERS)
     devices = _lines(PROGRAM.format(before=OF_DEVICES, slot=SLOT) + COMPILERS)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ENVIRONMENT
+from conftest import ENVIRONMENT, exhaustive
 
 SCRIPT = """
 import sys
@@ -36,7 +36,14 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", [*multiprocessing.get_all_start_methods(), "loky"])
+# A fork server is forked before anything is compiled, and loky spawns: CI has them.
+METHODS = [
+    exhaustive(method) if method == "forkserver" else method
+    for method in multiprocessing.get_all_start_methods()
+]
+
+
+@pytest.mark.parametrize("method", [*METHODS, exhaustive("loky")])
 def test_fits_in_processes_are_those_in_threads(tmp_path, method):
     if method == "loky":
         pytest.importorskip("joblib", reason="joblib is not installed")

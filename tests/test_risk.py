@@ -195,7 +195,7 @@ def test_second_derivatives_are_those_of_differences(model):
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_many_portfolios_have_the_risks_of_each(model, measure):
-    W = np.random.default_rng(0).standard_normal((300, 3))
+    W = np.random.default_rng(0).standard_normal((100, 3))
     W[7] = W[8] = 0.0
     W[7, 0] = W[8, 1] = 1.0
     found = MEASURES[measure](model, W, 0.98)
