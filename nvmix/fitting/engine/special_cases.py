@@ -60,13 +60,15 @@ class SpecialCases:
         """The result of the fit, or of one that goes on from a special case that is likelier.
 
         The passes are those of all fits, the iterations and their log-likelihoods those that lead
-        to the result. A fit that is UNBOUNDED gives way only to one that converges.
+        to the result. A fit that is UNBOUNDED gives way only to one that converges or is likelier.
         """
         best, self.n_passes = self.own, self.own.n_passes
         rows = self._starting_rows()
         if rows is not None:
             best = self._best(rows)
-        if self.own.status is Status.UNBOUNDED and not best.converged:
+        if self.own.status is Status.UNBOUNDED and not (
+            best.converged or _exceeds(best.log_likelihood, self.own.log_likelihood)
+        ):
             best = self.own
         return replace(best, n_passes=self.n_passes)
 
@@ -122,16 +124,16 @@ class SpecialCases:
     def _continued(self, case: EMResult) -> EMResult:
         """The fit that goes on from the end of a special case with all free.
 
-        Where the likelihood then grows without limit, the model is that of the special case.
+        Where that goes to a row at which it has no maximum, the model is that of the special case.
         """
         status, left = _status_in_family(case), self.options.max_iter - case.n_iter
         if left > 0:
             wide = self._fitted(case.model, self.options._replace(max_iter=left))
             fell = _exceeds(case.log_likelihood, wide.log_likelihood)
-            if _is_comparable(wide) and wide.n_iter > 0 and not fell:
+            rose = _exceeds(wide.log_likelihood, case.log_likelihood)
+            if _is_comparable(wide) and (rose or (wide.n_iter > 0 and not fell)):
                 return _joined(case, wide)
-            left_it = wide.n_iter > 0 or self.own.status is Status.UNBOUNDED
-            if wide.status is Status.UNBOUNDED and left_it:
+            if wide.status in (Status.UNBOUNDED, Status.SINGULAR):
                 return replace(case, code=int(wide.status), converged=False, rows=wide.rows)
         return replace(case, code=int(status))
 
