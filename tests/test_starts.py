@@ -179,6 +179,10 @@ class TestSpecialCases:
             assert held.status is Status.CUSP
             assert held.log_likelihood <= result.log_likelihood + 1e-6
 
+    def test_a_row_that_only_the_search_of_a_special_case_finds(self):
+        """With 1,100 rows EM's first gains are no reason to give up the variance gamma law."""
+        self.check(np.random.default_rng([0, 1100, 1]).exponential(size=(1100, 1)))
+
     @pytest.mark.parametrize(("kind", "seed"), [("exponential", 2), ("clusters", 0)])
     def test_a_hyperbolic_cusp_that_leads_to_a_pole(self, kind, seed):
         """With mu held at the row p falls to d / 2; the second fit goes to a pole by itself, too.
