@@ -24,9 +24,11 @@ from nvmix.sources.observations import starting_sample
 from nvmix.sources.source import ArraySource
 
 # Rows up to which all special cases are fitted to their ends, as where the start by moments is in
-# doubt; else iterations, after each of which one is given up if its value and so many times the
-# gain that is predicted do not reach the fit.
+# doubt, and values up to which they are where the fit has ended at an edge; else iterations, after
+# each of which one is given up if its value and so many times the gain that is predicted do not
+# reach the fit.
 _FEW: Final = 1000
+_SEVERAL_VALUES: Final = 20_000
 _STAGES: Final = (4, 7)
 _SURELY: Final = 10.0
 # Difference of log-likelihoods that counts as none, and relative to them.
@@ -34,6 +36,8 @@ _NOTHING: Final = 1e-7
 _ROUNDING: Final = 1e-13
 # Ends at which the likelihood is infinite or not defined, so that none can be compared with them.
 _INCOMPARABLE: Final = (Status.UNBOUNDED, Status.SINGULAR, Status.NON_FINITE)
+# Ends at a row or a singular Sigma.
+_AT_EDGE: Final = (Status.CUSP, Status.SINGULAR, Status.DEGENERATE)
 
 # A fit from a model by options to its end.
 Fit: TypeAlias = Callable[[Mixture, EMOptions], EMResult]
@@ -60,13 +64,15 @@ class SpecialCases:
         """The result of the fit, or of one that goes on from a special case that is likelier.
 
         The passes are those of all fits, the iterations and their log-likelihoods those that lead
-        to the result. A fit that is UNBOUNDED gives way only to one that converges.
+        to the result. A fit that is UNBOUNDED gives way only to one that converges or is likelier.
         """
         best, self.n_passes = self.own, self.own.n_passes
         rows = self._starting_rows()
         if rows is not None:
             best = self._best(rows)
-        if self.own.status is Status.UNBOUNDED and not best.converged:
+        if self.own.status is Status.UNBOUNDED and not (
+            best.converged or _exceeds(best.log_likelihood, self.own.log_likelihood)
+        ):
             best = self.own
         return replace(best, n_passes=self.n_passes)
 
@@ -82,7 +88,7 @@ class SpecialCases:
         From the others too, where all special cases are fitted: such data have many maxima.
         """
         best, value = self.own, self.own.log_likelihood if _is_comparable(self.own) else -np.inf
-        at_once = len(self.source.values) <= _FEW or rows.in_doubt
+        at_once = self._has_many_maxima(rows)
         for fixed in special_cases(self.start.d):
             constraints = _constraints_of(fixed, self.options.constraints)
             if constraints is None:
@@ -95,6 +101,12 @@ class SpecialCases:
                     if _exceeds(wide.log_likelihood, value):
                         best, value = wide, wide.log_likelihood
         return best
+
+    def _has_many_maxima(self, rows: StartingRows) -> bool:
+        """Whether others may be higher than EM's first gains foretell."""
+        values = self.source.values
+        at_edge = self.own.status in _AT_EDGE and values.size <= _SEVERAL_VALUES
+        return len(values) <= _FEW or rows.in_doubt or at_edge
 
     def _model(self, start: Start, options: EMOptions) -> Mixture:
         """The model of a start, with what is held put in."""
@@ -122,16 +134,16 @@ class SpecialCases:
     def _continued(self, case: EMResult) -> EMResult:
         """The fit that goes on from the end of a special case with all free.
 
-        Where the likelihood then grows without limit, the model is that of the special case.
+        Where that goes to a row at which it has no maximum, the model is that of the special case.
         """
         status, left = _status_in_family(case), self.options.max_iter - case.n_iter
         if left > 0:
             wide = self._fitted(case.model, self.options._replace(max_iter=left))
             fell = _exceeds(case.log_likelihood, wide.log_likelihood)
-            if _is_comparable(wide) and wide.n_iter > 0 and not fell:
+            rose = _exceeds(wide.log_likelihood, case.log_likelihood)
+            if _is_comparable(wide) and (rose or (wide.n_iter > 0 and not fell)):
                 return _joined(case, wide)
-            left_it = wide.n_iter > 0 or self.own.status is Status.UNBOUNDED
-            if wide.status is Status.UNBOUNDED and left_it:
+            if wide.status in (Status.UNBOUNDED, Status.SINGULAR):
                 return replace(case, code=int(wide.status), converged=False, rows=wide.rows)
         return replace(case, code=int(status))
 
