@@ -238,7 +238,8 @@ def update(fits: list[Fit]) -> None:
         entry = references[fit.key][fit.family]
         if fit.status in ARRIVED and not fit.gap >= -ABOVE:
             status = ARRIVED.get(fit.status) or entry["status"].replace("unbounded", "interior")
-            entry["rivals"] = [*entry.get("rivals", []), entry["value"]]
+            known = entry["value"] is not None
+            entry["rivals"] = [*entry.get("rivals", []), *[entry["value"]] * known]
             entry |= {"value": round(fit.value, 7), "status": status, "from": "score"}
     save(references)
 

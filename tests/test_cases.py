@@ -5,6 +5,7 @@ skewt20, nig20) and of one (bimodal12), and six values (cauchy6). The values wer
 densities written with SciPy's kve and its optimizers, and by plain EM of 20,000 steps.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from conftest import needs_jax
 import nvmix
 from nvmix import (
     BatchEMFitter,
+    ConvergenceWarning,
     GeneralizedHyperbolic,
     Hyperbolic,
     NormalInverseGamma,
@@ -73,6 +75,27 @@ class TestMaxima:
             assert np.sqrt(result.model.sigma()[0, 0] * y.beta / y.alpha) == pytest.approx(
                 scale, abs=1e-3
             )
+
+    @pytest.mark.parametrize("seed", [6, 7])
+    def test_a_small_sigma_beside_gamma_y(self, backend, seed):
+        """With tails of order 1/2 gamma Y has nearly all of the variance, and Sigma a maximum."""
+        X = np.random.default_rng(seed).standard_t(0.5, (60, 1))
+        result = fit(X, "nig", backend)
+        model, y = result.model, result.model.subordinator
+        assert result.status is Status.CONVERGED
+        assert model.gamma[0] ** 2 * y.var() > 1e4 * model.sigma()[0, 0] * y.mean()
+        for factor in (0.2, 5.0):
+            start = replace(model, L_sigma=np.sqrt(factor) * model.L_sigma)
+            steps = BatchEMFitter(acceleration="none", max_iter=2000).run(start, X)
+            assert steps.log_likelihood == pytest.approx(result.log_likelihood, abs=1e-6)
+            np.testing.assert_allclose(steps.model.cov(), model.cov(), rtol=0.01)
+
+    @pytest.mark.parametrize("family", ["nig", "skewt"])
+    def test_one_sided_rows_have_no_sigma(self, backend, family):
+        """The likelihood rises as Sigma vanishes, however little."""
+        X = np.random.default_rng(0).exponential(size=(60, 1))
+        with pytest.warns(ConvergenceWarning):
+            assert fit(X, family, backend).status is Status.DEGENERATE
 
     @pytest.mark.parametrize(("family", "value"), [("nig", -30.014), ("skewt", -26.909)])
     def test_a_tight_core_is_no_gaussian_limit(self, backend, family, value):

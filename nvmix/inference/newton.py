@@ -52,6 +52,10 @@ _GOOD: Final = 0.7
 _ROUNDING: Final = 1e-9
 # Bound of the mean squared distance of the rows from mu, relative to d E[Y].
 _LARGE: Final = 100.0
+# Least eigenvalue of a maximum that is no rounding, and least change of log Sigma in any direction
+# on a step there. On the way to a singular matrix that is -1, however little there is to gain.
+_CURVED: Final = 1e-6
+_SHRINKING: Final = -0.5
 # Bisections of lambda.
 _HALVINGS: Final = 30
 
@@ -131,10 +135,7 @@ def newton_ascent(
     Ends early where no step raises the likelihood, or the information does not exist. No step leads
     to a law with which the likelihood has cusps or, if `near_cusps`, next to a cusp.
     """
-    backend = get_backend()
-    free = free_coordinates(model, constraints.names)
-    free[: model.d] &= constraints.mu is None
-    free[-3:] &= [value is None for value in constraints.fixed]
+    backend, free = get_backend(), _free(model, constraints)
     smooth = constraints.mu is not None
     placed = backend.place(X, weights=weights)
 
@@ -170,6 +171,32 @@ def newton_ascent(
             passes += 1
     left = np.inf if quadratic is None else quadratic.left()
     return Ascent(point.model, values, changes, point.value, passes, left)
+
+
+def has_maximum(
+    model: Mixture, X: FloatArray, weights: FloatArray | None, constraints: Constraints, tol: float
+) -> bool:
+    """Whether complete rows X (n, d) have a maximum, to second order, next to a model.
+
+    Within tol of its mean log-likelihood, and at a Sigma that is not much smaller in any direction.
+    One direction may be flat, the scale that Sigma and Y share.
+    """
+    free = _free(model, constraints)
+    placed = get_backend().place(X, weights=weights)
+    statistics = get_backend().e_step(placed, model.normal, model.subordinator.gig)
+    quadratic = _quadratic(_Point(model, statistics), X, weights, free)
+    if quadratic is None or quadratic.left() > tol or quadratic.values[1] <= _CURVED:
+        return False
+    step, _ = quadratic.step(_MOST_RADIUS)
+    return bool(np.linalg.eigvalsh(_change_of_sigma(step, model.d)).min() > _SHRINKING)
+
+
+def _free(model: Mixture, constraints: Constraints) -> BoolArray:
+    """(k,) which coordinates of the frame are not held."""
+    free = free_coordinates(model, constraints.names)
+    free[: model.d] &= constraints.mu is None
+    free[-3:] &= [value is None for value in constraints.fixed]
+    return free
 
 
 def _next_radius(radius: float, reached: float) -> float:
@@ -304,7 +331,7 @@ def _moved(model: Mixture, frame: Frame, step: FloatArray) -> Mixture | None:
     Parameters that are positive approach 0 without reaching it.
     """
     d, s, P = frame.g.size, frame.s, _projection(frame)
-    S = (duplication(d) @ step[2 * d : -3]).reshape(d, d)
+    S = _change_of_sigma(step, d)
     A = scipy.linalg.expm(0.5 * (S + P @ S - S @ P))
     L = factor(A @ A.T)
     if L is None:
@@ -320,6 +347,12 @@ def _moved(model: Mixture, frame: Frame, step: FloatArray) -> Mixture | None:
         return model.at(normal, (p, _raised(a, da) / s, _raised(b, db) * s))
     except ValueError:
         return None
+
+
+def _change_of_sigma(step: FloatArray, d: int) -> FloatArray:
+    """(d, d) first-order change of Sigma, which is the identity in the frame."""
+    changed: FloatArray = (duplication(d) @ step[2 * d : -3]).reshape(d, d)
+    return changed
 
 
 def _raised(x: float, step: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import LEAST_LEFT
 from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace
-from nvmix.inference.newton import is_tame, meets_rows, newton_ascent
+from nvmix.inference.newton import has_maximum, is_tame, meets_rows, newton_ascent
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import ArraySource, Source
 
@@ -86,6 +86,14 @@ def climb(
     if not is_finished:
         trace = finished(trace)
     return later(trace, most) if trace.status in _GOING and trace.n_iter < most else trace
+
+
+def may_go_on(trace: FitTrace, start: Mixture, source: Source, options: EMOptions) -> bool:
+    """Whether no maximum, to second order, is known next to the end of a fit."""
+    if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
+        return True
+    left, model = max(options.left, LEAST_LEFT), _end(trace, start)
+    return not has_maximum(model, source.values, source.weights, options.constraints, left)
 
 
 def _end(trace: FitTrace, start: Mixture) -> Mixture:

@@ -25,7 +25,7 @@ from nvmix.backends.types import (
 )
 from nvmix.fitting.engine.climb import climb
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.fitting.outcome.limits import AT_ROW, Distances, distances_from
+from nvmix.fitting.outcome.limits import AT_ROW, Distances, distances_from, may_collapse
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.typing import FloatArray
 from nvmix.inference.newton import may_have_cusp
@@ -68,13 +68,18 @@ def in_doubt(result: EMResult, constraints: Constraints) -> bool:
     model, status = result.model, result.status
     (p, _, b), y = model.subordinator.gig, model.subordinator.mean()
     is_finite, has_peak = p > 0.5 * model.d, 0.0 < p - 0.5 * model.d <= 0.5
-    if status in _SETTLED:
+    if _has_settled(result):
         doubtful = (is_finite and may_have_cusp(model)) or (has_peak and b <= _SMALL * y)
-    elif status in _OPEN:
+    elif status in (*_SETTLED, *_OPEN):
         doubtful = (is_finite and may_have_cusp(model)) or has_peak
     else:
         doubtful = status in (Status.CUSP, Status.SINGULAR)
     return doubtful and constraints.mu is None
+
+
+def _has_settled(result: EMResult) -> bool:
+    """Whether a fit has ended inside, and not next to a singular Sigma."""
+    return result.status in _SETTLED and not may_collapse(result.model)
 
 
 def beside(result: EMResult, constraints: Constraints) -> Mixture | None:
@@ -88,7 +93,7 @@ def beside(result: EMResult, constraints: Constraints) -> Mixture | None:
         return None
     if constraints.fixed.b is None:
         return model.at(model.normal, (p, a, _ABOVE_ZERO * y))
-    if result.status in _SETTLED:
+    if _has_settled(result):
         return None
     mu, gamma, L = model.normal
     step = _BESIDE * np.sqrt(y / model.d) * L.sum(axis=1)
@@ -151,7 +156,7 @@ class CuspSearch:
         At the rows next to an end that has settled inside; else at all, from the start too.
         """
         least = result.log_likelihood / result.n_observations
-        if result.status in _SETTLED:
+        if _has_settled(result):
             races = [self._starts(result.model, _NEAR, _NEAR)]
         else:
             races = [self._starts(model, self.count, _RACING) for model in (result.model, start)]

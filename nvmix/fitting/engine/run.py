@@ -21,7 +21,7 @@ from nvmix.backends.types import (
     NormalParameters,
 )
 from nvmix.fitting.checkpoints.file import CheckpointFile
-from nvmix.fitting.engine.climb import climb
+from nvmix.fitting.engine.climb import climb, may_go_on
 from nvmix.fitting.engine.constraints import constrained
 from nvmix.fitting.engine.cusp_search import CuspSearch, beside, in_doubt, status_at_row
 from nvmix.fitting.engine.loop import EMLoop
@@ -30,6 +30,7 @@ from nvmix.fitting.outcome.ends import most_likely
 from nvmix.fitting.outcome.limits import (
     gaussian_limit,
     likelier_normal,
+    may_collapse,
     normal_fit,
     rows_at_mu,
     snapped,
@@ -146,10 +147,11 @@ class FitRun:
             normal = likelier_normal(value, source, constraints)
             if normal is not None:
                 yield normal, law_with(constraints.fixed, _VARIANCE)
-        several = size <= _SEVERAL_VALUES and not result.converged
+        at_edge = not result.converged or may_collapse(result.model)
+        several = size <= _SEVERAL_VALUES and at_edge
         if (few or several) and not np.isnan(source.values).any():
             rows = StartingRows(source.values)
-            if rows.in_doubt or is_normal or not result.converged:
+            if rows.in_doubt or is_normal or at_edge:
                 yield from rows.starts(constraints.fixed)
                 if constraints.symmetric:
                     skewed = constraints._replace(symmetric=False)
@@ -281,6 +283,9 @@ class FitRun:
         trace = trace._replace(log_likelihood=float(trace.log_likelihood))
         fitted = start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
+        if settled(trace.status) and may_collapse(fitted):
+            collapses = may_go_on(trace, start, source, self.options)
+            status = Status.DEGENERATE if collapses else status
         at_cusp = status in (Status.CUSP, Status.SINGULAR) or (
             status in (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT) and is_pointed(fitted)
         )

@@ -34,7 +34,7 @@ _SINGULAR: Final = 1e-13
 _VANISHED: Final = 1e-20
 # Largest number of rows at mu in a result.
 _MOST_ROWS: Final = 10_000
-# If the variance of gamma Y exceeds Sigma E[Y] by this factor, Sigma tends to a singular matrix.
+# If the variance of gamma Y exceeds Sigma E[Y] by this factor, Sigma may tend to a singular matrix.
 _COLLAPSING: Final = 1e4
 # A fit with Var[Y] / E[Y]^2 below this may approach the Gaussian limit.
 _NARROW: Final = 0.05
@@ -56,8 +56,6 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
     converged fit with a = 0 or b = 0, unless `fixed` says so, is at a limit of its family.
     """
     status = Status.CONVERGED if status in _IN_FAMILY else Status.of(status)
-    if status is Status.CONVERGED and _collapsed(model):
-        return Status.DEGENERATE
     _, a, b = model.subordinator.gig
     # Without a cusp no rows dominate; this test spares a pass over them.
     order = _dominant_order(model, source) if may_have_cusp(model) else math.inf
@@ -96,8 +94,8 @@ def _vanishes(model: Mixture) -> tuple[bool, bool]:
     return p < 0.0 and vanishes and a > 0.0, p > 0.5 * model.d and vanishes and b > 0.0
 
 
-def _collapsed(model: Mixture) -> bool:
-    """Whether nearly all of the variance along gamma is that of gamma Y, so Sigma is rounding."""
+def may_collapse(model: Mixture) -> bool:
+    """Whether nearly all of the variance along gamma is that of gamma Y, so Sigma may vanish."""
     g = inverse_lower(model.L_sigma) @ model.gamma
     y, variance = model.subordinator.mean(), model.subordinator.var()
     return bool(g @ g * variance > _COLLAPSING * y and np.isfinite(variance))
