@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import FAMILIES, make, needs_jax
+from conftest import FAMILIES, exhaustive, make, needs_jax
 
 from nvmix import (
     BatchEMFitter,
@@ -164,7 +164,7 @@ class TestSpecialCases:
         X = clusters(seed, n, d)
         self.check(X, symmetric=symmetric)
 
-    @pytest.mark.parametrize(("n", "d", "seed"), [(20, 1, 0), (40, 1, 0), (30, 2, 2)])
+    @pytest.mark.parametrize(("n", "d", "seed"), [(20, 1, 0), exhaustive(40, 1, 0), (30, 2, 2)])
     @pytest.mark.parametrize("kind", sorted(FEW_ROWS))
     def test_few_rows_at_cusps_and_poles(self, kind, n, d, seed):
         """An end at a cusp is a maximum with p free, too: with mu held there no fit is likelier."""
@@ -179,6 +179,7 @@ class TestSpecialCases:
             assert held.status is Status.CUSP
             assert held.log_likelihood <= result.log_likelihood + 1e-6
 
+    @pytest.mark.exhaustive
     def test_a_row_that_only_the_search_of_a_special_case_finds(self):
         """With 1,100 rows EM's first gains are no reason to give up the variance gamma law."""
         self.check(np.random.default_rng([0, 1100, 1]).exponential(size=(1100, 1)))
