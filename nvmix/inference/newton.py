@@ -173,6 +173,7 @@ def newton_ascent(
     return Ascent(point.model, values, changes, point.value, passes, left)
 
 
+@one_blas_thread()
 def has_maximum(
     model: Mixture, X: FloatArray, weights: FloatArray | None, constraints: Constraints, tol: float
 ) -> bool:
