@@ -616,6 +616,12 @@ class TestPlaces:
         with pytest.raises(ValueError, match=match):
             start.fit(spoil(jnp.asarray(X)), **BOTH)
 
+    def test_missing_values_are_for_numpy(self, X):
+        spoilt = jnp.asarray(X).at[3, 1].set(jnp.nan)
+        for f in (NormalInverseGaussian.default_init, make(NormalInverseGaussian).fit):
+            with pytest.raises(ValueError, match="NumPy array if values are missing"):
+                f(spoilt, missing="em")
+
     @pytest.mark.exhaustive
     def test_shards(self):
         run = run_python(
