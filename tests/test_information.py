@@ -335,6 +335,14 @@ def test_held_parameters_have_no_error(family, held):
         assert np.all(error <= every[name] * (1.0 + 1e-9))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_held_determinant_of_one_column_has_no_error(seed):
+    X = np.random.default_rng(seed).standard_t(3, size=(400, 1))
+    errors = nvmix.fit(X, "gh").standard_errors()
+    assert errors.names[2] == "sigma[0,0]"
+    assert errors.covariance[2, 2] == 0.0
+
+
 def test_a_held_order_of_the_wide_family_gives_the_errors_of_the_narrow_one():
     narrow = _smooth(NormalInverseGaussian, 2)
     X = narrow.rvs(2000, seed=8)

@@ -307,7 +307,8 @@ def standard_errors(
     constraint = _constraint(frame, gauge)[free]
     information, complete = information_in(frame, X, weights, free)
     size = np.sqrt(np.abs(np.diag(complete)))
-    roots = _inverse_root(information / np.outer(size, size), constraint / size) / size[:, None]
+    roots = _inverse_root(information / np.outer(size, size), constraint / size)
+    roots = _exact_zeros(roots, np.full_like(roots, np.abs(roots).max())) / size[:, None]
     jacobian = (_family_jacobian(model) @ frame_jacobian(frame))[:, free]
     roots = _exact_zeros(jacobian @ roots, np.abs(jacobian) @ np.abs(roots))
     names, estimates = elements_of(model)

@@ -35,7 +35,7 @@ _VANISHED: Final = 1e-20
 # Largest number of rows at mu in a result.
 _MOST_ROWS: Final = 10_000
 # If the variance of gamma Y exceeds Sigma E[Y] by this factor, Sigma may tend to a singular matrix.
-_COLLAPSING: Final = 1e4
+_COLLAPSING: Final = 1e3
 # A fit with Var[Y] / E[Y]^2 below this may approach the Gaussian limit.
 _NARROW: Final = 0.05
 # Var[Y] / E[Y]^2 of the model that represents that limit; its likelihood differs by about 1e-7.
