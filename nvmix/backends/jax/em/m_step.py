@@ -18,7 +18,7 @@ from nvmix.backends.jax.gig.solve import (
     subordinator_of,
 )
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import BROAD, COLLAPSED, NO_MIXING, TRUST
+from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, TRUST
 from nvmix.backends.types import Constraints, GIGStatus, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
@@ -135,8 +135,7 @@ def _normal_and_sigma(
         y, inv_y = eta.y / eta.weight, eta.inv_y / eta.weight
         D = y * inv_y - 1.0
         g = inverse_lower(L) @ B[:, 1]
-        broad = BROAD * inv_y * jnp.exp(eta.log_y / eta.weight)
-        exists &= ~(g @ g * y * jnp.minimum(D, broad) > COLLAPSED)
+        exists &= ~(g @ g * y * D > COLLAPSED)
         if held_mu is None:
             exists &= (D > NO_MIXING) & (jnp.inf > D)
     return normal, S, exists

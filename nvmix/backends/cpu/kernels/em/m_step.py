@@ -15,7 +15,7 @@ from nvmix.backends.cpu.kernels.em.matrices import (
     multiply_transposed,
 )
 from nvmix.backends.cpu.kernels.gig.solve import Solution, Triple, gamma_shape, gig_solve
-from nvmix.backends.tolerances import BROAD, COLLAPSED, NO_MIXING, NO_VARIANCE
+from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, NO_VARIANCE
 from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.typing import FloatArray
 
@@ -217,8 +217,7 @@ def normal_parameters(
     square = 0.0
     for i in range(d):
         square += g[i] * g[i]
-    D = min(y * inv_y - 1.0, BROAD * inv_y * math.exp(means[0]))
-    return not square * y * D > COLLAPSED
+    return not square * y * (y * inv_y - 1.0) > COLLAPSED
 
 
 @compact_device
