@@ -164,7 +164,9 @@ class TestSpecialCases:
         X = clusters(seed, n, d)
         self.check(X, symmetric=symmetric)
 
-    @pytest.mark.parametrize(("n", "d", "seed"), [(20, 1, 0), exhaustive(40, 1, 0), (30, 2, 2)])
+    @pytest.mark.parametrize(
+        ("n", "d", "seed"), [(20, 1, 0), exhaustive(40, 1, 0), exhaustive(30, 2, 2)]
+    )
     @pytest.mark.parametrize("kind", sorted(FEW_ROWS))
     def test_few_rows_at_cusps_and_poles(self, kind, n, d, seed):
         """An end at a cusp is a maximum with p free, too: with mu held there no fit is likelier."""
