@@ -238,8 +238,9 @@ def update(fits: list[Fit]) -> None:
         entry = references[fit.key][fit.family]
         if fit.status in ARRIVED and not fit.gap >= -ABOVE:
             status = ARRIVED.get(fit.status) or entry["status"].replace("unbounded", "interior")
-            known = entry["value"] is not None
-            entry["rivals"] = [*entry.get("rivals", []), *[entry["value"]] * known]
+            rivals = entry.setdefault("rivals", [])
+            if entry["value"] is not None:
+                rivals.append(entry["value"])
             entry |= {"value": round(fit.value, 7), "status": status, "from": "score"}
     save(references)
 

@@ -16,7 +16,8 @@ distance to its end falls by a factor of e a step. At gamma = 0 it is e^S.
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import scipy
@@ -81,6 +82,15 @@ class _Point(NamedTuple):
     model: Mixture
     statistics: SufficientStatistics
 
+    @classmethod
+    def of(cls, model: Mixture, placed: Any, *, mu_is_held: bool) -> Self:
+        """The point of a model, with the E-step of rows that the backend has placed."""
+        statistics = get_backend().e_step(placed, model.normal, model.subordinator.gig)
+        if mu_is_held and statistics.inv_y == np.inf:
+            # mu is held at a row of the data and b = 0: no derivative needs E[1/Y].
+            statistics = replace(statistics, inv_y=0.0)
+        return cls(model, statistics)
+
     @property
     def value(self) -> float:
         """Mean log-likelihood."""
@@ -135,17 +145,9 @@ def newton_ascent(
     Ends early where no step raises the likelihood, or the information does not exist. No step leads
     to a law with which the likelihood has cusps or, if `near_cusps`, next to a cusp.
     """
-    backend, free = get_backend(), _free(model, constraints)
-    smooth = constraints.mu is not None
-    placed = backend.place(X, weights=weights)
-
-    def at(model: Mixture) -> _Point:
-        statistics = backend.e_step(placed, model.normal, model.subordinator.gig)
-        if smooth and statistics.inv_y == np.inf:
-            # mu is held at a row of the data and b = 0: no derivative needs E[1/Y].
-            statistics = replace(statistics, inv_y=0.0)
-        return _Point(model, statistics)
-
+    free, smooth = _free(model, constraints), constraints.mu is not None
+    placed = get_backend().place(X, weights=weights)
+    at = partial(_Point.of, placed=placed, mu_is_held=smooth)
     values: list[float] = []
     changes: list[float] = []
     point, radius, passes = at(model), _RADIUS, 2
@@ -182,10 +184,9 @@ def has_maximum(
     Within tol of its mean log-likelihood, and at a Sigma that is not much smaller in any direction.
     One direction may be flat, the scale that Sigma and Y share.
     """
-    free = _free(model, constraints)
     placed = get_backend().place(X, weights=weights)
-    statistics = get_backend().e_step(placed, model.normal, model.subordinator.gig)
-    quadratic = _quadratic(_Point(model, statistics), X, weights, free)
+    point = _Point.of(model, placed, mu_is_held=constraints.mu is not None)
+    quadratic = _quadratic(point, X, weights, _free(model, constraints))
     if quadratic is None or quadratic.left() > tol or quadratic.values[1] <= _CURVED:
         return False
     step, _ = quadratic.step(_MOST_RADIUS)

@@ -188,10 +188,10 @@ def _checked(data: ArraySource, columns: Columns) -> ArraySource:
         raise ValueError(msg)
     names = data.columns or tuple(str(j) for j in range(d))
     if on_jax(data.values):
-        if missing == "em" and not traced(data.values):
-            msg = "X must be a NumPy array if values are missing, got nan in a JAX array"
-            raise ValueError(msg)
         if not traced(data.values):
+            if missing == "em":
+                msg = "X must be a NumPy array if values are missing, got nan in a JAX array"
+                raise ValueError(msg)
             moments = standardized(data.values)
             largest = np.abs(moments.mean) + moments.size
             if not (np.isfinite(moments.covariance).all() and (largest < LARGEST).all()):

@@ -25,7 +25,7 @@ from nvmix.fitting.engine.climb import climb, may_go_on
 from nvmix.fitting.engine.constraints import constrained
 from nvmix.fitting.engine.cusp_search import CuspSearch, beside, in_doubt, status_at_row
 from nvmix.fitting.engine.loop import EMLoop
-from nvmix.fitting.engine.special_cases import SpecialCases, has_special_cases
+from nvmix.fitting.engine.special_cases import SEVERAL_VALUES, SpecialCases, has_special_cases
 from nvmix.fitting.outcome.ends import most_likely
 from nvmix.fitting.outcome.limits import (
     gaussian_limit,
@@ -51,9 +51,8 @@ from nvmix.sources.source import ArraySource, Source
 # Relative difference of likelihoods that is rounding.
 _SLACK: Final = 1e-13
 # Values of data up to which every fit is compared with the normal distribution, and with those from
-# other starts where its own is in doubt; and up to which all that do not converge are.
+# other starts where its own is in doubt. Up to SEVERAL_VALUES all that do not converge are.
 _FEW_VALUES: Final = 2000
-_SEVERAL_VALUES: Final = 20_000
 # Var[Y] of the start of a fit that is less likely than the normal distribution.
 _VARIANCE: Final = 0.5
 # Iterations of a skewed fit from whose end a symmetric one starts.
@@ -148,7 +147,7 @@ class FitRun:
             if normal is not None:
                 yield normal, law_with(constraints.fixed, _VARIANCE)
         at_edge = not result.converged or may_collapse(result.model)
-        several = size <= _SEVERAL_VALUES and at_edge
+        several = size <= SEVERAL_VALUES and at_edge
         if (few or several) and not np.isnan(source.values).any():
             rows = StartingRows(source.values)
             if rows.in_doubt or is_normal or at_edge:
@@ -283,9 +282,9 @@ class FitRun:
         trace = trace._replace(log_likelihood=float(trace.log_likelihood))
         fitted = start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
-        if settled(trace.status) and may_collapse(fitted):
-            collapses = may_go_on(trace, start, source, self.options)
-            status = Status.DEGENERATE if collapses else status
+        has_settled = settled(trace.status)
+        if has_settled and may_collapse(fitted) and may_go_on(trace, start, source, self.options):
+            status = Status.DEGENERATE
         at_cusp = status in (Status.CUSP, Status.SINGULAR) or (
             status in (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT) and is_pointed(fitted)
         )

@@ -28,7 +28,7 @@ from nvmix.sources.source import ArraySource
 # each of which one is given up if its value and so many times the gain that is predicted do not
 # reach the fit.
 _FEW: Final = 1000
-_SEVERAL_VALUES: Final = 20_000
+SEVERAL_VALUES: Final = 20_000
 _STAGES: Final = (4, 7)
 _SURELY: Final = 10.0
 # Difference of log-likelihoods that counts as none, and relative to them.
@@ -105,7 +105,7 @@ class SpecialCases:
     def _has_many_maxima(self, rows: StartingRows) -> bool:
         """Whether others may be higher than EM's first gains foretell."""
         values = self.source.values
-        at_edge = self.own.status in _AT_EDGE and values.size <= _SEVERAL_VALUES
+        at_edge = self.own.status in _AT_EDGE and values.size <= SEVERAL_VALUES
         return len(values) <= _FEW or rows.in_doubt or at_edge
 
     def _model(self, start: Start, options: EMOptions) -> Mixture:
