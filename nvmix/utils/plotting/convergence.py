@@ -74,5 +74,5 @@ def plot_convergence(result: EMResult, tol: float | None = None) -> Figure:
     change.set(xlabel="iteration", ylabel="max relative param change", title="Parameter change")
     if tol is not None:
         change.axhline(tol, color="0.5", linestyle="--", linewidth=1, label="tol")
-        change.legend()
+        change.legend(loc="upper right")
     return figure
