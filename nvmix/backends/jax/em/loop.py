@@ -232,7 +232,7 @@ def _propose(
 def _step(options: LoopOptions, last: Model, eta: SufficientStatistics) -> tuple[Candidate, Any]:
     """The candidate of a plain M-step, and RUNNING, or a `Status` if there is none."""
     model, failure = m_step(eta, last.theta, options.held, options.method)
-    change, gain = parameter_change(last, model)
+    change, gain = parameter_change(last, model, eta.y / eta.weight)
     failure = jnp.where((failure == RUNNING) & jnp.isnan(change), Status.DEGENERATE, failure)
     model = _select(failure == RUNNING, model, last)
     return Candidate(model, gain, change, gain), failure.astype(jnp.int32)

@@ -178,13 +178,15 @@ def _product(x: Any, y: Any, z: Any) -> Any:
     return jnp.where(x != 0.0, x * (y - z), 0.0)
 
 
-def parameter_change(old: Model, new: Model) -> tuple[Any, Any]:
+def parameter_change(old: Model, new: Model, mean_y: Any) -> tuple[Any, Any]:
     """Largest relative change of mu, gamma, Sigma and the subordinator, and the predicted gain.
 
     mu, gamma and Sigma change relative to the old Sigma, the subordinator by its Jeffreys
     divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y). To
     second order a step to the maximum gains at most that in mean log-likelihood, and EM's own step
-    once to twice that. With e^E[log Y] as the unit of Y neither depends on the gauge.
+    once to twice that. With e^E[log Y] as the unit of Y neither depends on the gauge. mean_y is
+    that by the statistics of the step, to which gamma gains in proportion: with an outlier it is
+    far above that of a law.
     """
     normal, (_, a, b), (_, log_y, inv_y, y) = old
     normal1, (_, a1, b1), (_, log_y1, inv_y1, y1) = new
@@ -199,5 +201,8 @@ def parameter_change(old: Model, new: Model) -> tuple[Any, Any]:
     of_y = jnp.maximum(-0.5 * of_y, 0.0)
     squares = jnp.stack([of_y, mu @ mu / s, gamma @ gamma / s, jnp.sum(sigma * sigma)])
     total = squares @ jnp.array([1.0, 2.0, 2.0, 0.5])
+    # gamma is 0 where the mean may be infinite.
+    excess = jnp.where((squares[2] > 0.0) & (mean_y > s), mean_y / s - 1.0, 0.0)
+    total += 2.0 * squares[2] * excess
     change = jnp.sqrt(jnp.max(squares / jnp.array([1.0, 1.0, 1.0, len(w)])))
     return jnp.where(jnp.isnan(total), jnp.nan, change), 0.5 * total

@@ -12,7 +12,7 @@ from nvmix.foundation.typing import FloatArray
 
 @outlined_device
 def parameter_change(
-    old: Model, old_moments: FloatArray, new: Model, new_moments: FloatArray
+    old: Model, old_moments: FloatArray, new: Model, new_moments: FloatArray, y: float
 ) -> tuple[float, float]:
     """Largest relative change of mu, gamma, Sigma and the subordinator, and the predicted gain.
 
@@ -20,7 +20,8 @@ def parameter_change(
     divergence. The predicted gain is half the Jeffreys divergence between the laws of (X, Y). To
     second order a step to the maximum gains at most that in mean log-likelihood, and EM's own step
     once to twice that. With e^E[log Y] as the unit of Y neither depends on the gauge.
-    Moments are (lnZ, E log Y, E 1/Y, E Y).
+    Moments are (lnZ, E log Y, E 1/Y, E Y). y is the mean of Y by the statistics of the step, to
+    which gamma gains in proportion: with an outlier it is far above that of a law.
     """
     d = old.mu.size
     s, t = math.exp(old_moments[1]), math.exp(new_moments[1])
@@ -55,4 +56,6 @@ def parameter_change(
     divergence = 0.0 if divergence < 0.0 else divergence
     change = math.sqrt(max(mu_square, gamma_square, sigma_square / d, divergence))
     total = divergence + 2.0 * mu_square + 2.0 * gamma_square + 0.5 * sigma_square
+    if gamma_square > 0.0 and y > s:
+        total += 2.0 * gamma_square * (y / s - 1.0)
     return (math.nan if math.isnan(total) else change), 0.5 * total

@@ -269,7 +269,8 @@ def _measure_residual(state: FitState, plain: Model, options: LoopOptions) -> No
     moments = np.empty(4)
     p, a, b = plain.theta[0], plain.theta[1], plain.theta[2]
     moments[0], moments[1], moments[2], moments[3] = gig_moments(p, a, b)
-    change, gain = parameter_change(state.last, state.moments[1], plain, moments)
+    y = state.history.image[2]
+    change, gain = parameter_change(state.last, state.moments[1], plain, moments, y)
     state.numbers[RESIDUAL], state.numbers[RESIDUAL_GAIN] = change, gain
 
 
@@ -334,7 +335,9 @@ def _finish(state: FitState, options: LoopOptions) -> int:
     if proper:
         p, a, b = candidate.theta[0], candidate.theta[1], candidate.theta[2]
         moments[0, 0], moments[0, 1], moments[0, 2], moments[0, 3] = gig_moments(p, a, b)
-        change, predicted_gain = parameter_change(state.last, moments[1], candidate, moments[0])
+        change, predicted_gain = parameter_change(
+            state.last, moments[1], candidate, moments[0], state.means[2]
+        )
         numbers[CHANGE], numbers[PREDICTED_GAIN] = change, predicted_gain
         proper = not math.isnan(change)
     if proper:
