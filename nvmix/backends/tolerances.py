@@ -16,8 +16,11 @@ AT_LIMIT: Final = 1.0 - 1e-12
 # a boundary, rounding of the statistics leaves b (or a) undetermined.
 ROUNDED: Final = 1e-8
 # Variance of gamma Y in units of Sigma E[Y] above which an M-step is degenerate: Sigma is a
-# difference of numbers so much larger, and loses 6 of its 16 digits to rounding.
+# difference of numbers so much larger, and loses 6 of its 16 digits to rounding. Heavy tails of Y
+# make D large, but not those numbers: in EM's own step it counts as BROAD E[1/Y] e^E[log Y] at
+# most. An extrapolated step gets no such allowance, for it may lead elsewhere.
 COLLAPSED: Final = 1e6
+BROAD: Final = 100.0
 
 # Whether mu is at rows of the data. The mean is that of the squared distances of rows from mu.
 

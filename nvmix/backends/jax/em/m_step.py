@@ -18,7 +18,7 @@ from nvmix.backends.jax.gig.solve import (
     subordinator_of,
 )
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, TRUST
+from nvmix.backends.tolerances import BROAD, COLLAPSED, NO_MIXING, TRUST
 from nvmix.backends.types import Constraints, GIGStatus, NormalParameters
 from nvmix.foundation.statistics import SufficientStatistics
 
@@ -121,9 +121,12 @@ def normal_parameters(
 
 
 def _normal_and_sigma(
-    eta: SufficientStatistics, held_mu: Any, symmetric: bool
+    eta: SufficientStatistics, held_mu: Any, symmetric: bool, *, extrapolated: bool = False
 ) -> tuple[NormalParameters, Any, Any]:
-    """mu, gamma and L, Sigma in the frame of eta, and whether these exist."""
+    """mu, gamma and L, Sigma in the frame of eta, and whether these exist.
+
+    They do not, of extrapolated statistics, wherever gamma Y varies by far more than Sigma.
+    """
     B, S = _location(eta, held_mu, symmetric)
     S = 0.5 * (S + S.T)
     L = jnp.linalg.cholesky(S)
@@ -135,7 +138,8 @@ def _normal_and_sigma(
         y, inv_y = eta.y / eta.weight, eta.inv_y / eta.weight
         D = y * inv_y - 1.0
         g = inverse_lower(L) @ B[:, 1]
-        exists &= ~(g @ g * y * D > COLLAPSED)
+        broad = jnp.inf if extrapolated else BROAD * inv_y * jnp.exp(eta.log_y / eta.weight)
+        exists &= ~(g @ g * y * jnp.minimum(D, broad) > COLLAPSED)
         if held_mu is None:
             exists &= (D > NO_MIXING) & (jnp.inf > D)
     return normal, S, exists
@@ -147,12 +151,12 @@ def is_trusted(proposed: SufficientStatistics, plain: SufficientStatistics, held
     The scale of X is Sigma e^E[log Y], which no gauge changes. In no direction may it be less than
     1 / `TRUST`^2 of that of the plain step, if there is one. Both statistics are in one frame.
     """
-    parts = (_normal_and_sigma(eta, held.mu, held.symmetric) for eta in (proposed, plain))
-    (_, S, exists), (_, S_plain, plain_exists) = parts
+    _, S, exists = _normal_and_sigma(proposed, held.mu, held.symmetric, extrapolated=True)
+    _, S_plain, plain_exists = _normal_and_sigma(plain, held.mu, held.symmetric)
     ratio = jnp.exp(proposed.log_y / proposed.weight - plain.log_y / plain.weight)
     # Not positive definite: the factor has nan.
     within = all_finite(jax.lax.linalg.cholesky(ratio * S - S_plain / TRUST**2))
-    return exists & within | ~plain_exists
+    return exists & (within | ~plain_exists)
 
 
 def _is_proper(theta: Any) -> Any:
