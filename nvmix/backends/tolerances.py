@@ -20,7 +20,7 @@ ROUNDED: Final = 1e-8
 # make D large, but not those numbers: in EM's own step it counts as BROAD E[1/Y] e^E[log Y] at
 # most. An extrapolated step gets no such allowance, for it may lead elsewhere.
 COLLAPSED: Final = 1e6
-BROAD: Final = 1e4
+BROAD: Final = 100.0
 
 # Whether mu is at rows of the data. The mean is that of the squared distances of rows from mu.
 
