@@ -649,7 +649,7 @@ class TestPlaces:
             assert len(where.weights.sharding.device_set) == 4
             print("done")
             """,
-            XLA_FLAGS="--xla_force_host_platform_device_count=4",
+            XLA_FLAGS=f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4",
         )
         assert run == "done"
 
