@@ -19,8 +19,8 @@ _MOST_ROWS: Final = 5000
 def misfit(model: Mixture, source: ArraySource) -> float:
     """Largest difference of the distribution functions of a model and of rows, over all columns.
 
-    It is Kolmogorov's distance at 19 quantiles, of evenly spaced rows if there are many. At a value
-    that repeats the model's function may be anywhere on the step. nan if the model has none.
+    It is Kolmogorov's distance at 19 quantiles, of evenly spaced rows if there are many, at least
+    half the share of a value that repeats. nan if the model has no distribution function.
     """
     step = -(-len(source.values) // _MOST_ROWS)
     X = np.asarray(source.values[::step], np.float64)
@@ -39,4 +39,4 @@ def _of_column(model: Mixture, j: int, x: FloatArray, weights: FloatArray) -> fl
     before, after = (shares[np.searchsorted(x, points, side=side)] for side in ("left", "right"))
     normal = selected(model.normal, np.array([j]))
     f = get_backend().tails(points, normal, model.subordinator.gig, upper=False, log=False)
-    return float(np.maximum(before - f, f - after).max())
+    return float(np.maximum(f - before, after - f).max())
