@@ -36,6 +36,9 @@ SEVERAL_VALUES: Final = 20_000
 # gain that is predicted do not reach the fit.
 _STAGES: Final = (4, 7)
 _SURELY: Final = 10.0
+# Total log-likelihood up to which a special case at a limit may exceed what it seems to reach: the
+# likelihood may have one maximum there, and one inside.
+_OF_ANOTHER: Final = 1.0
 # Difference of log-likelihoods that counts as none, and relative to them.
 _NOTHING: Final = 1e-7
 _ROUNDING: Final = 1e-13
@@ -136,10 +139,12 @@ class SpecialCases:
     def _may_exceed(self, value: float, start: Start, options: EMOptions) -> bool:
         """Whether a special case may become likelier than the best fit so far."""
         model, total = self._model(start, options), self.own.n_observations
+        is_at_limit = options.constraints.fixed in _AT_LIMIT.values()
+        least = value - (_OF_ANOTHER if is_at_limit else _NOTHING)
         for stage in _STAGES:
             trace = self.em(model, options._replace(max_iter=stage))
             self.n_passes += int(trace.n_passes)
-            if not _reach(trace) * total > value - _NOTHING:
+            if not _reach(trace) * total > least:
                 return False
             if int(trace.n_iter) < stage:
                 return True
