@@ -24,14 +24,18 @@ def misfit(model: Mixture, source: ArraySource) -> float:
     """
     step = -(-len(source.values) // _MOST_ROWS)
     X = np.asarray(source.values[::step], np.float64)
-    weights = np.ones(len(X)) if source.weights is None else source.weights[::step]
+    weights = None if source.weights is None else source.weights[::step]
     return float(np.max([_of_column(model, j, x, weights) for j, x in enumerate(X.T)]))
 
 
-def _of_column(model: Mixture, j: int, x: FloatArray, weights: FloatArray) -> float:
+def _of_column(model: Mixture, j: int, x: FloatArray, weights: FloatArray | None) -> float:
     """The difference in column j with values x (n,), of which nan is left out."""
-    order = np.argsort(x)[: np.count_nonzero(~np.isnan(x))]
-    x, upto = x[order], np.concatenate([[0.0], np.cumsum(weights[order])])
+    n = np.count_nonzero(~np.isnan(x))
+    if weights is None:
+        x, upto = np.sort(x)[:n], np.arange(n + 1.0)
+    else:
+        order = np.argsort(x)[:n]
+        x, upto = x[order], np.concatenate([[0.0], np.cumsum(weights[order])])
     if not upto[-1] > 0.0:
         return math.nan
     shares = upto / upto[-1]
