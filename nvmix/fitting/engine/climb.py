@@ -60,7 +60,7 @@ def climb(
     most = options.max_iter
     trace = em(start, options._replace(max_iter=min(most, _EM_ITERATIONS), ends_unconfirmed=True))
     is_smooth = is_tame(_end(trace, start), options.constraints)
-    cost = _cost(start, source)
+    cost = _cost(start, source, options)
     least = min((n for n, limit in _CONFIRMED if cost <= limit), default=math.inf)
     least = 0 if always_confirmed and least < math.inf else least
 
@@ -118,10 +118,19 @@ def _confirmed(
     return trace._replace(n_passes=checked.n_passes, status=status)
 
 
-def _cost(model: Mixture, source: ArraySource) -> float:
+def _cost(model: Mixture, source: ArraySource, options: EMOptions) -> float:
     """Cost of a step of Newton's method."""
-    k = model.n_parameters
+    k = _n_parameters(model, options)
     return len(source.values) * (k * k + _COST_OF_ROW)
+
+
+def _n_parameters(model: Mixture, options: EMOptions) -> int:
+    """Number of parameters of a model without those of Y that are held.
+
+    So a special case of a family counts as the family of that name does.
+    """
+    free, left = (fixed.count(None) for fixed in (model.fixed, options.constraints.fixed))
+    return model.n_parameters - free + left
 
 
 def _newton_applies(model: Mixture, source: ArraySource, options: EMOptions) -> bool:
@@ -129,7 +138,8 @@ def _newton_applies(model: Mixture, source: ArraySource, options: EMOptions) -> 
     rule = options.rule is not None or options.conditional
     if rule or options.constraints.least_p > -math.inf:
         return False
-    if _cost(model, source) > _MOST_COST or model.n_parameters > _MOST_PARAMETERS:
+    is_large = _n_parameters(model, options) > _MOST_PARAMETERS
+    if is_large or _cost(model, source, options) > _MOST_COST:
         return False
     return source.missing != "em"
 

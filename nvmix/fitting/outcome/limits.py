@@ -71,6 +71,15 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
     return status
 
 
+def is_at_pole(model: Mixture, source: Source) -> bool:
+    """Whether rows at mu dominate, and have an infinite density as b vanishes.
+
+    So has a law of negative order where a large share of the rows repeats: then b is no smaller
+    than Y, but much smaller than the squared distances of other rows.
+    """
+    return _dominant_order(model, source) <= 0.0
+
+
 def snapped(model: Mixture, status: Status, fixed: Fixed) -> Mixture:
     """The model with an a or b of 0 in the place of one that tends to it; at a limit only."""
     p, a, b = model.subordinator.gig
