@@ -224,6 +224,14 @@ def test_one_row_far_out_of_thousands():
     assert plain.log_likelihood - result.log_likelihood < 1e-3
 
 
+def test_rows_at_mu_are_not_named_by_the_size_of_an_outlier():
+    X = np.random.default_rng(0).normal(size=(500, 1))
+    X[0] = 1e7
+    result = nvmix.fit(X, "vg", bounded=True)
+    assert result.status is Status.CUSP
+    assert len(result.rows) == 1
+
+
 class TestCusps:
     """Of few rows, a density with a peak at mu is tried at all of them, and beside b = 0."""
 

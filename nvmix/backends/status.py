@@ -147,7 +147,8 @@ _MESSAGES: Final = {
     Status.DEGENERATE: (
         "Stopped: the likelihood rises towards a limit of the family where Sigma is singular or Y "
         "constant, as with nearly Gaussian, one-sided or collinear data, or few rows; result.model "
-        "is the last valid model. Try symmetric=True, or a pull towards a target (Shrinkage)."
+        "is the last valid model. Try logarithms of one-sided data, symmetric=True, or a pull "
+        "towards a target (Shrinkage)."
     ),
     Status.NON_FINITE: (
         "Stopped: the likelihood or its statistics became infinite or nan; result.model is the "
@@ -156,7 +157,7 @@ _MESSAGES: Final = {
     Status.UNBOUNDED: (
         "Stopped: the likelihood is unbounded, growing without limit as mu meets rows of the data, "
         "which result.rows names; fit NormalInverseGaussian, or VarianceGamma or "
-        "GeneralizedHyperbolic with bounded=True, or remove repeated rows."
+        "GeneralizedHyperbolic with bounded=True, or remove rows that repeat, if any do."
     ),
     Status.SINGULAR: (
         "Stopped: mu has met a row of the data at which the density has a cusp and E[1/Y] is "

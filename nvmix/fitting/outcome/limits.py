@@ -24,7 +24,8 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
 Summary: TypeAlias = tuple[float, float, float]
 
-# A row is at mu if its squared distance from mu is below this times the mean of all rows.
+# A row is at mu if its squared distance from mu is below this times the geometric mean of all rows,
+# which no outlier makes large.
 _AT_MU: Final = 1e-12
 # Converged as loops know it; whether that is at a limit of the family is decided here.
 _IN_FAMILY: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT, Status.SKEW_T_LIMIT)
@@ -113,8 +114,8 @@ def may_collapse(model: Mixture) -> bool:
 def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
     """Numbers, from 0, of the rows nearest to mu and their repetitions, at most 10,000."""
     distances = distances_from(model)
-    weight, total, least = source.reduce(partial(_summary, distances), _merged)
-    near = max(AROUND * least, _AT_MU * total / weight)
+    weight, logs, least = source.reduce(partial(_summary, distances, _logarithms), _merged)
+    near = max(AROUND * least, _AT_MU * math.exp(logs / weight))
     rows: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
     return tuple(rows.tolist())
 
@@ -147,11 +148,18 @@ def _by_pattern(
         yield rows, q, inverse @ gamma
 
 
-def _summary(distances: Distances, chunk: Chunk) -> Summary:
-    """Sum of weights, and weighted sum and least of the distances."""
+def _summary(
+    distances: Distances, size: Callable[[FloatArray], FloatArray], chunk: Chunk
+) -> Summary:
+    """Sum of weights, weighted sum of sizes of the distances, and the least of these."""
     q, omega = distances(chunk), _weights(chunk)
     least = float(q[omega > 0.0].min(initial=np.inf))
-    return float(omega.sum()), float(omega @ q), least
+    return float(omega.sum()), float(omega @ size(q)), least
+
+
+def _logarithms(q: FloatArray) -> FloatArray:
+    """log q, finite at 0."""
+    return np.log(np.maximum(q, np.finfo(float).tiny))
 
 
 def _merged(left: Summary, right: Summary) -> Summary:
@@ -196,7 +204,7 @@ def _dominant_order(model: Mixture, source: Source) -> float:
     distance it rounds off the density there, so that only equal rows count as one.
     """
     b = model.subordinator.gig[2]
-    summary = partial(_summary, distances_from(model))
+    summary = partial(_summary, distances_from(model), np.asarray)
     weight, total_q, least = source.reduce(summary, _merged)
     mean = total_q / weight
     if b > NEGLIGIBLE * mean:
