@@ -1,7 +1,6 @@
 """ArraySource fits: time to convergence, iterations, likelihood reached and memory."""
 
 import warnings
-from itertools import product
 
 import numpy as np
 
@@ -98,33 +97,25 @@ class MissingValues:
         self.start.fit(self.X, missing="em")
 
 
-class Outcome:
-    """Where the fits end, each done once for both numbers."""
+class Outcome(BackendBenchmark):
+    """Where the fits end."""
 
     params = (FAMILIES, BACKENDS)
     param_names = ("family", "backend")
 
-    def setup_cache(self):
-        X = simulated(5_000, 3)
-        outcomes = {}
-        for family, backend in product(FAMILIES, filter(installed, BACKENDS)):
-            result = fit(start(family, X), X, backend)
-            likelihood = result.model.marginal_log_likelihood(X)
-            outcomes[family, backend] = result.n_iter, likelihood, result.n_passes
-        return outcomes
+    def setup(self, family, backend):
+        super().setup(backend)
+        self.X = simulated(5_000, 3)
+        self.result = fit(start(family, self.X), self.X, backend)
 
-    def setup(self, outcomes, family, backend):
-        if (family, backend) not in outcomes:
-            raise NotImplementedError
+    def track_iterations(self, _family, _backend):
+        return self.result.n_iter
 
-    def track_iterations(self, outcomes, family, backend):
-        return outcomes[family, backend][0]
+    def track_final_loglik(self, _family, _backend):
+        return self.result.model.marginal_log_likelihood(self.X)
 
-    def track_final_loglik(self, outcomes, family, backend):
-        return outcomes[family, backend][1]
-
-    def track_passes(self, outcomes, family, backend):
-        return outcomes[family, backend][2]
+    def track_passes(self, _family, _backend):
+        return self.result.n_passes
 
     track_iterations.unit = "iterations"
     track_passes.unit = "passes"
