@@ -224,6 +224,45 @@ def test_one_row_far_out_of_thousands():
     assert plain.log_likelihood - result.log_likelihood < 1e-3
 
 
+class TestMissingValues:
+    """Heavy tails and outliers beside missing values."""
+
+    @pytest.fixture
+    def X(self):
+        rng = np.random.default_rng(3)
+        y = 1.0 / rng.gamma(0.5, 2.0, size=(1000, 1))
+        return 0.15 * y + np.sqrt(y) * rng.normal(size=(1000, 2))
+
+    def test_the_complete_rows_are_a_start(self, X):
+        """Alone, EM from the start by moments ends far below Student's t."""
+        X[np.random.default_rng(0).random(X.shape) < 0.05] = np.nan
+        X = X[~np.isnan(X).all(axis=1)]
+        skewed, symmetric = (nvmix.fit(X, family, missing="em") for family in ("skewt", "t"))
+        assert skewed.status is Status.CONVERGED
+        assert skewed.log_likelihood > symmetric.log_likelihood
+
+    @pytest.mark.parametrize("family", ["nig", "skewt"])
+    def test_an_outlier_is_no_singular_sigma(self, family):
+        rng = np.random.default_rng(1)
+        X = rng.standard_t(4, size=(1000, 2)) + np.square(rng.normal(size=(1000, 1)))
+        X[500, 1] *= 1e6
+        complete = nvmix.fit(X, family)
+        X[7, 0] = np.nan
+        result = nvmix.fit(X, family, missing="em")
+        assert complete.status is result.status is Status.CONVERGED
+        assert 0.0 < result.log_likelihood - complete.log_likelihood < 20.0
+
+
+def test_an_outlier_makes_no_cusp():
+    """Beside it all rows are near mu, though mu is at none of them."""
+    rng = np.random.default_rng(5)
+    X = rng.standard_t(4, size=(3000, 3)) - np.square(rng.normal(size=(3000, 1)))
+    X[777, 1] *= 1e6
+    result = nvmix.fit(X, "hyperbolic")
+    assert result.status is Status.VARIANCE_GAMMA_LIMIT
+    assert result.rows == ()
+
+
 def test_rows_at_mu_are_not_named_by_the_size_of_an_outlier():
     X = np.random.default_rng(0).normal(size=(500, 1))
     X[0] = 1e7

@@ -22,16 +22,16 @@ ROUNDED: Final = 1e-8
 COLLAPSED: Final = 1e6
 BROAD: Final = 100.0
 
-# Whether mu is at rows of the data. The mean is that of the squared distances of rows from mu.
+# Whether mu is at rows of the data, by squared distances of rows from mu, and that of most rows.
 
 # The nearest rows, those within twice the least distance, dominate from half of all E[1/Y] on.
 DOMINANT: Final = 0.5
 # Squares: those within so many times the least squared distance, and those at one place.
 AROUND: Final = 4.0
 SAME: Final = 1.0 + 1e-9
-# Only rows within this share of the mean count as near.
+# Only rows within this share of that of most rows count as near.
 NEAR: Final = 1e-2
-# A b below this share of the mean no longer rounds off the density at mu.
+# A b below this share of it no longer rounds off the density at mu.
 NEGLIGIBLE: Final = 1e-6
 
 # Extrapolation.

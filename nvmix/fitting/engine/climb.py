@@ -8,7 +8,8 @@ import numpy as np
 
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import LEAST_LEFT
-from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace
+from nvmix.backends.types import UNCONFIRMED, EMOptions, FitTrace, NormalParameters
+from nvmix.foundation.linalg import inverse_lower
 from nvmix.inference.newton import has_maximum, is_tame, meets_rows, newton_ascent
 from nvmix.mixture.em_maps import Mixture
 from nvmix.sources.source import ArraySource, Source
@@ -34,6 +35,10 @@ _STUCK: Final = (Status.DEGENERATE, Status.NO_SOLUTION)
 _OPEN: Final = (*_GOING, *_STUCK)
 # Share of what an end may leave that Newton's method leaves, which converges quadratically.
 _SHARE: Final = 0.01
+# Factor by which Sigma is made narrower along gamma, to see whether EM ends higher from there in
+# so many iterations.
+_NARROWER: Final = 0.1
+_FROM_NARROWER: Final = 40
 
 # Iterations of EM from a model by options.
 EM: TypeAlias = Callable[[Mixture, EMOptions], FitTrace]
@@ -88,12 +93,27 @@ def climb(
     return later(trace, most) if trace.status in _GOING and trace.n_iter < most else trace
 
 
-def may_go_on(trace: FitTrace, start: Mixture, source: Source, options: EMOptions) -> bool:
-    """Whether no maximum, to second order, is known next to the end of a fit."""
-    if not (isinstance(source, ArraySource) and _newton_applies(start, source, options)):
+def may_go_on(em: EM, trace: FitTrace, start: Mixture, source: Source, options: EMOptions) -> bool:
+    """Whether the end of a fit may be on the way to a Sigma that is singular along gamma.
+
+    It is not next to a maximum to second order; where the derivatives are not known, as with
+    missing values, nor if EM from a narrower Sigma ends no higher.
+    """
+    if not isinstance(source, ArraySource) or options.rule is not None:
         return True
     left, model = max(options.left, LEAST_LEFT), _end(trace, start)
-    return not has_maximum(model, source.values, source.weights, options.constraints, left)
+    if _newton_applies(start, source, options):
+        return not has_maximum(model, source.values, source.weights, options.constraints, left)
+    narrow = model.at(_narrowed(model.normal), model.subordinator.gig)
+    ended = em(narrow, options._replace(max_iter=_FROM_NARROWER))
+    return not ended.log_likelihood <= trace.log_likelihood + left
+
+
+def _narrowed(normal: NormalParameters) -> NormalParameters:
+    """The same with Sigma narrower along gamma."""
+    g = inverse_lower(normal.L) @ normal.gamma
+    across = np.eye(g.size) - (1.0 - _NARROWER) * np.outer(g, g) / (g @ g)
+    return normal._replace(L=normal.L @ np.linalg.cholesky(across))
 
 
 def _end(trace: FitTrace, start: Mixture) -> Mixture:

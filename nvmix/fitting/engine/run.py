@@ -46,6 +46,7 @@ from nvmix.fitting.starts.start import StartingRows
 from nvmix.inference.newton import is_pointed
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import in_gauge
+from nvmix.sources.observations import starting_sample
 from nvmix.sources.source import ArraySource, Source
 
 # Relative difference of likelihoods that is rounding.
@@ -136,7 +137,11 @@ class FitRun:
 
         These where the fit is degenerate, and where its rows are few and it is normal or its start
         in doubt: such likelihoods have many maxima. A symmetric fit starts from a skewed one, too.
+        A fit with missing values that has not converged starts from that of the complete rows.
         """
+        has_gaps = bool(np.isnan(source.values).any())
+        if has_gaps and not result.converged:
+            yield self._of_complete_rows(start, source)
         if not result.converged and result.status is not Status.DEGENERATE:
             return
         constraints, size = self.options.constraints, source.values.size
@@ -148,7 +153,7 @@ class FitRun:
                 yield normal, law_with(constraints.fixed, _VARIANCE)
         at_edge = not result.converged or may_collapse(result.model)
         several = size <= SEVERAL_VALUES and at_edge
-        if (few or several) and not np.isnan(source.values).any():
+        if (few or several) and not has_gaps:
             rows = StartingRows(source.values)
             if rows.in_doubt or is_normal or at_edge:
                 yield from rows.starts(constraints.fixed)
@@ -161,6 +166,18 @@ class FitRun:
                     e_step(*edge).log_likelihood > result.log_likelihood
                 ):
                     yield edge
+
+    def _of_complete_rows(
+        self, start: Mixture, source: ArraySource
+    ) -> tuple[NormalParameters, GIGParameters]:
+        """The end of a fit of the rows without missing values."""
+        rows, constraints = starting_sample(source.values, source.missing), self.options.constraints
+        e_step = EStep(rows, self.e_step_backend, self.device, self.progress.passed)
+        model = start.at(*StartingRows(rows.values).start(constraints.fixed))
+        model, one = constrained(model, constraints), replace(self, checkpoint=None)
+        ended = one._fitted(model, e_step)  # noqa: SLF001
+        best = one._from_other_starts(ended, model, rows, e_step).model  # noqa: SLF001
+        return best.normal, best.subordinator.gig
 
     def _at_other_rows(
         self, result: EMResult, start: Mixture, source: ArraySource, e_step: EStep
@@ -283,8 +300,10 @@ class FitRun:
         fitted = start.at(trace.normal, trace.gig)
         status = status_at_end(trace.status, fitted, constraints.fixed, source)
         has_settled = settled(trace.status)
-        if has_settled and may_collapse(fitted) and may_go_on(trace, start, source, self.options):
-            status = Status.DEGENERATE
+        if has_settled and may_collapse(fitted):
+            em = partial(replace(self, checkpoint=None)._em, e_step)  # noqa: SLF001
+            if may_go_on(em, trace, start, source, self.options):
+                status = Status.DEGENERATE
         at_cusp = status in (Status.CUSP, Status.SINGULAR) or (
             status in (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT) and is_pointed(fitted)
         )

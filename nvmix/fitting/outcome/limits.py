@@ -24,9 +24,9 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
 Summary: TypeAlias = tuple[float, float, float]
 
-# A row is at mu if its squared distance from mu is below this times the geometric mean of all rows,
-# which no outlier makes large.
+# A row is at mu if its squared distance from mu is below this times that of most rows.
 _AT_MU: Final = 1e-12
+_MOST: Final = 0.9
 # Converged as loops know it; whether that is at a limit of the family is decided here.
 _IN_FAMILY: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT, Status.SKEW_T_LIMIT)
 # Share of a column's variance that those before leave, below which it is rounding.
@@ -114,8 +114,8 @@ def may_collapse(model: Mixture) -> bool:
 def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
     """Numbers, from 0, of the rows nearest to mu and their repetitions, at most 10,000."""
     distances = distances_from(model)
-    weight, logs, least = source.reduce(partial(_summary, distances, _logarithms), _merged)
-    near = max(AROUND * least, _AT_MU * math.exp(logs / weight))
+    n, total, least = source.reduce(partial(_summary, distances), _merged)
+    near = max(AROUND * least, _AT_MU * total / n)
     rows: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
     return tuple(rows.tolist())
 
@@ -148,18 +148,16 @@ def _by_pattern(
         yield rows, q, inverse @ gamma
 
 
-def _summary(
-    distances: Distances, size: Callable[[FloatArray], FloatArray], chunk: Chunk
-) -> Summary:
-    """Sum of weights, weighted sum of sizes of the distances, and the least of these."""
-    q, omega = distances(chunk), _weights(chunk)
-    least = float(q[omega > 0.0].min(initial=np.inf))
-    return float(omega.sum()), float(omega @ size(q)), least
+def _summary(distances: Distances, chunk: Chunk) -> Summary:
+    """Number of rows that count, times the distance of most, and the least distance.
 
-
-def _logarithms(q: FloatArray) -> FloatArray:
-    """log q, finite at 0."""
-    return np.log(np.maximum(q, np.finfo(float).tiny))
+    Most are nine in ten, so that no outlier makes it large, or all, if nine in ten are at mu.
+    """
+    q = distances(chunk)[_weights(chunk) > 0.0]
+    if q.size == 0:
+        return 0.0, 0.0, np.inf
+    most = float(np.quantile(q, _MOST)) or float(q.mean())
+    return float(q.size), q.size * most, float(q.min())
 
 
 def _merged(left: Summary, right: Summary) -> Summary:
@@ -204,12 +202,11 @@ def _dominant_order(model: Mixture, source: Source) -> float:
     distance it rounds off the density there, so that only equal rows count as one.
     """
     b = model.subordinator.gig[2]
-    summary = partial(_summary, distances_from(model), np.asarray)
-    weight, total_q, least = source.reduce(summary, _merged)
-    mean = total_q / weight
-    if b > NEGLIGIBLE * mean:
+    n, total_q, least = source.reduce(partial(_summary, distances_from(model)), _merged)
+    most = total_q / n
+    if b > NEGLIGIBLE * most:
         return math.inf
-    near = min((AROUND if b < least else SAME) * least, NEAR * mean)
+    near = min((AROUND if b < least else SAME) * least, NEAR * most)
     sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near)
     nearest, total, order = source.reduce(sums, _merged)
     return math.inf if nearest < DOMINANT * total < np.inf else order
