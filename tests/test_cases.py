@@ -253,6 +253,14 @@ class TestMissingValues:
         assert 0.0 < result.log_likelihood - complete.log_likelihood < 20.0
 
 
+def test_most_rows_are_equal():
+    """E[Y] in units of Sigma leaves the range of doubles."""
+    X = np.zeros((300, 1))
+    X[:30, 0] = np.random.default_rng(0).poisson(3, 30)
+    with pytest.warns(ConvergenceWarning):
+        assert nvmix.fit(X, "nig", symmetric=True).status is Status.DEGENERATE
+
+
 def test_an_outlier_makes_no_cusp():
     """Beside it all rows are near mu, though mu is at none of them."""
     rng = np.random.default_rng(5)

@@ -22,14 +22,14 @@ ROUNDED: Final = 1e-8
 COLLAPSED: Final = 1e6
 BROAD: Final = 100.0
 
-# Whether mu is at rows of the data, by squared distances of rows from mu, and that of most rows.
+# Whether mu is at rows of the data, by squared distances of rows from mu and their usual size.
 
 # The nearest rows, those within twice the least distance, dominate from half of all E[1/Y] on.
 DOMINANT: Final = 0.5
 # Squares: those within so many times the least squared distance, and those at one place.
 AROUND: Final = 4.0
 SAME: Final = 1.0 + 1e-9
-# Only rows within this share of that of most rows count as near.
+# Only rows within this share of the usual size count as near.
 NEAR: Final = 1e-2
 # A b below this share of it no longer rounds off the density at mu.
 NEGLIGIBLE: Final = 1e-6

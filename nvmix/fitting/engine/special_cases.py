@@ -27,10 +27,10 @@ from nvmix.sources.source import ArraySource
 
 # Rows up to which all special cases are fitted to their ends, as where the start by moments is in
 # doubt, or the fit has a larger misfit than that; and values up to which they are where it has
-# ended at an edge. Of 1,000 rows of the very law the misfit is 0.02, and 0.07 or more where special
-# cases of clusters were higher than foretold.
+# ended at an edge. Of 1,000 rows of the very law the misfit is 0.02, and 0.037 or more where
+# special cases of clusters and of clipped rows were higher than foretold.
 _FEW: Final = 1000
-_MISFIT: Final = 0.05
+_MISFIT: Final = 0.035
 SEVERAL_VALUES: Final = 20_000
 # Else iterations, after each of which a special case is given up if its value and so many times the
 # gain that is predicted do not reach the fit.

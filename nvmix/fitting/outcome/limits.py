@@ -24,7 +24,7 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
 Summary: TypeAlias = tuple[float, float, float]
 
-# A row is at mu if its squared distance from mu is below this times that of most rows.
+# A row is at mu if its squared distance from mu is below this times the size of those of all rows.
 _AT_MU: Final = 1e-12
 _MOST: Final = 0.9
 # Converged as loops know it; whether that is at a limit of the family is decided here.
@@ -114,8 +114,8 @@ def may_collapse(model: Mixture) -> bool:
 def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
     """Numbers, from 0, of the rows nearest to mu and their repetitions, at most 10,000."""
     distances = distances_from(model)
-    n, total, least = source.reduce(partial(_summary, distances), _merged)
-    near = max(AROUND * least, _AT_MU * total / n)
+    weight, total, least = source.reduce(partial(_summary, distances), _merged)
+    near = max(AROUND * least, _AT_MU * total / weight)
     rows: IntArray = source.reduce(partial(_rows_within, distances, near), _first_rows)
     return tuple(rows.tolist())
 
@@ -149,15 +149,18 @@ def _by_pattern(
 
 
 def _summary(distances: Distances, chunk: Chunk) -> Summary:
-    """Number of rows that count, times the distance of most, and the least distance.
+    """Sum of weights, that times the size of the distances, and the least distance.
 
-    Most are nine in ten, so that no outlier makes it large, or all, if nine in ten are at mu.
+    The size is their mean or, so that no outlier makes it large, what nine in ten do not exceed, if
+    that is less, but not 0.
     """
-    q = distances(chunk)[_weights(chunk) > 0.0]
+    q, omega = distances(chunk), _weights(chunk)
+    q, omega = q[omega > 0.0], omega[omega > 0.0]
     if q.size == 0:
         return 0.0, 0.0, np.inf
-    most = float(np.quantile(q, _MOST)) or float(q.mean())
-    return float(q.size), q.size * most, float(q.min())
+    weight, total = float(omega.sum()), float(omega @ q)
+    most = weight * float(np.quantile(q, _MOST))
+    return weight, min(total, most) if most > 0.0 else total, float(q.min())
 
 
 def _merged(left: Summary, right: Summary) -> Summary:
@@ -202,11 +205,11 @@ def _dominant_order(model: Mixture, source: Source) -> float:
     distance it rounds off the density there, so that only equal rows count as one.
     """
     b = model.subordinator.gig[2]
-    n, total_q, least = source.reduce(partial(_summary, distances_from(model)), _merged)
-    most = total_q / n
-    if b > NEGLIGIBLE * most:
+    weight, total_q, least = source.reduce(partial(_summary, distances_from(model)), _merged)
+    size = total_q / weight
+    if b > NEGLIGIBLE * size:
         return math.inf
-    near = min((AROUND if b < least else SAME) * least, NEAR * most)
+    near = min((AROUND if b < least else SAME) * least, NEAR * size)
     sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near)
     nearest, total, order = source.reduce(sums, _merged)
     return math.inf if nearest < DOMINANT * total < np.inf else order

@@ -101,10 +101,9 @@ def _gamma(log_y: Any, y: Any, p: Any, least_p: float, method: str) -> tuple[Any
 def _inverse_gaussian(inv_y: Any, y: Any) -> tuple[Any, Any]:
     """(-1/2, a, b) of the inverse Gaussian with these E 1/Y and E Y, and a `GIGStatus`."""
     D = jnp.where((y > 0.0) & (inv_y > 0.0), y * inv_y - 1.0, jnp.nan)
-    degenerate = jnp.abs(D) <= NO_VARIANCE
-    outside = jnp.where(degenerate, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
-    inside = (D > NO_VARIANCE) & (jnp.inf > D)
+    outside = jnp.where(D >= -NO_VARIANCE, GIGStatus.DEGENERATE, GIGStatus.INFEASIBLE)
     theta = _stacked(-0.5, 1.0 / (y * D), y / D)
+    inside = (D > NO_VARIANCE) & (jnp.inf > D) & (theta[1] > 0.0)
     status = jnp.where(inside, GIGStatus.INTERIOR, outside)
     return jnp.where(inside, theta, jnp.nan), status
 

@@ -96,9 +96,10 @@ def fit_subordinator(
         return -p, 0.0, a, status
     if family.kind == _INVERSE_GAUSSIAN:
         D = y * inv_y - 1.0 if y > 0.0 and inv_y > 0.0 else math.nan
-        if NO_VARIANCE < D < math.inf:
-            return -0.5, 1.0 / (y * D), y / D, _INTERIOR
-        status = _DEGENERATE if abs(D) <= NO_VARIANCE else _INFEASIBLE
+        a = 1.0 / (y * D)
+        if NO_VARIANCE < D < math.inf and a > 0.0:
+            return -0.5, a, y / D, _INTERIOR
+        status = _INFEASIBLE if D < -NO_VARIANCE or math.isnan(D) else _DEGENERATE
         return math.nan, math.nan, math.nan, status
     fixed_p = family.p
     while True:
