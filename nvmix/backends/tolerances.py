@@ -29,6 +29,8 @@ DOMINANT: Final = 0.5
 # Squares: those within so many times the least squared distance, and those at one place.
 AROUND: Final = 4.0
 SAME: Final = 1.0 + 1e-9
+# That size is the mean, but at most what this share of the rows do not exceed.
+MOST: Final = 0.9
 # Only rows within this share of the usual size count as near.
 NEAR: Final = 1e-2
 # A b below this share of it no longer rounds off the density at mu.

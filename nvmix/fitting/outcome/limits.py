@@ -10,7 +10,7 @@ import numpy as np
 
 from nvmix.backends import get_backend
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import AROUND, DOMINANT, NEAR, NEGLIGIBLE, SAME
+from nvmix.backends.tolerances import AROUND, DOMINANT, MOST, NEAR, NEGLIGIBLE, SAME
 from nvmix.backends.types import Constraints, FitTrace, Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.linalg import factor, inverse_lower, row_blocks
 from nvmix.foundation.pairwise_sum import add_each
@@ -26,7 +26,6 @@ Summary: TypeAlias = tuple[float, float, float]
 
 # A row is at mu if its squared distance from mu is below this times the size of those of all rows.
 _AT_MU: Final = 1e-12
-_MOST: Final = 0.9
 # Converged as loops know it; whether that is at a limit of the family is decided here.
 _IN_FAMILY: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT, Status.SKEW_T_LIMIT)
 # Share of a column's variance that those before leave, below which it is rounding.
@@ -159,7 +158,7 @@ def _summary(distances: Distances, chunk: Chunk) -> Summary:
     if q.size == 0:
         return 0.0, 0.0, np.inf
     weight, total = float(omega.sum()), float(omega @ q)
-    most = weight * float(np.quantile(q, _MOST))
+    most = weight * float(np.quantile(q, MOST))
     return weight, min(total, most) if most > 0.0 else total, float(q.min())
 
 

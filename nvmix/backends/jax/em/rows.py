@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
 from nvmix.backends.jax.gig.series import moments_along
-from nvmix.backends.tolerances import AROUND, DOMINANT, NEAR, NEGLIGIBLE, SAME
+from nvmix.backends.tolerances import AROUND, DOMINANT, MOST, NEAR, NEGLIGIBLE, SAME
 from nvmix.backends.types import NormalParameters
 
 
@@ -64,12 +64,15 @@ def rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     p, a, b = theta
     q, counted = jnp.sum(whitened(rows.values, normal) ** 2, axis=1), rows.weights > 0.0
     mean = jnp.sum(jnp.where(counted, rows.weights * q, 0.0)) / jnp.sum(rows.weights)
+    # No outlier may make the size of distances large.
+    most = jnp.nanquantile(jnp.where(counted, q, jnp.nan), MOST)
+    size = jnp.where(most > 0.0, jnp.minimum(mean, most), mean)
     g = inverse_lower(normal.L) @ normal.gamma
     inv_y = moments_along(p - 0.5 * normal.mu.size, a + g @ g, b + q)[2]
     inv_y = jnp.where(counted, rows.weights * inv_y, 0.0)
     nearest = jnp.min(jnp.where(counted, q, jnp.inf))
     around = jnp.where(b < nearest, AROUND, SAME) * nearest
-    near = counted & (q <= jnp.minimum(around, NEAR * mean))
+    near = counted & (q <= jnp.minimum(around, NEAR * size))
     total = jnp.sum(inv_y)
     shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
-    return (b <= NEGLIGIBLE * mean) & ~shared
+    return (b <= NEGLIGIBLE * size) & ~shared
