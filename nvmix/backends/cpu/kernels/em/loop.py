@@ -53,6 +53,7 @@ from nvmix.backends.cpu.kernels.gig.moments import gig_moments
 from nvmix.backends.cpu.kernels.gig.table import clear
 from nvmix.backends.status import Status
 from nvmix.backends.tolerances import (
+    BROAD,
     FALL,
     MOST_UNCONFIRMED,
     N_ITERATIONS_BELOW_TOL,
@@ -233,13 +234,13 @@ def _propose(state: FitState, options: LoopOptions) -> None:
         extrapolate(history, options.acceleration, means, image, means)
         numbers[RESIDUAL] = math.nan
     copy(state.last.theta, candidate.theta)
-    extrapolated = is_extrapolated(history)
-    proper = normal_parameters(means, held, state.frame, extrapolated, candidate, sigma)
-    if extrapolated:
+    broad = math.inf if is_extrapolated(history) else BROAD
+    proper = normal_parameters(means, held, state.frame, broad, candidate, sigma)
+    if is_extrapolated(history):
         plain_sigma = np.empty((d, d))
         plain = Model(np.empty(d), np.empty(d), np.empty((d, d)), np.empty(3))
         copy(state.last.theta, plain.theta)
-        exists = normal_parameters(history.image, held, state.frame, False, plain, plain_sigma)
+        exists = normal_parameters(history.image, held, state.frame, BROAD, plain, plain_sigma)
         log_y, plain_log_y = means[0], history.image[0]
         if exists and not (proper and _is_within(sigma, log_y, plain_sigma, plain_log_y)):
             be_cautious(history)

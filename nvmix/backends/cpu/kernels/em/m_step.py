@@ -15,7 +15,7 @@ from nvmix.backends.cpu.kernels.em.matrices import (
     multiply_transposed,
 )
 from nvmix.backends.cpu.kernels.gig.solve import Solution, Triple, gamma_shape, gig_solve
-from nvmix.backends.tolerances import BROAD, COLLAPSED, NO_MIXING, NO_VARIANCE
+from nvmix.backends.tolerances import COLLAPSED, NO_MIXING, NO_VARIANCE
 from nvmix.backends.types import Fixed, GIGStatus
 from nvmix.foundation.typing import FloatArray
 
@@ -183,13 +183,13 @@ def _location_and_skewness(
 
 @compact_device
 def normal_parameters(
-    means: FloatArray, held: Held, frame: Frame, extrapolated: bool, out: Model, sigma: FloatArray
+    means: FloatArray, held: Held, frame: Frame, broad: float, out: Model, sigma: FloatArray
 ) -> bool:
     """Fill mu, gamma, L and Sigma (lower triangle) in the frame; whether these are proper.
 
     Maximises E[log N(x; mu + gamma Y, Sigma Y)] over what is free. Sigma is the mean of
     (x - mu - gamma Y)(x - mu - gamma Y)' / Y; it is improper where it is singular or, next to
-    that, rounding, and of extrapolated means wherever gamma Y varies by far more.
+    that, rounding, as where gamma Y varies by far more. There heavy tails of Y count up to `broad`.
     """
     d, inv_y, y = out.mu.size, means[1], means[2]
     x, x_inv_y = means[3 : 3 + d], means[3 + d : 3 + 2 * d]
@@ -218,10 +218,8 @@ def normal_parameters(
     square = 0.0
     for i in range(d):
         square += g[i] * g[i]
-    D = y * inv_y - 1.0
-    if not extrapolated:
-        D = min(D, BROAD * inv_y * math.exp(means[0]))
-    return not square * y * D > COLLAPSED
+    D, most = y * inv_y - 1.0, broad * inv_y * math.exp(means[0])
+    return not square * y * (most if most < D else D) > COLLAPSED
 
 
 @compact_device
