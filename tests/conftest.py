@@ -15,7 +15,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import nvmix
 from nvmix import (
@@ -28,7 +28,14 @@ from nvmix import (
 from nvmix._warm_up import PARTS
 from nvmix.backends import get_backend
 
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+# No test fails because a machine is slow.
+settings.register_profile(
+    "ci",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("ci")
 
 FAMILIES = {

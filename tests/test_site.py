@@ -126,7 +126,7 @@ def test_front_page(visit):
 
 def test_search_finds_the_page_on_risk(visit):
     page = visit("search.html?q=expected+shortfall")
-    page.wait_for_selector("#search-results li a", timeout=20_000)
+    page.wait_for_selector("#search-results li a", timeout=60_000)
     page.wait_for_function("!document.querySelector('#search-results h2 .dots, #search-progress')")
     links = page.eval_on_selector_all(
         "#search-results li a", "links => links.map(l => l.getAttribute('href').split(/[?#]/)[0])"
@@ -140,7 +140,7 @@ def test_the_search_box_of_a_page_leads_there(visit):
     page.locator("input[type=search]:visible").first.fill("skew-t")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=*")
-    page.wait_for_selector("#search-results li a", timeout=20_000)
+    page.wait_for_selector("#search-results li a", timeout=60_000)
 
 
 def test_reference_of_a_family(visit):

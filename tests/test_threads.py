@@ -26,7 +26,7 @@ def pool():
 
 
 def test_results_come_in_order_from_several_threads(pool):
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
 
     def square(i):
         together.wait()
@@ -41,7 +41,7 @@ def test_results_come_in_order_from_several_threads(pool):
 
 @pytest.mark.parametrize("fails", ["here", "elsewhere"])
 def test_an_error_reaches_the_caller(pool, fails):
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
 
     def check(_):
         here = threading.current_thread() is threading.main_thread()
