@@ -139,7 +139,7 @@ class FitRun:
         in doubt: such likelihoods have many maxima. A symmetric fit starts from a skewed one, too.
         A fit with missing values that has not converged starts from that of the complete rows.
         """
-        has_gaps = bool(np.isnan(source.values).any())
+        has_gaps = source.missing == "em"
         if has_gaps and not result.converged:
             yield self._of_complete_rows(start, source)
         if not result.converged and result.status is not Status.DEGENERATE:
@@ -211,7 +211,7 @@ class FitRun:
             self.compared
             and isinstance(source, ArraySource)
             and source.values.size <= _FEW_VALUES
-            and not np.isnan(source.values).any()
+            and source.missing != "em"
             and self.options.rule is None
             and not has_special_cases(start, self.options)
         )
