@@ -115,6 +115,15 @@ class TestMaxima:
         assert result.status is Status.CONVERGED
         assert result.log_likelihood == pytest.approx(value, abs=1e-3)
 
+    def test_a_tight_core_of_many_columns_is_no_row(self, backend):
+        """Half of its rows are within twice the least distance from mu."""
+        rng = np.random.default_rng(10)
+        X = rng.standard_normal((600, 10))
+        X[:200] *= 1e-3
+        result = fit(X, "skewt", backend)
+        assert result.status is Status.CONVERGED
+        assert result.log_likelihood == pytest.approx(3708.600, abs=1e-3)
+
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("df", "value"), [(1.0, -5062.2743), (0.5, -7286.3250)])
@@ -367,6 +376,14 @@ class TestCusps:
         for result in results:
             assert result.status is Status.DEGENERATE
             assert result.log_likelihood == pytest.approx(-233.361677, abs=2e-5)
+
+    @pytest.mark.parametrize("family", ["nig", "skewt"])
+    def test_nine_rows_in_ten_that_are_equal(self, family):
+        X = np.random.default_rng(0).standard_t(4, size=300)
+        X[:270] = 0.0
+        with pytest.warns(nvmix.ConvergenceWarning, match="and 260 more"):
+            result = nvmix.fit(X, family)
+        assert (result.status, result.rows) == (Status.UNBOUNDED, tuple(range(270)))
 
     def test_rows_nearer_to_mu_than_the_root_of_b_are_no_pole(self):
         """Body (kg) and brain weights (g) of animals, R's `Animals`: from 0.02 kg to 87 t."""

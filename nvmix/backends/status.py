@@ -156,8 +156,8 @@ _MESSAGES: Final = {
     ),
     Status.UNBOUNDED: (
         "Stopped: the likelihood is unbounded, growing without limit as mu meets rows of the data, "
-        "which result.rows names; fit NormalInverseGaussian, or VarianceGamma or "
-        "GeneralizedHyperbolic with bounded=True, or remove rows that repeat, if any do."
+        "which result.rows names; remove rows that repeat, if many do, or else fit "
+        "NormalInverseGaussian, or VarianceGamma or GeneralizedHyperbolic with bounded=True."
     ),
     Status.SINGULAR: (
         "Stopped: mu has met a row of the data at which the density has a cusp and E[1/Y] is "

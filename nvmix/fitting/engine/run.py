@@ -26,7 +26,7 @@ from nvmix.fitting.engine.constraints import constrained
 from nvmix.fitting.engine.cusp_search import CuspSearch, beside, in_doubt, status_at_row
 from nvmix.fitting.engine.loop import EMLoop
 from nvmix.fitting.engine.special_cases import SEVERAL_VALUES, SpecialCases, has_special_cases
-from nvmix.fitting.outcome.ends import most_likely
+from nvmix.fitting.outcome.ends import most_likely, unbounded_if_at_pole
 from nvmix.fitting.outcome.limits import (
     gaussian_limit,
     likelier_normal,
@@ -95,7 +95,8 @@ class FitRun:
                 result = self._at_other_rows(result, start, source, e_step)
             if has_special_cases(start, self.options):
                 result = self._compared(result, start, e_step)
-            return result
+            is_stuck = result.status is Status.DEGENERATE
+            return unbounded_if_at_pole(result, source) if is_stuck else result
 
     def _normal(self, start: Mixture, source: Source) -> EMResult:
         """The fit of a normal distribution, in closed form."""

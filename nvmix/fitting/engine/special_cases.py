@@ -16,7 +16,7 @@ from nvmix.backends.status import Status
 from nvmix.backends.types import Constraints, EMOptions, FitTrace, Fixed
 from nvmix.fitting.engine.climb import EM
 from nvmix.fitting.engine.constraints import constrained
-from nvmix.fitting.outcome.limits import is_at_pole, rows_at_mu
+from nvmix.fitting.outcome.ends import unbounded_if_at_pole
 from nvmix.fitting.outcome.misfit import misfit
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.fitting.starts.laws import special_cases
@@ -49,8 +49,6 @@ _AT_LIMIT: Final = {
     Status.VARIANCE_GAMMA_LIMIT: Fixed(b=0.0),
     Status.SKEW_T_LIMIT: Fixed(a=0.0),
 }
-# Ends that may be on the way to a pole, at rows that repeat.
-_ON_THE_WAY: Final = (Status.DEGENERATE, Status.MAX_ITER)
 # Ends at a row or a singular Sigma.
 _AT_EDGE: Final = (Status.CUSP, Status.SINGULAR, Status.DEGENERATE)
 
@@ -89,9 +87,8 @@ class SpecialCases:
             best.converged or _exceeds(best.log_likelihood, self.own.log_likelihood)
         ):
             best = self.own
-        if best.status in _ON_THE_WAY and is_at_pole(best.model, self.source):
-            rows_at = rows_at_mu(best.model, self.source)
-            best = replace(best, code=int(Status.UNBOUNDED), rows=rows_at)
+        if best.status is Status.MAX_ITER:
+            best = unbounded_if_at_pole(best, self.source)
         return replace(best, n_passes=self.n_passes)
 
     def _starting_rows(self) -> StartingRows | None:

@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from nvmix.backends.status import Status
+from nvmix.fitting.outcome.limits import is_at_pole, rows_at_mu
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.arrays import traced
 from nvmix.foundation.exceptions import ConvergenceWarning
+from nvmix.sources.source import Source
 
 
 def most_likely(results: Sequence[EMResult]) -> int:
@@ -20,6 +23,16 @@ def most_likely(results: Sequence[EMResult]) -> int:
     keys = [(r.status not in without, r.log_likelihood) for r in results]
     ranked = [(finite, value if np.isfinite(value) else -np.inf) for finite, value in keys]
     return ranked.index(max(ranked))
+
+
+def unbounded_if_at_pole(result: EMResult, source: Source) -> EMResult:
+    """The result of a fit that has stopped; UNBOUNDED where it is on the way to rows that repeat.
+
+    It stops there with a Sigma that is singular beside the other rows, or after many iterations.
+    """
+    if not is_at_pole(result.model, source):
+        return result
+    return replace(result, code=int(Status.UNBOUNDED), rows=rows_at_mu(result.model, source))
 
 
 def warn_unless_converged(result: EMResult, stacklevel: int) -> None:

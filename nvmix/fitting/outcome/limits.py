@@ -23,6 +23,7 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
 Summary: TypeAlias = tuple[float, float, float]
+_Sums: TypeAlias = tuple[float, float, float, int]
 
 # A row is at mu if its squared distance from mu is below this times the size of those of all rows.
 _AT_MU: Final = 1e-12
@@ -104,10 +105,14 @@ def _vanishes(model: Mixture) -> tuple[bool, bool]:
 
 
 def may_collapse(model: Mixture) -> bool:
-    """Whether nearly all of the variance along gamma is that of gamma Y, so Sigma may vanish."""
+    """Whether nearly all of the variance along gamma is that of gamma Y, so Sigma may vanish.
+
+    Where Y has no variance its typical value takes the place of Var[Y] / E[Y].
+    """
     g = inverse_lower(model.L_sigma) @ model.gamma
     y, variance = model.subordinator.mean(), model.subordinator.var()
-    return bool(g @ g * variance > _COLLAPSING * y and np.isfinite(variance))
+    size = variance / y if np.isfinite(variance) else np.exp(model.subordinator.gig_expectations[0])
+    return bool(g @ g * size > _COLLAPSING)
 
 
 def rows_at_mu(model: Mixture, source: Source) -> tuple[int, ...]:
@@ -179,11 +184,12 @@ def _first_rows(left: IntArray, right: IntArray) -> IntArray:
 
 
 def _inv_y_sums(
-    normal: NormalParameters, theta: GIGParameters, near: float, chunk: Chunk
-) -> Summary:
+    normal: NormalParameters, theta: GIGParameters, near: float, same: float, chunk: Chunk
+) -> _Sums:
     """Sums of E[1/Y] over the rows of a chunk within a squared distance, and over all.
 
-    And the least order of the law of Y given one of those rows, p - k/2 for k columns.
+    And the least order of the law of Y given one of those rows, p - k/2 for k columns, and how many
+    of them are beyond another distance.
     """
     omega, (p, a, b) = _weights(chunk), theta
     q, inv_y, order = np.empty((3, len(omega)))
@@ -193,25 +199,32 @@ def _inv_y_sums(
         inv_y[rows] = get_backend().gig_moments(order[rows], rate, b + distances)[2]
     inv_y = np.where(omega > 0.0, omega * inv_y, 0.0)
     is_near = (q <= near) & (omega > 0.0)
-    least = float(order[is_near].min(initial=np.inf))
-    return float(inv_y[is_near].sum()), float(inv_y.sum()), least
+    least, n_apart = float(order[is_near].min(initial=np.inf)), int((q[is_near] > same).sum())
+    return float(inv_y[is_near].sum()), float(inv_y.sum()), least, n_apart
+
+
+def _added(left: _Sums, right: _Sums) -> _Sums:
+    """The sums of two sets of rows."""
+    return left[0] + right[0], left[1] + right[1], min(left[2], right[2]), left[3] + right[3]
 
 
 def _dominant_order(model: Mixture, source: Source) -> float:
     """Least order of Y given one of the rows nearest to mu, where those dominate; else inf.
 
     They do if b is negligible and they have at least half of all E[1/Y]. Where b exceeds the least
-    distance it rounds off the density there, so that only equal rows count as one.
+    distance it rounds off the density there, so that only equal rows count as one. Where b is not 0
+    more than d others about as near are no row but a core, which has a Sigma of its own.
     """
     b = model.subordinator.gig[2]
     weight, total_q, least = source.reduce(partial(_summary, distances_from(model)), _merged)
     size = total_q / weight
     if b > NEGLIGIBLE * size:
         return math.inf
-    near = min((AROUND if b < least else SAME) * least, NEAR * size)
-    sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near)
-    nearest, total, order = source.reduce(sums, _merged)
-    return math.inf if nearest < DOMINANT * total < np.inf else order
+    near, same = min((AROUND if b < least else SAME) * least, NEAR * size), SAME * least
+    sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near, same)
+    nearest, total, order, n_apart = source.reduce(sums, _added)
+    is_core = b > 0.0 and n_apart > model.d
+    return math.inf if is_core or nearest < DOMINANT * total < np.inf else order
 
 
 def _weights(chunk: Chunk) -> FloatArray:
