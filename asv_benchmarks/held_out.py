@@ -88,7 +88,8 @@ def is_pole(problem: Problem, point: Point) -> bool:
     """Whether the likelihood is infinite, or tends to be, as Sigma or b vanishes at rows at mu.
 
     With k of n rows there, that of a law with tails of order -p grows as Sigma^(|p| (n - k) - k d /
-    2) where that is negative; that of a law with p > 0 where p <= d / 2.
+    2) where that is negative; that of a law with p > 0 where p <= d / 2. In one column whose first
+    value is mu the law of gamma Y, which is left as Sigma vanishes, has a pole there for p < 1.
     """
     p, _, b = point.law
     R = np.linalg.solve(point.L, (problem.W - point.mu).T)
@@ -96,7 +97,8 @@ def is_pole(problem: Problem, point: Point) -> bool:
     size, n, d = float(np.median(q)), len(q), problem.d
     k = int((q < AT_ROW * size).sum())
     if p > 0.0:
-        return k > 0 and b < POLE * size and p <= 0.5 * d + 1e-6
+        is_first = d == 1 and (q[np.sign(R[0]) != np.sign(point.gamma[0])] < AT_ROW * size).all()
+        return k > 0 and b < POLE * size and (p <= 0.5 * d + 1e-6 or (is_first and p < 1.0))
     return 2.0 * -p * (n - k) <= 1.2 * k * d
 
 
@@ -149,7 +151,7 @@ def cusps(problem: Problem, end: Point, to_exceed: float) -> Iterator[tuple[floa
     for row in np.unique(problem.W, axis=0):
         em = LongEM(problem, to_exceed, Constraints(fixed, row, problem.symmetric))
         value, point = em(Point(row, end.gamma, end.L, (max(p, order), a, 0.0)), STAGE, "squarem")
-        if np.isfinite(value) and point.law[0] > 0.5 * problem.d + 1e-6:
+        if np.isfinite(value) and not is_pole(problem, point):
             yield value, "cusps"
 
 

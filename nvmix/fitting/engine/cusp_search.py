@@ -5,7 +5,7 @@ that mu may come to. With mu held at a row it is smooth.
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
@@ -52,13 +52,11 @@ _STAGES: Final = ((2, 10), (6, 4), (20, 1))
 # log-likelihood that Newton's method may gain on a ridge, it will not be the likeliest.
 _SCOUTING: Final = 30
 _MARGIN: Final = 1.0
-# Ends of fits whose parameters settled, and of those that go on; they may be below a cusp elsewhere
-# if the density has a peak and, where they settled, b is at most so many times E[Y].
+# Ends of fits whose parameters settled, and of those that go on.
 _SETTLED: Final = (Status.CONVERGED, Status.VARIANCE_GAMMA_LIMIT)
 _OPEN: Final = (Status.MAX_ITER, Status.DEGENERATE)
-_SMALL: Final = 0.2
-# b of the start of a fit that goes on from one at b = 0, in units of E[Y]; where the family has no
-# b, how far its mu is from there, in standard deviations.
+# b of the start of a fit that goes on from one at b = 0, in units of E[Y], and how far the mu of
+# another is from there, in standard deviations.
 _ABOVE_ZERO: Final = 3.0
 _BESIDE: Final = 0.01
 
@@ -66,11 +64,9 @@ _BESIDE: Final = 0.01
 def in_doubt(result: EMResult, constraints: Constraints) -> bool:
     """Whether the end of a fit has mu free and is at a cusp, or may be below one at another row."""
     model, status = result.model, result.status
-    (p, _, b), y = model.subordinator.gig, model.subordinator.mean()
+    p = model.subordinator.gig[0]
     is_finite, has_peak = p > 0.5 * model.d, 0.0 < p - 0.5 * model.d <= 0.5
-    if _has_settled(result):
-        doubtful = (is_finite and may_have_cusp(model)) or (has_peak and b <= _SMALL * y)
-    elif status in (*_SETTLED, *_OPEN):
+    if status in (*_SETTLED, *_OPEN):
         doubtful = (is_finite and may_have_cusp(model)) or has_peak
     else:
         doubtful = status in (Status.CUSP, Status.SINGULAR)
@@ -82,22 +78,22 @@ def _has_settled(result: EMResult) -> bool:
     return result.status in _SETTLED and not may_collapse(result.model)
 
 
-def beside(result: EMResult, constraints: Constraints) -> Mixture | None:
-    """A model beside an end at b = 0, from which a fit may go elsewhere; None for other ends.
+def beside(result: EMResult, constraints: Constraints) -> Iterator[Mixture]:
+    """Models beside an end at b = 0, from which a fit may go elsewhere; none for other ends.
 
-    Where b is 0 in the family, an end that has settled away from the rows is left as it is.
+    Where the family has a b one has b > 0. The other has another mu: a cusp at a row may be none of
+    the maxima. An end that has settled away from the rows is left as it is.
     """
     model = result.model
     (p, a, b), y = model.subordinator.gig, model.subordinator.mean()
     if b > 0.0 or not np.isfinite(y):
-        return None
+        return
     if constraints.fixed.b is None:
-        return model.at(model.normal, (p, a, _ABOVE_ZERO * y))
-    if _has_settled(result):
-        return None
-    mu, gamma, L = model.normal
-    step = _BESIDE * np.sqrt(y / model.d) * L.sum(axis=1)
-    return model.at(NormalParameters(mu + step, gamma, L), (p, a, b))
+        yield model.at(model.normal, (p, a, _ABOVE_ZERO * y))
+    if not _has_settled(result):
+        mu, gamma, L = model.normal
+        step = _BESIDE * np.sqrt(y / model.d) * L.sum(axis=1)
+        yield model.at(NormalParameters(mu + step, gamma, L), (p, a, b))
 
 
 def status_at_row(trace: FitTrace) -> Status:

@@ -196,8 +196,7 @@ class FitRun:
         n_passes = result.n_passes + search.n_passes
         if found is not None:
             result = one._assembled(found, status_at_row(found), start, e_step)  # noqa: SLF001
-        aside = beside(result, constraints)
-        if aside is not None:
+        for aside in beside(result, constraints):
             again = replace(one, compared=False)._fitted(aside, e_step)  # noqa: SLF001
             n_passes += again.n_passes
             ends = result, again

@@ -59,7 +59,7 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
     status = Status.CONVERGED if status in _IN_FAMILY else Status.of(status)
     _, a, b = model.subordinator.gig
     # Without a cusp no rows dominate; this test spares a pass over them.
-    order = _dominant_order(model, source) if may_have_cusp(model) else math.inf
+    order = _dominance(model, source)[0] if may_have_cusp(model) else math.inf
     if order < 1.0:
         if order <= 0.0:
             return Status.UNBOUNDED
@@ -73,12 +73,13 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
 
 
 def is_at_pole(model: Mixture, source: Source) -> bool:
-    """Whether rows at mu dominate, and have an infinite density as b vanishes.
+    """Whether rows at mu, all at one place, dominate, and have an infinite density as b vanishes.
 
     So has a law of negative order where a large share of the rows repeats: then b is no smaller
     than Y, but much smaller than the squared distances of other rows.
     """
-    return _dominant_order(model, source) <= 0.0
+    order, n_apart = _dominance(model, source)
+    return order <= 0.0 and n_apart == 0
 
 
 def snapped(model: Mixture, status: Status, fixed: Fixed) -> Mixture:
@@ -208,23 +209,25 @@ def _added(left: _Sums, right: _Sums) -> _Sums:
     return left[0] + right[0], left[1] + right[1], min(left[2], right[2]), left[3] + right[3]
 
 
-def _dominant_order(model: Mixture, source: Source) -> float:
+def _dominance(model: Mixture, source: Source) -> tuple[float, int]:
     """Least order of Y given one of the rows nearest to mu, where those dominate; else inf.
 
-    They do if b is negligible and they have at least half of all E[1/Y]. Where b exceeds the least
-    distance it rounds off the density there, so that only equal rows count as one. Where b is not 0
-    more than d others about as near are no row but a core, which has a Sigma of its own.
+    Also how many of them are not at the place of the nearest. They dominate if
+    b is negligible and they have at least half of all E[1/Y]. Where b exceeds the least distance it
+    rounds off the density there, so that only equal rows count as one. Where b is not 0, more than
+    d others about as near are no row but a core, which has a Sigma of its own.
     """
     b = model.subordinator.gig[2]
     weight, total_q, least = source.reduce(partial(_summary, distances_from(model)), _merged)
     size = total_q / weight
     if b > NEGLIGIBLE * size:
-        return math.inf
+        return math.inf, 0
     near, same = min((AROUND if b < least else SAME) * least, NEAR * size), SAME * least
     sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near, same)
     nearest, total, order, n_apart = source.reduce(sums, _added)
     is_core = b > 0.0 and n_apart > model.d
-    return math.inf if is_core or nearest < DOMINANT * total < np.inf else order
+    is_shared = is_core or nearest < DOMINANT * total < np.inf
+    return math.inf if is_shared else order, n_apart
 
 
 def _weights(chunk: Chunk) -> FloatArray:
