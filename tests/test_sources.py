@@ -5,7 +5,9 @@ import pytest
 from conftest import ROWS, chunks_of, make, needs_jax
 
 from nvmix import (
+    ConvergenceWarning,
     GeneralizedHyperbolic,
+    NormalInverseGamma,
     NormalInverseGaussian,
     ReadError,
     VarianceGamma,
@@ -501,6 +503,15 @@ class TestErrors:
         assert len(caught) == 1
         assert result.n_observations == pytest.approx(expected.n_observations, rel=1e-14)
         assert result.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-9)
+
+    def test_rows_at_mu_count_with_rows_without_values(self, X):
+        holes = np.vstack([X[:200], np.zeros((160, 3)), X[200:240]])
+        holes[[3, 90, 250, 399]] = np.nan
+        equal = tuple(row for row in range(200, 360) if row != 250)
+        for source in (holes, chunks_of(holes, 100)):
+            with pytest.warns(ConvergenceWarning), pytest.warns(UserWarning, match="passed over"):
+                result = NormalInverseGamma.default_init(X).fit(source, missing="em")
+            assert (result.status, result.rows) == (Status.UNBOUNDED, equal)
 
     def test_text_in_frames_is_refused(self, X, tmp_path):
         frame = _table(X, tmp_path).to_pandas().assign(right="x")

@@ -57,7 +57,7 @@ class ChunkedSource:
             self.warned = True
             warn_user(
                 f"{self.name}: rows of missing values only, the first row {self.first_empty}, are "
-                "passed over, and the others numbered without them"
+                "passed over"
             )
         return total.total()
 
@@ -86,13 +86,17 @@ class ChunkedSource:
                 if n_read > len(all_weights):
                     break
                 weights = all_weights[begin:n_read]
-            if self.missing == "em" and (empty := np.isnan(rows).all(axis=1)).any():
-                if self.first_empty is None:
-                    self.first_empty = begin + int(empty.argmax())
-                rows, weights = rows[~empty], None if weights is None else weights[~empty]
+            places = None
+            if self.missing == "em":
+                empty = np.isnan(rows).all(axis=1)
+                if empty.any():
+                    if self.first_empty is None:
+                        self.first_empty = begin + int(empty.argmax())
+                    rows, weights = rows[~empty], None if weights is None else weights[~empty]
+                places = begin + np.flatnonzero(~empty)
             first, end = end, end + len(rows)
             if len(rows):
-                yield Chunk(rows, weights, first, number)
+                yield Chunk(rows, weights, first, number, places)
         if all_weights is not None and n_read != len(all_weights):
             msg = f"weights must have shape (n,), one for each row of X, got ({len(all_weights)},)"
             raise ValueError(msg)

@@ -168,10 +168,11 @@ def without_empty_rows(data: ArraySource, *, quiet: bool = False) -> ArraySource
         number = int(empty.sum())
         warn_user(
             f"X has {number} row{'s' * (number > 1)} of missing values only, the first row "
-            f"{int(empty.argmax())}: passed over, and the others numbered without them"
+            f"{int(empty.argmax())}: passed over"
         )
-    values, kept = values[~empty], None if weights is None else weights[~empty]
-    return data._replace(values=values, weights=kept, missing=_treatment(values))
+    places, weights = np.flatnonzero(~empty), None if weights is None else weights[~empty]
+    values = values[places]
+    return ArraySource(values, weights, data.columns, _treatment(values), places)
 
 
 def _treatment(values: Any) -> str:

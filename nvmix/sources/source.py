@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from nvmix.foundation.typing import Columns, FloatArray
+from nvmix.foundation.typing import Columns, FloatArray, IntArray
 
 S = TypeVar("S")
 
@@ -12,13 +12,15 @@ class Chunk(NamedTuple):
     """Consecutive rows (m, d) of a source with weights (m,), where None is 1 for all.
 
     `first` is the number of the first row among all rows, `number` that of the chunk, both from 0;
-    the number is None if all rows are in memory.
+    the number is None if all rows are in memory. `places` (m,) are the numbers of the rows where
+    those without any value count, too, which are passed over; None if all have one.
     """
 
     values: Any
     weights: FloatArray | None = None
     first: int = 0
     number: int | None = None
+    places: IntArray | None = None
 
 
 class Source(Protocol):
@@ -56,14 +58,15 @@ class ArraySource(NamedTuple):
     weights: FloatArray | None = None  # (n,); None is 1 for all
     columns: Columns = None
     missing: str = "raise"
+    places: IntArray | None = None  # (n,), as in `Chunk`
 
     def reduce(self, function: Callable[[Chunk], S], add: Callable[[S, S], S]) -> S:  # noqa: ARG002
         """The function of the only chunk."""
-        return function(Chunk(self.values, self.weights))
+        return function(next(self.chunks()))
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """All rows as one chunk."""
-        yield Chunk(self.values, self.weights)
+        yield Chunk(self.values, self.weights, places=self.places)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -175,8 +175,8 @@ def _merged(left: Summary, right: Summary) -> Summary:
 
 def _rows_within(distances: Distances, near: float, chunk: Chunk) -> IntArray:
     """Numbers of the first 10,000 rows of a chunk within a squared distance, in order."""
-    rows = np.flatnonzero(distances(chunk) <= near)
-    return chunk.first + rows[:_MOST_ROWS]
+    rows = np.flatnonzero(distances(chunk) <= near)[:_MOST_ROWS]
+    return chunk.first + rows if chunk.places is None else chunk.places[rows]
 
 
 def _first_rows(left: IntArray, right: IntArray) -> IntArray:
