@@ -10,12 +10,12 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 
-from nvmix.backends.jax.em import e_step
 from nvmix.backends.jax.gig.moments import mode_terms
-from nvmix.backends.jax.univariate.tail import log_slopes, log_tail
-from nvmix.backends.types import NormalParameters
+from nvmix.backends.jax.univariate.tail import log_slopes, log_tails
 
 _MOST: Final = 100
+# Difference of the log of a tail from its goal, up to which a Newton step may be the last.
+_LAST: Final = 1e-8
 
 
 def _frame(law: Any) -> tuple[Any, Any]:
@@ -37,36 +37,38 @@ def quantile(q: Any, law: Any, upper: bool) -> Any:
     goal = jnp.where(share <= 0.5, jnp.log(share), jnp.log1p(-share))
     sign = jnp.where(is_lower, 1.0, -1.0)
     centre, scale = _frame(law)
-    normal = NormalParameters(law[0][None], law[1][None], law[2][None, None])
     eps = jnp.finfo(q.dtype).eps
     farthest = 2.0 * jnp.log(jnp.finfo(q.dtype).max) * jnp.ones_like(q)
 
     def body(state: Any) -> Any:
-        turn, T, low, high, last, _ = state
+        turn, T, low, high, last, moving = state
         x = centre + scale * jnp.sinh(T)
-        values = jnp.where(is_lower, log_tail(x, law, False), log_tail(x, law, True))
+        lower, upper = log_tails(x, law)
+        values, hazard = (jnp.where(is_lower, *z) for z in zip(lower, upper, strict=True))
         excess = sign * (values - goal)
         high = jnp.where(excess >= 0.0, T, high)
         low = jnp.where(excess <= 0.0, T, low)
-        log_density = e_step.log_prob(
-            jnp.where(jnp.isfinite(x), x, centre)[:, None], normal, jnp.stack(law[3:])
-        )
-        slope = jnp.exp(log_density - values) * scale * jnp.cosh(T)
-        step = -excess / slope
+        slope = hazard * scale * jnp.cosh(T)
+        step, least = -excess / slope, 8.0 * eps * (1.0 + jnp.abs(T))
         proposal = T + step
         good = (low <= proposal) & (proposal <= high) & (jnp.abs(step) < 0.7 * last)
-        # Far out the difference of two logs is rounding, and its exponential may overflow.
         good &= slope < jnp.inf
-        step = jnp.where(good, step, 0.5 * (low + high) - T)
+        # Where a step is short though the tail is another one, the slope is rounding.
+        good &= (jnp.abs(step) > least) | (jnp.abs(excess) <= _LAST * (1.0 + jnp.abs(goal)))
+        # Not far out at once, where tails take long, at all points.
+        farther = 2.0 + jnp.abs(T)
+        step = jnp.clip(jnp.where(good, step, 0.5 * (low + high) - T), -farther, farther)
         last = jnp.where(good, jnp.abs(step), jnp.inf)
-        moving = jnp.abs(step) > 8.0 * eps * (1.0 + jnp.abs(T))
-        return turn + 1, T + step, low, high, last, jnp.any(moving)
+        # A point that has arrived stays: the next step is rounding, which may be no smaller.
+        T = jnp.where(moving, T + step, T)
+        moving &= jnp.abs(step) > least
+        return turn + 1, T, low, high, last, moving
 
     start = (
         *(0, jnp.zeros_like(q), -farthest, farthest),
-        *(jnp.full_like(q, jnp.inf), jnp.array(True)),
+        *(jnp.full_like(q, jnp.inf), jnp.isfinite(q)),
     )
-    T = jax.lax.while_loop(lambda s: s[5] & (s[0] < _MOST), body, start)[1]
+    T = jax.lax.while_loop(lambda s: jnp.any(s[5]) & (s[0] < _MOST), body, start)[1]
     x = centre + scale * jnp.sinh(T)
     at_end = jnp.where((q == 0.0) != upper, -jnp.inf, jnp.inf)
     ends = jnp.where((q == 0.0) | (q == 1.0), at_end, jnp.nan)
@@ -78,7 +80,7 @@ def _quantile_jvp(upper: bool, primals: Any, tangents: Any) -> tuple[Any, Any]:
     q, law = primals
     dq, d_law = tangents
     x = quantile(q, law, upper)
-    by_x, *by_law = log_slopes(log_tail(x, law, upper), x, law, upper)
+    by_x, *by_law = log_slopes(jnp.log(q), x, law, upper)
     safe = jnp.where(by_x != 0.0, by_x, 1.0)
     moved = dq / jnp.where(q > 0.0, q, 1.0) - sum(s * d for s, d in zip(by_law, d_law, strict=True))
     return x, jnp.where(by_x != 0.0, moved / safe, 0.0)

@@ -6,6 +6,7 @@ series. Derivatives of a tail are expectations: by x the density, by theta = (p,
 of the means of log Y, -1 / (2 Y) and -Y / 2 in the tail and of all Y.
 """
 
+import math
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +17,7 @@ from jax.scipy.special import erfc
 
 from nvmix.backends.jax.em import e_step
 from nvmix.backends.jax.gig.density import log_density_value
-from nvmix.backends.jax.gig.moments import gig_moments
+from nvmix.backends.jax.gig.moments import gig_moments, mode_terms
 from nvmix.backends.types import NormalParameters
 
 _BASE: Final = 17.0
@@ -31,13 +32,16 @@ _MOST: Final = 300
 # Terms of the series of log Phi, and the largest |u| whose e^u is computed.
 _TERMS: Final = 12
 _FARTHEST: Final = 690.0
+# Log of a tail from which the other one is tried.
+_LARGE: Final = math.log(0.5) + 0.1
 _NODES: Final = np.arange(1.0, _COUNT + 1.0)
 
 
 class _Sums(NamedTuple):
-    """Log of a tail, and the means of log Y, 1/Y and Y in it."""
+    """Log of a tail, density / tail, and the means of log Y, 1/Y and Y in the tail."""
 
     log_tail: Any
+    hazard: Any
     log_y: Any
     inv_y: Any
     y: Any
@@ -47,8 +51,8 @@ def _step(r: Any) -> Any:
     return 1.0 / jnp.sqrt(_BASE * (1.0 + _GROWTH * r))
 
 
-def _tail(x: Any, law: Any, sign: float) -> _Sums:  # noqa: PLR0915
-    """The tail of a sign (1 for P(X <= x)) at (n,) finite points."""
+def _tail(x: Any, law: Any, sign: Any) -> _Sums:  # noqa: PLR0915
+    """Tails of signs (n,), 1 for P(X <= x) and -1 for P(X > x), at (n,) finite points."""
     mu, gamma, sigma, p, a, b = law
     w, g = sign * (x - mu) / sigma, sign * gamma / sigma
     root_A, root_B = jnp.hypot(jnp.sqrt(a), g), jnp.hypot(jnp.sqrt(b), w)
@@ -74,7 +78,7 @@ def _tail(x: Any, law: Any, sign: float) -> _Sums:  # noqa: PLR0915
     # Nodes of the second kind have Z = 0 at y, whose rounding may be wider than the fall of Phi.
     Z_y = jnp.where(is_wide, 0.0, (sign * (x - mu) - sign * gamma * y) / scale)
     W, G = sign * (x - mu) / scale, sign * gamma / scale * y
-    base = jnp.where((Z_y < 0.0) & ~is_wide, -_log_phi(Z_y), 0.0)
+    base = jnp.where((Z_y < 0.0) & ~is_wide, -_normal_tail(Z_y)[0], 0.0)
 
     def terms(u: Any, weight: Any) -> tuple[Any, ...]:
         # 0 times an overflowed power would be nan.
@@ -89,9 +93,11 @@ def _tail(x: Any, law: Any, sign: float) -> _Sums:  # noqa: PLR0915
         exponent = jnp.where(near, inner, p * u - A[:, None] * up - B[:, None] * down)
         far = W[:, None] * jnp.exp(-half) - G[:, None] * jnp.exp(half)
         Z = jnp.where(near, Z_y[:, None] * C - (W + G)[:, None] * S, far)
-        value = weight * jnp.exp(jnp.minimum(exponent + _log_phi(Z) + base[:, None], 650.0))
+        log_phi, hazard = _normal_tail(Z)
+        value = weight * jnp.exp(jnp.minimum(exponent + log_phi + base[:, None], 650.0))
         counted = value > 0.0
-        return value, *(jnp.where(counted, value * z, 0.0) for z in (u, down, up))
+        density = jnp.where(counted, value * hazard * jnp.exp(-half), 0.0)
+        return value, density, *(jnp.where(counted, value * z, 0.0) for z in (u, down, up))
 
     def nodes(t: Any) -> tuple[Any, Any]:
         """u and du over the step at distance t > 0."""
@@ -124,18 +130,19 @@ def _tail(x: Any, law: Any, sign: float) -> _Sums:  # noqa: PLR0915
     _, _, sums = jax.lax.while_loop(
         unfinished, body, (jnp.zeros((), h.dtype), jnp.array(True), first)
     )
-    total, u, down, up = sums
+    total, density, u, down, up = sums
     shape = jnp.zeros_like(y)
     theta = p + shape, a + shape, b + shape
     log_norm = gig_moments(*theta)[0]
     log_weight = log_density_value(y, *theta, log_norm) + jnp.log(y)
     log_tail = log_weight - base + jnp.log(h * total)
+    hazard = density / total / scale
     means = jnp.log(y) + u / total, (1.0 + down / total) / y, (1.0 + up / total) * y
-    return _Sums(log_tail, *means)
+    return _Sums(log_tail, hazard, *means)
 
 
-def _log_phi(Z: Any) -> Any:
-    """Log of the normal distribution function, by its asymptotic series far below 0."""
+def _normal_tail(Z: Any) -> tuple[Any, Any]:
+    """Log of Phi, by its asymptotic series far below 0, and density / Phi."""
     bound = -14.0 if Z.dtype == jnp.float64 else -6.0
     root = jnp.sqrt(jnp.asarray(2.0, Z.dtype))
     positive = jnp.log1p(-0.5 * erfc(jnp.maximum(Z, 0.0) / root))
@@ -145,7 +152,11 @@ def _log_phi(Z: Any) -> Any:
     for k in range(2 * _TERMS - 1, 0, -2):
         series = 1.0 - k * q * series
     far = -0.5 * z * z - jnp.log(-z) - 0.5 * jnp.log(2.0 * jnp.pi) + jnp.log(series)
-    return jnp.where(Z > 0.0, positive, jnp.where(jnp.less(Z, bound), far, negative))
+    is_far = jnp.less(Z, bound)
+    log_phi = jnp.where(Z > 0.0, positive, jnp.where(is_far, far, negative))
+    near = jnp.maximum(Z, bound)
+    hazard = jnp.exp(-0.5 * near * near - jnp.where(is_far, 0.0, log_phi))
+    return log_phi, jnp.where(is_far, -z / series, hazard / jnp.sqrt(2.0 * jnp.pi))
 
 
 def _sinh_minus(u: Any) -> Any:
@@ -156,22 +167,51 @@ def _sinh_minus(u: Any) -> Any:
     return x * u / 6.0 * t
 
 
-def _both(x: Any, law: Any) -> tuple[_Sums, Any]:
-    """The smaller tail, and whether it is P(X <= x)."""
-    lower, upper = _tail(x, law, 1.0), _tail(x, law, -1.0)
-    is_lower = ~(lower.log_tail > upper.log_tail)
-    return _Sums(*(jnp.where(is_lower, s, t) for s, t in zip(lower, upper, strict=True))), is_lower
+def _small_tail(x: Any, law: Any) -> tuple[_Sums, Any]:
+    """The tail that is about 1/2 or less, and whether it is P(X <= x).
+
+    It is the one on the side of x from the mode; where that is more, the other one.
+    """
+    mu, gamma, _, p, a, b = law
+    mode = mu + gamma * jnp.exp(mode_terms(p, a, b)[2])
+
+    # A loop of one turn or two, so that XLA compiles one tail.
+    def body(state: Any) -> Any:
+        turn, sign, best, best_sign, _ = state
+        sums = jnp.stack(_tail(x, law, sign))
+        is_less = ~(sums[0] >= best[0])
+        best, best_sign = jnp.where(is_less, sums, best), jnp.where(is_less, sign, best_sign)
+        is_more = best[0] > _LARGE
+        return turn + 1, jnp.where(is_more, -sign, sign), best, best_sign, jnp.any(is_more)
+
+    sign = jnp.where(x < mode, jnp.ones_like(x), -jnp.ones_like(x))
+    no_sums = jnp.full((len(_Sums._fields), *x.shape), jnp.inf, x.dtype)
+    start = 0, sign, no_sums, sign, jnp.array(True)
+    _, _, best, sign, _ = jax.lax.while_loop(lambda s: (s[0] < 2) & s[4], body, start)
+    return _Sums(*best), sign > 0.0
+
+
+def log_tails(x: Any, law: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Log and density / tail of P(X <= x) and of P(X > x), at (n,) points.
+
+    law = (mu, gamma, sigma, p, a, b).
+    """
+    inside = jnp.isfinite(x)
+    sums, is_lower = _small_tail(jnp.where(inside, x, law[0]), law)
+    small = jnp.minimum(sums.log_tail, -1e-300)
+    large = jnp.log1p(-jnp.exp(small))
+    lower, upper = jnp.where(is_lower, small, large), jnp.where(is_lower, large, small)
+    full, none = (jnp.where(jnp.isnan(x), x, end) for end in (0.0, -jnp.inf))
+    at_ends = jnp.where(x > 0.0, full, none), jnp.where(x > 0.0, none, full)
+    lower, upper = (jnp.where(inside, *z) for z in zip((lower, upper), at_ends, strict=True))
+    by_lower, by_upper = (sums.hazard * jnp.exp(small - tail) for tail in (lower, upper))
+    return (lower, by_lower), (upper, by_upper)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def log_tail(x: Any, law: Any, upper: bool) -> Any:
-    """Log of P(X <= x), or of P(X > x), at (n,) points; law = (mu, gamma, sigma, p, a, b)."""
-    inside = jnp.isfinite(x)
-    sums, is_lower = _both(jnp.where(inside, x, law[0]), law)
-    small = jnp.minimum(sums.log_tail, -1e-300)
-    value = jnp.where(is_lower != upper, small, jnp.log1p(-jnp.exp(small)))
-    at_end = jnp.where((x > 0.0) != upper, 0.0, -jnp.inf)
-    return jnp.where(inside, value, jnp.where(jnp.isnan(x), jnp.nan, at_end))
+    """Log of P(X <= x), or of P(X > x), by `log_tails`."""
+    return log_tails(x, law)[int(upper)][0]
 
 
 @log_tail.defjvp
@@ -199,9 +239,9 @@ def log_slopes(value: Any, x: Any, law: Any, upper: bool) -> tuple[Any, ...]:
     y = gig_moments(p - 0.5 + shape, a + g * g + shape, b + w * w)[3]
     by_gamma = -by_x * y
     by_sigma = -by_x * (x - mu - gamma * y) / sigma
-    sums, is_lower = _both(x, law)
+    sums, is_lower = _small_tail(x, law)
     _, log_y, inv_y, mean_y = gig_moments(p, a, b)
-    # Of the smaller tail; the derivatives of the other one are the opposite.
+    # Of the small tail; the derivatives of the other one are the opposite.
     share = jnp.where(is_lower != upper, 1.0, -1.0) * jnp.exp(sums.log_tail - value)
     share = jnp.where(inside, share, 0.0)
     by_theta = (
