@@ -120,9 +120,10 @@ class TestMaxima:
         rng = np.random.default_rng(10)
         X = rng.standard_normal((600, 10))
         X[:200] *= 1e-3
-        result = fit(X, "skewt", backend)
-        assert result.status is Status.CONVERGED
-        assert result.log_likelihood == pytest.approx(3708.600, abs=1e-3)
+        for family, value in (("skewt", 3708.600), ("vg", 4008.377)):
+            result = fit(X, family, backend)
+            assert result.status is Status.CONVERGED
+            assert result.log_likelihood == pytest.approx(value, abs=1e-3)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

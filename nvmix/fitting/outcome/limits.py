@@ -214,8 +214,8 @@ def _dominance(model: Mixture, source: Source) -> tuple[float, int]:
 
     Also how many of them are not at the place of the nearest. They dominate if
     b is negligible and they have at least half of all E[1/Y]. Where b exceeds the least distance it
-    rounds off the density there, so that only equal rows count as one. Where b is not 0, more than
-    d others about as near are no row but a core, which has a Sigma of its own.
+    rounds off the density there, so that only equal rows count as one. But at a cusp, more than d
+    others about as near are no row but a core, which has a Sigma of its own.
     """
     b = model.subordinator.gig[2]
     weight, total_q, least = source.reduce(partial(_summary, distances_from(model)), _merged)
@@ -225,7 +225,7 @@ def _dominance(model: Mixture, source: Source) -> tuple[float, int]:
     near, same = min((AROUND if b < least else SAME) * least, NEAR * size), SAME * least
     sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near, same)
     nearest, total, order, n_apart = source.reduce(sums, _added)
-    is_core = b > 0.0 and n_apart > model.d
+    is_core = (b > 0.0 or order <= 0.0) and n_apart > model.d
     is_shared = is_core or nearest < DOMINANT * total < np.inf
     return math.inf if is_shared else order, n_apart
 

@@ -62,7 +62,7 @@ def posterior(normal: NormalParameters, theta: Any, log_norm_y: Any) -> Posterio
 def rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     """Whether rows are at mu: b is negligible, and the nearest rows have half of all E[1/Y].
 
-    Where b is not 0, more than d beside those at one place are no row but a core.
+    But at a cusp, more than d beside those at one place are no row but a core.
     """
     p, a, b = theta
     q, counted = jnp.sum(whitened(rows.values, normal) ** 2, axis=1), rows.weights > 0.0
@@ -78,5 +78,6 @@ def rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     near = counted & (q <= jnp.minimum(around, NEAR * size))
     total = jnp.sum(inv_y)
     shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
-    shared |= (b > 0.0) & (jnp.sum(near & (q > SAME * nearest)) > normal.mu.size)
+    is_core = jnp.sum(near & (q > SAME * nearest)) > normal.mu.size
+    shared |= is_core & ((b > 0.0) | (p <= 0.5 * normal.mu.size))
     return (b <= NEGLIGIBLE * size) & ~shared

@@ -18,14 +18,15 @@ _MOST: Final = 100
 _LAST: Final = 1e-8
 
 
-def _frame(law: Any) -> tuple[Any, Any]:
-    """(centre, scale)."""
+def _frame(law: Any) -> tuple[Any, Any, Any]:
+    """(centre, scale), and the T of a deviation from the centre of the size of the law."""
     mu, gamma, sigma, p, a, b = law
     r, _, log_mode = mode_terms(p, a, b)
     m = jnp.exp(log_mode)
     size = sigma * jnp.sqrt(m) + jnp.abs(gamma) * m / jnp.sqrt(1.0 + r)
     tiny = jnp.finfo(size.dtype).tiny ** 0.6
-    return jnp.where(b > 0.0, mu + gamma * m, mu), jnp.where(b > 0.0, size, size * tiny)
+    ratio = jnp.where(b > 0.0, 1.0, tiny)
+    return jnp.where(b > 0.0, mu + gamma * m, mu), size * ratio, jnp.arcsinh(1.0 / ratio)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -36,7 +37,7 @@ def quantile(q: Any, law: Any, upper: bool) -> Any:
     is_lower = (share <= 0.5) != upper
     goal = jnp.where(share <= 0.5, jnp.log(share), jnp.log1p(-share))
     sign = jnp.where(is_lower, 1.0, -1.0)
-    centre, scale = _frame(law)
+    centre, scale, T_size = _frame(law)
     eps = jnp.finfo(q.dtype).eps
     farthest = 2.0 * jnp.log(jnp.finfo(q.dtype).max) * jnp.ones_like(q)
 
@@ -55,17 +56,20 @@ def quantile(q: Any, law: Any, upper: bool) -> Any:
         good &= slope < jnp.inf
         # Where a step is short though the tail is another one, the slope is rounding.
         good &= (jnp.abs(step) > least) | (jnp.abs(excess) <= _LAST * (1.0 + jnp.abs(goal)))
+        step = jnp.where(good, step, 0.5 * (low + high) - T)
         # Not far out at once, where tails take long, at all points.
-        farther = 2.0 + jnp.abs(T)
-        step = jnp.clip(jnp.where(good, step, 0.5 * (low + high) - T), -farther, farther)
+        most = T_size + 2.0 + 2.0 * jnp.maximum(jnp.abs(T) - T_size, 0.0)
+        step = jnp.clip(T + step, -most, most) - T
         last = jnp.where(good, jnp.abs(step), jnp.inf)
         # A point that has arrived stays: the next step is rounding, which may be no smaller.
         T = jnp.where(moving, T + step, T)
         moving &= jnp.abs(step) > least
         return turn + 1, T, low, high, last, moving
 
+    # Where b = 0, T = 0 is mu, and may be a pole.
+    first = jnp.where(law[-1] > 0.0, 0.0, -sign * T_size)
     start = (
-        *(0, jnp.zeros_like(q), -farthest, farthest),
+        *(0, first, -farthest, farthest),
         *(jnp.full_like(q, jnp.inf), jnp.isfinite(q)),
     )
     T = jax.lax.while_loop(lambda s: jnp.any(s[5]) & (s[0] < _MOST), body, start)[1]
