@@ -397,6 +397,21 @@ class TestCusps:
             result = nvmix.fit(X, family)
         assert (result.status, result.rows) == (Status.UNBOUNDED, tuple(range(270)))
 
+    def test_equal_rows_with_others_a_rounding_away(self):
+        X = np.random.default_rng(4).standard_normal((60, 2))
+        X[:25] = X[0]
+        X[25:29] = X[0] + 1e-13 * np.arange(1.0, 9.0).reshape(4, 2)
+        with pytest.warns(nvmix.ConvergenceWarning):
+            result = nvmix.fit(X, "skewt")
+        assert (result.status, result.rows) == (Status.UNBOUNDED, tuple(range(29)))
+
+    @pytest.mark.parametrize("family", ["nig", "skewt"])
+    def test_a_row_next_to_the_edge_of_gamma_y_is_no_pole(self, family):
+        """Sigma vanishes beside gamma Y, which has a bounded density."""
+        X = np.random.default_rng(16).wald(1.0, 0.3, 5)
+        with pytest.warns(nvmix.ConvergenceWarning):
+            assert nvmix.fit(X, family).status is Status.DEGENERATE
+
     def test_rows_nearer_to_mu_than_the_root_of_b_are_no_pole(self):
         """Body (kg) and brain weights (g) of animals, R's `Animals`: from 0.02 kg to 87 t."""
         body = [

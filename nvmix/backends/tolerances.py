@@ -33,6 +33,8 @@ SAME: Final = 1.0 + 1e-9
 MOST: Final = 0.9
 # Only rows within this share of the usual size count as near.
 NEAR: Final = 1e-2
+# Those within this share of it are at one place, but for rounding.
+PLACE: Final = 1e-20
 # A b below this share of it no longer rounds off the density at mu.
 NEGLIGIBLE: Final = 1e-6
 

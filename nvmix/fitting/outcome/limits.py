@@ -4,13 +4,13 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nvmix.backends import get_backend
 from nvmix.backends.status import Status
-from nvmix.backends.tolerances import AROUND, DOMINANT, MOST, NEAR, NEGLIGIBLE, SAME
+from nvmix.backends.tolerances import AROUND, DOMINANT, MOST, NEAR, NEGLIGIBLE, PLACE, SAME
 from nvmix.backends.types import Constraints, FitTrace, Fixed, GIGParameters, NormalParameters
 from nvmix.foundation.linalg import factor, inverse_lower, row_blocks
 from nvmix.foundation.pairwise_sum import add_each
@@ -23,7 +23,6 @@ from nvmix.sources.source import ArraySource, Chunk, Source
 
 Distances: TypeAlias = Callable[[Chunk], FloatArray]
 Summary: TypeAlias = tuple[float, float, float]
-_Sums: TypeAlias = tuple[float, float, float, int]
 
 # A row is at mu if its squared distance from mu is below this times the size of those of all rows.
 _AT_MU: Final = 1e-12
@@ -73,13 +72,13 @@ def status_at_end(status: int, model: Mixture, fixed: Fixed, source: Source) -> 
 
 
 def is_at_pole(model: Mixture, source: Source) -> bool:
-    """Whether rows at mu, all at one place, dominate, and have an infinite density as b vanishes.
+    """Whether rows at mu that repeat dominate, and have an infinite density as b vanishes.
 
     So has a law of negative order where a large share of the rows repeats: then b is no smaller
     than Y, but much smaller than the squared distances of other rows.
     """
-    order, n_apart = _dominance(model, source)
-    return order <= 0.0 and n_apart == 0
+    order, by_repeated = _dominance(model, source)
+    return order <= 0.0 and by_repeated
 
 
 def snapped(model: Mixture, status: Status, fixed: Fixed) -> Mixture:
@@ -184,14 +183,25 @@ def _first_rows(left: IntArray, right: IntArray) -> IntArray:
     return np.concatenate([left, right])[:_MOST_ROWS]
 
 
-def _inv_y_sums(
-    normal: NormalParameters, theta: GIGParameters, near: float, same: float, chunk: Chunk
-) -> _Sums:
-    """Sums of E[1/Y] over the rows of a chunk within a squared distance, and over all.
+class _Nearest(NamedTuple):
+    """Sums of E[1/Y] of all rows, of those near mu, and of those at the place of the nearest.
 
-    And the least order of the law of Y given one of those rows, p - k/2 for k columns, and how many
-    of them are beyond another distance.
+    Of the near ones also the least order of Y given one, p - k/2 for k columns, and how many are at
+    that place and elsewhere.
     """
+
+    total: float
+    near: float
+    at_place: float
+    order: float
+    n_at_place: int
+    n_apart: int
+
+
+def _nearest(
+    normal: NormalParameters, theta: GIGParameters, near: float, same: float, chunk: Chunk
+) -> _Nearest:
+    """Sums over the rows of a chunk; two squared distances say what is near and at one place."""
     omega, (p, a, b) = _weights(chunk), theta
     q, inv_y, order = np.empty((3, len(omega)))
     for rows, distances, g in _by_pattern(normal, chunk):
@@ -199,35 +209,42 @@ def _inv_y_sums(
         rate = np.full_like(distances, a + float(g @ g))
         inv_y[rows] = get_backend().gig_moments(order[rows], rate, b + distances)[2]
     inv_y = np.where(omega > 0.0, omega * inv_y, 0.0)
-    is_near = (q <= near) & (omega > 0.0)
-    least, n_apart = float(order[is_near].min(initial=np.inf)), int((q[is_near] > same).sum())
-    return float(inv_y[is_near].sum()), float(inv_y.sum()), least, n_apart
+    is_near, is_same = ((q <= most) & (omega > 0.0) for most in (near, min(near, same)))
+    least = float(order[is_near].min(initial=np.inf))
+    counts = int(is_same.sum()), int((is_near & ~is_same).sum())
+    total, nearest, at_place = (float(inv_y[rows].sum()) for rows in (..., is_near, is_same))
+    return _Nearest(total, nearest, at_place, least, *counts)
 
 
-def _added(left: _Sums, right: _Sums) -> _Sums:
+def _added(left: _Nearest, right: _Nearest) -> _Nearest:
     """The sums of two sets of rows."""
-    return left[0] + right[0], left[1] + right[1], min(left[2], right[2]), left[3] + right[3]
+    summed = _Nearest(*map(operator.add, left, right))
+    return summed._replace(order=min(left.order, right.order))
 
 
-def _dominance(model: Mixture, source: Source) -> tuple[float, int]:
+def _dominance(model: Mixture, source: Source) -> tuple[float, bool]:
     """Least order of Y given one of the rows nearest to mu, where those dominate; else inf.
 
-    Also how many of them are not at the place of the nearest. They dominate if
-    b is negligible and they have at least half of all E[1/Y]. Where b exceeds the least distance it
-    rounds off the density there, so that only equal rows count as one. But at a cusp, more than d
-    others about as near are no row but a core, which has a Sigma of its own.
+    Also whether rows that repeat dominate. Rows do if b is negligible and they have at least half
+    of all E[1/Y]. Where b exceeds the least distance it rounds off the density there, so that only
+    equal rows count as one. Unless those dominate by themselves, or at a cusp, more than d others
+    about as near are no row but a core, which has a Sigma of its own.
     """
     b = model.subordinator.gig[2]
     weight, total_q, least = source.reduce(partial(_summary, distances_from(model)), _merged)
     size = total_q / weight
     if b > NEGLIGIBLE * size:
-        return math.inf, 0
-    near, same = min((AROUND if b < least else SAME) * least, NEAR * size), SAME * least
-    sums = partial(_inv_y_sums, model.normal, model.subordinator.gig, near, same)
-    nearest, total, order, n_apart = source.reduce(sums, _added)
-    is_core = (b > 0.0 or order <= 0.0) and n_apart > model.d
-    is_shared = is_core or nearest < DOMINANT * total < np.inf
-    return math.inf if is_shared else order, n_apart
+        return math.inf, False
+    near = min((AROUND if b < least else SAME) * least, NEAR * size)
+    same = max(SAME * least, PLACE * size)
+    sums = partial(_nearest, model.normal, model.subordinator.gig, near, same)
+    nearest = source.reduce(sums, _added)
+    by_near, by_place = (
+        not part < DOMINANT * nearest.total < np.inf for part in (nearest.near, nearest.at_place)
+    )
+    is_core = (b > 0.0 or nearest.order <= 0.0) and nearest.n_apart > model.d and not by_place
+    order = nearest.order if by_near and not is_core else math.inf
+    return order, by_place and nearest.n_at_place > 1
 
 
 def _weights(chunk: Chunk) -> FloatArray:

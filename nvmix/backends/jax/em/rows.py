@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
 from nvmix.backends.jax.gig.series import moments_along
-from nvmix.backends.tolerances import AROUND, DOMINANT, MOST, NEAR, NEGLIGIBLE, SAME
+from nvmix.backends.tolerances import AROUND, DOMINANT, MOST, NEAR, NEGLIGIBLE, PLACE, SAME
 from nvmix.backends.types import NormalParameters
 
 
@@ -62,7 +62,8 @@ def posterior(normal: NormalParameters, theta: Any, log_norm_y: Any) -> Posterio
 def rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     """Whether rows are at mu: b is negligible, and the nearest rows have half of all E[1/Y].
 
-    But at a cusp, more than d beside those at one place are no row but a core.
+    Unless equal rows dominate by themselves, or at a cusp, more than d others are no row but a
+    core.
     """
     p, a, b = theta
     q, counted = jnp.sum(whitened(rows.values, normal) ** 2, axis=1), rows.weights > 0.0
@@ -77,7 +78,11 @@ def rows_dominate(rows: Rows, normal: NormalParameters, theta: Any) -> Any:
     around = jnp.where(b < nearest, AROUND, SAME) * nearest
     near = counted & (q <= jnp.minimum(around, NEAR * size))
     total = jnp.sum(inv_y)
-    shared = (jnp.sum(jnp.where(near, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf)
-    is_core = jnp.sum(near & (q > SAME * nearest)) > normal.mu.size
-    shared |= is_core & ((b > 0.0) | (p <= 0.5 * normal.mu.size))
-    return (b <= NEGLIGIBLE * size) & ~shared
+    at_place = near & (q <= jnp.maximum(SAME * nearest, PLACE * size))
+
+    def dominate(some: Any) -> Any:
+        return ~((jnp.sum(jnp.where(some, inv_y, 0.0)) < DOMINANT * total) & (total < jnp.inf))
+
+    is_core = (jnp.sum(near & ~at_place) > normal.mu.size) & ~dominate(at_place)
+    is_core &= (b > 0.0) | (p <= 0.5 * normal.mu.size)
+    return (b <= NEGLIGIBLE * size) & dominate(near) & ~is_core

@@ -14,8 +14,10 @@ from nvmix.backends.jax.gig.moments import mode_terms
 from nvmix.backends.jax.univariate.tail import log_slopes, log_tails
 
 _MOST: Final = 100
-# Difference of the log of a tail from its goal, up to which a Newton step may be the last.
+# A step of T after which the next one is rounding, and the relative difference of the log of a tail
+# from its goal that such a step makes up.
 _LAST: Final = 1e-8
+_CLOSE: Final = 1e-5
 
 
 def _frame(law: Any) -> tuple[Any, Any, Any]:
@@ -42,38 +44,41 @@ def quantile(q: Any, law: Any, upper: bool) -> Any:
     farthest = 2.0 * jnp.log(jnp.finfo(q.dtype).max) * jnp.ones_like(q)
 
     def body(state: Any) -> Any:
-        turn, T, low, high, last, moving = state
+        turn, T, low, high, last, moving, result = state
         x = centre + scale * jnp.sinh(T)
         lower, upper = log_tails(x, law)
         values, hazard = (jnp.where(is_lower, *z) for z in zip(lower, upper, strict=True))
         excess = sign * (values - goal)
         high = jnp.where(excess >= 0.0, T, high)
         low = jnp.where(excess <= 0.0, T, low)
-        slope = hazard * scale * jnp.cosh(T)
+        near = scale * jnp.cosh(T)
+        slope = hazard * near
         step, least = -excess / slope, 8.0 * eps * (1.0 + jnp.abs(T))
         proposal = T + step
         good = (low <= proposal) & (proposal <= high) & (jnp.abs(step) < 0.7 * last)
         good &= slope < jnp.inf
         # Where a step is short though the tail is another one, the slope is rounding.
-        good &= (jnp.abs(step) > least) | (jnp.abs(excess) <= _LAST * (1.0 + jnp.abs(goal)))
+        good &= (jnp.abs(step) > least) | (jnp.abs(excess) <= _CLOSE * (1.0 + jnp.abs(goal)))
         step = jnp.where(good, step, 0.5 * (low + high) - T)
         # Not far out at once, where tails take long, at all points.
         most = T_size + 2.0 + 2.0 * jnp.maximum(jnp.abs(T) - T_size, 0.0)
         step = jnp.clip(T + step, -most, most) - T
         last = jnp.where(good, jnp.abs(step), jnp.inf)
         # A point that has arrived stays: the next step is rounding, which may be no smaller.
-        T = jnp.where(moving, T + step, T)
+        # A short step leaves x without the rounding of T.
+        is_short = (jnp.abs(step) <= _LAST) & (near < jnp.inf)
+        next_x = jnp.where(is_short, x + step * near, centre + scale * jnp.sinh(T + step))
+        T, result = jnp.where(moving, T + step, T), jnp.where(moving, next_x, result)
         moving &= jnp.abs(step) > least
-        return turn + 1, T, low, high, last, moving
+        return turn + 1, T, low, high, last, moving, result
 
     # Where b = 0, T = 0 is mu, and may be a pole.
     first = jnp.where(law[-1] > 0.0, 0.0, -sign * T_size)
     start = (
         *(0, first, -farthest, farthest),
-        *(jnp.full_like(q, jnp.inf), jnp.isfinite(q)),
+        *(jnp.full_like(q, jnp.inf), jnp.isfinite(q), jnp.full_like(q, jnp.nan)),
     )
-    T = jax.lax.while_loop(lambda s: jnp.any(s[5]) & (s[0] < _MOST), body, start)[1]
-    x = centre + scale * jnp.sinh(T)
+    x = jax.lax.while_loop(lambda s: jnp.any(s[5]) & (s[0] < _MOST), body, start)[6]
     at_end = jnp.where((q == 0.0) != upper, -jnp.inf, jnp.inf)
     ends = jnp.where((q == 0.0) | (q == 1.0), at_end, jnp.nan)
     return jnp.where(inside, x, ends)
