@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, overload
@@ -18,6 +17,7 @@ from nvmix.foundation.files.pickles import PublicPickle
 from nvmix.foundation.tables import html_table, text_table
 from nvmix.foundation.validation import one_of
 from nvmix.many import fit_rows, fitter_of_many
+from nvmix.sources.frames import pandas
 from nvmix.sources.observations import sample
 
 Family: TypeAlias = str | type[NormalMixture]
@@ -86,9 +86,8 @@ class Comparison(PublicPickle, Sequence[EMResult]):
         0  NormalInverseGaussian  4683.0
         1     MultivariateNormal  4744.3
         """
-        pandas = importlib.import_module("pandas")
         names = ("symmetric", "log_likelihood", "n_parameters", "aic", "bic")
-        return pandas.DataFrame(
+        return pandas().DataFrame(
             {
                 "family": type(result.model).__name__,
                 **{name: getattr(result, name) for name in names},

@@ -1,5 +1,7 @@
 """Comparisons of fits and likelihood-ratio tests."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -215,3 +217,10 @@ def test_weights_count():
     weighted = compare(X, "nig", symmetric=False, weights=weights)
     repeated = compare(np.repeat(X, weights, axis=0), "nig", symmetric=False)
     assert weighted.best.bic == pytest.approx(repeated.best.bic, rel=1e-7)
+
+
+def test_a_table_without_pandas_says_what_it_needs(monkeypatch):
+    comparison = compare(np.random.default_rng(0).standard_t(5, size=(100, 1)), "nig")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        comparison.to_frame()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from nvmix.foundation.typing import FloatArray
 from nvmix.foundation.validation import generator, integer
 from nvmix.many import fitter_of_many
 from nvmix.mixture.em_maps import Mixture
+from nvmix.sources.frames import pandas
 
 _HEADER = ("test", "statistic", "p-value")
 # Settings that say what is fitted, and not how.
@@ -92,9 +92,8 @@ class GoodnessOfFit:
         >>> list(test.to_frame().columns), test.to_frame().shape
         (['statistic', 'pvalue'], (3, 2))
         """
-        pandas = importlib.import_module("pandas")
         columns = {"statistic": self.statistics, "pvalue": self.pvalues}
-        return pandas.DataFrame(columns, index=list(self.names))
+        return pandas().DataFrame(columns, index=list(self.names))
 
     def __repr__(self) -> str:
         """Table of the tests."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -26,6 +25,7 @@ from nvmix.inference.information import (
 )
 from nvmix.mixture.em_maps import Mixture
 from nvmix.mixture.gauge import check_gauge
+from nvmix.sources.frames import pandas
 
 # Smaller information of a direction, relative to that of the complete data, is rounding: some 1e4
 # times the unit roundoff, for sums over many rows.
@@ -261,7 +261,7 @@ def frame_of_elements(
     z, errors = z_values(labels, estimates, errors), np.where(errors > 0.0, errors, np.nan)
     lower, upper = intervals(estimates, errors, level).T
     table = {"estimate": estimates, "std_error": errors, "z": z, "lower": lower, "upper": upper}
-    return importlib.import_module("pandas").DataFrame(table, index=list(labels))
+    return pandas().DataFrame(table, index=list(labels))
 
 
 def labels_of(names: tuple[str, ...], columns: Columns) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def with_index(name: str, values: Any, x: Any) -> Any:
     if index is None or callable(index):
         msg = f"keep_index needs {name} with an index, as of pandas, got {type(x).__name__}"
         raise TypeError(msg)
-    return importlib.import_module("pandas").Series(np.asarray(values), index=index)
+    return pandas().Series(np.asarray(values), index=index)
 
 
 def data_frame(rows: FloatArray, columns: Columns) -> Any:
@@ -177,4 +177,15 @@ def data_frame(rows: FloatArray, columns: Columns) -> Any:
     if rows.ndim != 2:
         msg = f"as_frame needs rows (n, d), got the shape {rows.shape}"
         raise ValueError(msg)
-    return importlib.import_module("pandas").DataFrame(rows, columns=columns)
+    return pandas().DataFrame(rows, columns=columns)
+
+
+def pandas() -> Any:
+    """The module; ImportError, which says how to install it, if it is absent."""
+    try:
+        return importlib.import_module("pandas")
+    except ModuleNotFoundError as error:
+        if error.name != "pandas":
+            raise
+        msg = "a table needs pandas: pip install pandas"
+        raise ImportError(msg) from None

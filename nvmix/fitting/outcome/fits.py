@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from nvmix.fitting.outcome.result import EMResult
 from nvmix.foundation.files.pickles import PublicPickle
 from nvmix.foundation.tables import html_table, text_table
+from nvmix.sources.frames import pandas
 
 _HEADER = ("data", "rows", "log-likelihood", "AIC", "status", "iterations", "seconds")
 
@@ -77,9 +77,8 @@ class Fits(PublicPickle, Mapping[Any, EMResult]):
         brent  3.4       True
         wti    3.1       True
         """
-        pandas = importlib.import_module("pandas")
-        index = pandas.Index(list(self.results), tupleize_cols=False)
-        return pandas.DataFrame([_row(result) for result in self.results.values()], index=index)
+        index = pandas().Index(list(self.results), tupleize_cols=False)
+        return pandas().DataFrame([_row(result) for result in self.results.values()], index=index)
 
     def __repr__(self) -> str:
         """Number of fits, and how many converged."""
