@@ -12,8 +12,8 @@ class Chunk(NamedTuple):
     """Consecutive rows (m, d) of a source with weights (m,), where None is 1 for all.
 
     `first` is the number of the first row among all rows, `number` that of the chunk, both from 0;
-    the number is None if all rows are in memory. `places` (m,) are the numbers of the rows where
-    those without any value count, too, which are passed over; None if all have one.
+    the number is None if all rows are in memory. `places` (m,) are the numbers of its rows in X,
+    which may also have rows without any value, that are no rows of the source; None if it has none.
     """
 
     values: Any

@@ -62,7 +62,7 @@ def quantile(q: Any, law: Any, upper: bool) -> Any:
         step = jnp.where(good, step, 0.5 * (low + high) - T)
         # Not far out at once, where tails take long, at all points.
         most = T_size + 2.0 + 2.0 * jnp.maximum(jnp.abs(T) - T_size, 0.0)
-        step = jnp.clip(T + step, -most, most) - T
+        step = jnp.clip(step, -most - T, most - T)
         last = jnp.where(good, jnp.abs(step), jnp.inf)
         # A point that has arrived stays: the next step is rounding, which may be no smaller.
         # A short step leaves x without the rounding of T.
